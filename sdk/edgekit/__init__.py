@@ -1,0 +1,32 @@
+"""EdgeKit: from a PyTorch model to verified int8 artifacts for phones and edge devices.
+
+The verbs are functions here; importing the package is light, and torch is loaded when a verb needs it.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from edgekit.version import __version__
+
+if TYPE_CHECKING:
+    from edgekit.api import build, build_project
+    from edgekit.baseline import record
+    from edgekit.comparison import compare_path
+    from edgekit.predict import predict
+
+__all__ = ["__version__", "build", "build_project", "compare_path", "predict", "record"]
+
+_HOMES = {
+    "build": "edgekit.api",
+    "build_project": "edgekit.api",
+    "compare_path": "edgekit.comparison",
+    "predict": "edgekit.predict",
+    "record": "edgekit.baseline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'edgekit' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,5 @@
+"""``python -m edgekit``: the command line without its script."""
+
+from edgekit.cli import main
+
+main()

@@ -1,0 +1,216 @@
+"""The Python API: the verbs as functions."""
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgekit import pipeline, targets, trace
+from edgekit.data import load_samples
+from edgekit.errors import DataError, SourceError
+from edgekit.job import Job
+from edgekit.progress import Progress, Silent
+from edgekit.project import OpenProject
+from edgekit.result import BuildResult
+from edgekit.samples import Array, Samples, check_fit
+from edgekit.source.model_file import load_model
+from edgekit.source.module import source_from_module
+from edgekit.spec import Budget, Preprocessing, QuantSpec, Target, TensorSpec
+
+Batch = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
+
+
+def build(
+    model: nn.Module,
+    example_inputs: Tensor | tuple[Tensor, ...],
+    *,
+    target: str | Sequence[str],
+    calibration: Batch | Iterable[Batch],
+    output: str | Path,
+    evaluation: Batch | Iterable[Batch] | None = None,
+    name: str | None = None,
+    output_names: Sequence[str] = ("output",),
+    labels: Sequence[str] = (),
+    preprocessing: Preprocessing | None = None,
+    quantization: QuantSpec | None = None,
+    budget: Budget | None = None,
+    max_batch: int = 64,
+    progress: Progress | None = None,
+) -> BuildResult:
+    """Quantize a model object, lower it for one or more targets, verify the artifacts and write the bundles.
+
+    The baseline is made on the spot from the float model on this host, and the report says so.
+
+    Args:
+        model: The float model; it is copied, put in eval mode, and left as it was.
+        example_inputs: The arguments of ``forward``, batch first; the batch becomes symbolic.
+        target: A target's name, several names, or a path to a profile of your own.
+        calibration: A batch or an iterable of batches. A batch is a tensor, a sequence in the order of ``forward``
+            (one element more is taken for the true classes), or a mapping by parameter name.
+        output: The bundles are written to ``output / name / target``.
+        evaluation: The samples that drift is measured on, in the same forms; the calibration samples unless given.
+        name: The model's name; the class's name in lower case unless given.
+        output_names: Names of what ``forward`` returns, in order.
+        labels: Names of the classes. If given, the first output is taken for logits.
+        preprocessing: How a picture becomes the input, for the apps.
+        quantization: How to quantize; the target's scheme unless given.
+        budget: Limits put over the target's.
+        max_batch: Largest batch that the .pte plans memory for.
+        progress: Told about every stage.
+
+    Returns:
+        The bundles with their verdicts. A drift over the budget is a verdict, not an exception.
+
+    Raises:
+        EdgeKitError: A subclass for what is wrong, with a hint.
+    """
+    example = (example_inputs,) if isinstance(example_inputs, Tensor) else tuple(example_inputs)
+    names = _parameter_names(model, len(example))
+    inputs = tuple(
+        _spec(parameter, tensor, "image" if preprocessing is not None else "tensor")
+        for parameter, tensor in zip(names, example, strict=True)
+    )
+    outputs = _output_specs(model, example, tuple(output_names), classifier=bool(labels))
+    source = source_from_module(
+        name=name or type(model).__name__.lower(),
+        model=model,
+        inputs=inputs,
+        outputs=outputs,
+        dimensions={"batch": max_batch},
+    )
+    calibrating = _samples(calibration, inputs, what="calibration data")
+    notes: tuple[str, ...] = ()
+    if evaluation is None:
+        evaluating = calibrating
+        notes = ("Drift was measured on the calibration samples: give evaluation= samples that calibration never saw.",)
+    else:
+        evaluating = _samples(evaluation, inputs, what="evaluation data")
+    job = Job(
+        source=source,
+        calibration=calibrating,
+        evaluation=evaluating,
+        baseline=None,
+        quantization=quantization or QuantSpec(),
+        budget=budget or Budget(),
+        preprocessing=preprocessing,
+        labels=tuple(labels),
+        notes=notes,
+    )
+    wanted = (target,) if isinstance(target, str) else tuple(target)
+    profiles = tuple(targets.load(name) for name in wanted)
+    return pipeline.build(job, profiles, Path(output), progress or Silent())
+
+
+def build_project(
+    project: OpenProject, profiles: tuple[Target, ...], output: Path, progress: Progress | None = None
+) -> BuildResult:
+    """Build what a project file describes.
+
+    Args:
+        project: From `edgekit.project.load` or `edgekit.project.find`.
+        profiles: The targets.
+        output: The bundles are written to ``output / model / target``.
+        progress: Told about every stage.
+
+    Raises:
+        EdgeKitError: A subclass for what is wrong, with a hint.
+    """
+    spec = project.spec
+
+    def samples(path: Path) -> Samples:
+        return load_samples(path, spec.inputs, spec.preprocessing, spec.labels)
+
+    job = Job(
+        source=load_model(project),
+        calibration=samples(project.calibration),
+        evaluation=samples(project.evaluation),
+        baseline=trace.load(project.baseline) if project.baseline.is_file() else None,
+        quantization=spec.quantize,
+        budget=spec.budget,
+        preprocessing=spec.preprocessing,
+        labels=spec.labels,
+    )
+    return pipeline.build(job, profiles, output, progress or Silent())
+
+
+def _parameter_names(model: nn.Module, count: int) -> list[str]:
+    names = [name for name in inspect.signature(model.forward).parameters if name.isidentifier()]
+    if len(names) < count:
+        raise SourceError(
+            f"forward of {type(model).__name__} takes {len(names)} arguments, example_inputs has {count}.",
+            hint="Pass the arguments of forward as a tuple, in its order.",
+        )
+    return names[:count]
+
+
+def _spec(name: str, tensor: Tensor, meaning: str) -> TensorSpec:
+    if tensor.ndim == 0:
+        raise DataError(f"The example for {name} has no batch dimension.", hint="Inputs are batch first.")
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return TensorSpec.model_validate(
+        {"name": name, "dtype": dtype, "shape": ("batch", *tensor.shape[1:]), "meaning": meaning}
+    )
+
+
+def _output_specs(
+    model: nn.Module, example: tuple[Tensor, ...], names: tuple[str, ...], *, classifier: bool
+) -> tuple[TensorSpec, ...]:
+    training = model.training
+    try:
+        with torch.inference_mode():
+            result: Any = model.eval()(*example)
+    except Exception as error:
+        raise SourceError(
+            f"The model fails on its example inputs: {error}", hint="Pass the arguments of forward as a tuple."
+        ) from error
+    finally:
+        model.train(training)
+    if isinstance(result, Mapping):
+        names, result = tuple(result), tuple(result.values())
+    tensors = (result,) if isinstance(result, Tensor) else tuple(result)
+    if len(tensors) != len(names):
+        names = tuple(f"output_{number}" for number in range(len(tensors)))
+    return tuple(
+        _spec(name, tensor, "logits" if classifier and index == 0 else "tensor")
+        for index, (name, tensor) in enumerate(zip(names, tensors, strict=True))
+    )
+
+
+def _samples(data: Batch | Iterable[Batch], inputs: tuple[TensorSpec, ...], *, what: str) -> Samples:
+    one = isinstance(data, Tensor | Mapping) or _is_one_batch(data, inputs)
+    batches: list[Any] = [data] if one else list(data)
+    rows = [_row(batch, inputs, what) for batch in batches]
+    if not rows:
+        raise DataError(f"The {what} is empty.", hint="Give at least one batch; 128 samples and more are usual.")
+    labels = [row[-1].astype(np.int64) for row in rows if len(row) > len(inputs)]
+    samples = Samples(
+        inputs={spec.name: np.concatenate([row[index] for row in rows]) for index, spec in enumerate(inputs)},
+        labels=np.concatenate(labels) if labels else None,
+    )
+    check_fit(samples, inputs, what=what)
+    return samples
+
+
+def _row(batch: Any, inputs: tuple[TensorSpec, ...], what: str) -> list[Array]:
+    """Return one batch as arrays in the order of the inputs, the classes last if there are any."""
+    if isinstance(batch, Mapping):
+        batch = [batch[spec.name] for spec in inputs if spec.name in batch]
+    tensors = [batch] if isinstance(batch, Tensor | np.ndarray) else list(batch)
+    if len(tensors) not in (len(inputs), len(inputs) + 1):
+        raise DataError(
+            f"A batch of the {what} has {len(tensors)} tensors, the model takes {len(inputs)}.",
+            hint="A batch is a tensor, a sequence in the order of forward, or a mapping by parameter name.",
+        )
+    return [torch.as_tensor(tensor).detach().cpu().numpy() for tensor in tensors]
+
+
+def _is_one_batch(data: Any, inputs: tuple[TensorSpec, ...]) -> bool:
+    """Tell a tuple that is one batch (inputs, perhaps with classes) from a tuple of batches."""
+    if not isinstance(data, tuple) or not all(isinstance(item, Tensor) for item in data):
+        return False
+    classes = len(data) == len(inputs) + 1 and data[-1].ndim == 1 and not data[-1].is_floating_point()
+    return classes or (len(inputs) > 1 and len(data) == len(inputs))

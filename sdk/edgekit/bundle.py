@@ -1,0 +1,107 @@
+"""Bundles on disk: written in one step, read with every digest checked."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgekit import digest
+from edgekit.artifact import Artifact
+from edgekit.atomic import replace_folder
+from edgekit.errors import BundleError
+from edgekit.manifest import MANIFEST_FILE, ArtifactInfo, Manifest, parse
+from edgekit.spec import Format, SizeLimit
+from edgekit.versions import installed
+
+_RUNTIME = {Format.PTE: "executorch", Format.ONNX: "onnxruntime"}
+
+
+def describe(artifact: Artifact, *, limit: SizeLimit, float_bytes: int, batches: tuple[int, ...]) -> ArtifactInfo:
+    """Return an artifact's entry in the manifest.
+
+    Args:
+        artifact: The artifact.
+        limit: The target's size limit.
+        float_bytes: Bytes of the float weights.
+        batches: Batch sizes that were verified.
+    """
+    allowed = int(limit.max_share * float_bytes) + limit.overhead_bytes
+    runtime = _RUNTIME[artifact.format]
+    return ArtifactInfo(
+        format=artifact.format,
+        file=artifact.file,
+        sha256=artifact.sha256,
+        bytes=len(artifact.data),
+        quantization=artifact.scheme,
+        minimum_runtime=f"{runtime} {installed(runtime)[runtime]}",
+        operators=artifact.operators,
+        delegates=artifact.delegates,
+        delegated_fraction=artifact.delegated_fraction,
+        int8_fraction=artifact.int8_fraction,
+        not_delegated=artifact.not_delegated,
+        verified_batches=batches,
+        within_size=len(artifact.data) <= allowed,
+        size_limit=allowed,
+    )
+
+
+def write(folder: Path, manifest: Manifest, artifacts: tuple[Artifact, ...], golden: dict[str, bytes]) -> None:
+    """Write a bundle in one step; a build that dies leaves the previous one whole.
+
+    Raises:
+        BundleError: If the folder cannot be written, or holds something that is no bundle.
+    """
+    if folder.exists() and not (folder / MANIFEST_FILE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BundleError(
+            f"{folder} holds something that is no bundle, and is left alone.",
+            hint="Choose another folder with --output.",
+        )
+    report = {
+        "drift": manifest.drift.model_dump(mode="json"),
+        "verdict": manifest.verdict,
+        "baseline": manifest.baseline,
+    }
+    replace_folder(
+        folder,
+        {artifact.file: artifact.data for artifact in artifacts}
+        | golden
+        | {
+            "report.json": (json.dumps(report, indent=2, sort_keys=True) + "\n").encode(),
+            MANIFEST_FILE: manifest.to_json().encode(),
+        },
+    )
+
+
+def read(folder: Path) -> Manifest:
+    """Read a bundle's manifest and check every file that it names.
+
+    Raises:
+        BundleError: If there is no bundle, or a file is missing or was changed.
+    """
+    path = folder / MANIFEST_FILE
+    if not path.is_file():
+        raise BundleError(
+            f"{folder} is not a bundle: it has no {MANIFEST_FILE}.",
+            hint="edgekit build writes bundles to artifacts/MODEL/TARGET.",
+        )
+    manifest = parse(path.read_text(encoding="utf-8"), where=str(path))
+    faults = []
+    for name, sha256 in files(manifest):
+        if not (folder / name).is_file():
+            faults.append(f"{name} is missing")
+        elif digest.of_file(folder / name) != sha256:
+            faults.append(f"{name} was changed: its sha256 is not the manifest's")
+    if faults:
+        raise BundleError(
+            f"The bundle {folder} is damaged:\n" + "\n".join(f"  - {fault}" for fault in faults),
+            hint="Build it again, or copy it again.",
+        )
+    return manifest
+
+
+def files(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Yield the path and the digest of every file that a manifest names."""
+    for artifact in manifest.artifacts:
+        yield artifact.file, artifact.sha256
+    for golden in manifest.golden:
+        for tensor in (*golden.inputs, *golden.outputs):
+            yield tensor.file, tensor.sha256

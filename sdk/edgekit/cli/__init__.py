@@ -1,0 +1,29 @@
+"""The command line: one small function per verb. Nothing heavy is imported before a verb needs it."""
+
+import click
+
+from edgekit.cli import baseline, build, look, setup
+from edgekit.cli.shell import HELP_OPTIONS, Group
+from edgekit.version import __version__
+
+
+@click.group(cls=Group, context_settings=HELP_OPTIONS)
+@click.version_option(__version__, prog_name="edgekit", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show tracebacks and what libraries print.")
+def main(debug: bool) -> None:
+    """From a PyTorch model to verified int8 artifacts for phones and edge devices.
+
+    `edgekit build --target android-arm64` quantizes the model of the project in this folder (the sample, if there is
+    none), writes .pte and .onnx, and measures how far they are from the float model. Exit codes: 0 done, 2 usage,
+    20 over budget; the others name the stage that failed.
+    """
+
+
+main.add_command(build.build)
+main.add_command(build.compare)
+main.add_command(baseline.baseline)
+main.add_command(look.inspect)
+main.add_command(look.run)
+main.add_command(setup.targets)
+main.add_command(setup.init)
+main.add_command(setup.doctor)

@@ -1,0 +1,73 @@
+"""``edgekit baseline``: what the model computes in float, recorded where it serves."""
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from edgekit.cli.shell import Answer, verb
+from edgekit.progress import Progress
+
+FOLDER = click.option(
+    "--project",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=Path(),
+    show_default=".",
+    help="Folder with an edgekit.toml; without one the sample is taken.",
+)
+
+
+@click.group()
+def baseline() -> None:
+    """Record or show the float reference."""
+
+
+@baseline.command()
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cuda", "cpu"]),
+    default="auto",
+    show_default=True,
+    help="Where to run the model; auto takes the GPU if there is one.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Trace file to write; the project's if not given.",
+)
+@FOLDER
+@verb
+def record(progress: Progress, *, device: Literal["auto", "cuda", "cpu"], output: Path | None, folder: Path) -> Answer:
+    """Run the float model over the evaluation data and save what it computed."""
+    from edgekit import baseline as recording
+    from edgekit import project
+    from edgekit.render import json, tables
+
+    path, trace = recording.record(project.find(folder), device, output, progress)
+    return Answer(
+        data={"file": str(path), **json.trace(trace)},
+        text=lambda console: tables.show_trace(console, trace, str(path)),
+    )
+
+
+@baseline.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@FOLDER
+@verb
+def show(progress: Progress, *, file: Path | None, folder: Path) -> Answer:
+    """Show what is in a baseline, and where it was computed.
+
+    FILE is a trace; without it the project's baseline is shown.
+    """
+    from edgekit import project
+    from edgekit import trace as traces
+    from edgekit.render import json, tables
+
+    path = file or project.find(folder).baseline
+    trace = traces.load(path)
+    return Answer(
+        data={"file": str(path), **json.trace(trace)},
+        text=lambda console: tables.show_trace(console, trace, str(path)),
+    )

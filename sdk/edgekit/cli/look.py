@@ -1,0 +1,50 @@
+"""``edgekit inspect`` and ``edgekit run``: looking into files, and trying them."""
+
+from pathlib import Path
+
+import click
+
+from edgekit.cli.shell import Answer, verb
+from edgekit.progress import Progress
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@verb
+def inspect(progress: Progress, *, file: Path) -> Answer:
+    """Show what is inside FILE.
+
+    FILE is a .pte, an .onnx, a trace (.npz) or a bundle's folder, whose files are checked.
+    """
+    from edgekit.inspect import inspect_file
+    from edgekit.render import inspection, json
+
+    found = inspect_file(file)
+    return Answer(data=json.inspection(found), text=lambda console: inspection.show(console, found))
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option(
+    "--input",
+    "picture",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="PICTURE",
+    help="Picture to feed, preprocessed as the bundle says.",
+)
+@click.option("--format", "wanted", type=click.Choice(["pte", "onnx"]), help="Artifact to run; the first if not given.")
+@click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Classes to show.")
+@verb
+def run(progress: Progress, *, bundle: Path, picture: Path, wanted: str | None, top: int) -> Answer:
+    """Run one picture through an artifact of BUNDLE."""
+    from edgekit.predict import predict
+    from edgekit.render import json
+    from edgekit.render.prediction import show_prediction
+    from edgekit.spec import Format
+
+    prediction = predict(bundle, picture, Format(wanted) if wanted else None)
+    return Answer(
+        data=json.prediction(prediction, top),
+        text=lambda console: show_prediction(console, prediction, top),
+    )

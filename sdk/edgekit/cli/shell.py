@@ -1,0 +1,171 @@
+"""What every verb has in common: ``--json``, ``--debug``, quiet libraries, progress, errors and exit codes."""
+
+import functools
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+
+import click
+
+from edgekit.cli.quiet import Streams, quiet
+from edgekit.errors import EdgeKitError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgekit.progress import Progress
+
+P = ParamSpec("P")
+
+INTERRUPTED = 130
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a verb has to say, in both languages; a failure is told after the answer is shown."""
+
+    data: Mapping[str, Any]
+    """For ``--json``."""
+    text: Callable[["Console"], None]
+    """For people."""
+    failure: EdgeKitError | None = None
+    """Why the answer, complete as it is, is not a success."""
+
+
+Verb = Callable[Concatenate["Progress", P], Answer]
+
+
+def verb(function: Verb[P]) -> Callable[P, None]:
+    """Make a click callback of a function that takes a `Progress` and returns an `Answer`."""
+
+    @click.option("--debug", is_flag=True, help="Show tracebacks and what libraries print.")
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+    @functools.wraps(function)
+    def callback(*args: P.args, **kwargs: P.kwargs) -> None:
+        # click knows these two, the function's own signature does not.
+        debug = bool(kwargs.pop("debug"))
+        as_json = bool(kwargs.pop("as_json"))
+        context = click.get_current_context()
+        debug = debug or bool(context.find_root().params.get("debug"))
+        context.exit(_perform(lambda progress: function(progress, *args, **kwargs), debug=debug, as_json=as_json))
+
+    return callback
+
+
+def _perform(work: Callable[["Progress"], Answer], *, debug: bool, as_json: bool) -> int:
+    """Run a verb, show what came of it, and return the exit code."""
+    with quiet(debug=debug) as streams:
+        try:
+            return _show(work, streams, as_json=as_json)
+        except click.ClickException:
+            raise
+        except BrokenPipeError:
+            return 1  # whoever read our output has gone, and so has everybody we could tell
+        except KeyboardInterrupt:
+            say(streams.err, "Interrupted")
+            return INTERRUPTED
+        except EdgeKitError as error:
+            if debug:
+                traceback.print_exc(file=streams.err)
+            _report(streams, error, as_json=as_json)
+            return error.exit_code
+        except Exception as error:  # the last line of defence: a person gets a sentence, not a stack
+            if debug:
+                traceback.print_exc(file=streams.err)
+            elif lines := streams.last_lines():
+                say(streams.err, "The libraries said last:", *(f"  {line}" for line in lines))
+            unexpected = EdgeKitError(
+                f"unexpected {describe(error)}",
+                hint="" if debug else "Run again with --debug to see where; please report it as a bug.",
+            )
+            _report(streams, unexpected, as_json=as_json, name=type(error).__name__)
+            return unexpected.exit_code
+
+
+def _show(work: Callable[["Progress"], Answer], streams: Streams, *, as_json: bool) -> int:
+    from edgekit.render import json as render_json
+    from edgekit.render.terminal import TerminalProgress, console
+
+    with TerminalProgress(streams.err) as progress:
+        answer = work(progress)
+    failure = {} if answer.failure is None else error_data(answer.failure)
+    if as_json:
+        streams.out.write(render_json.text({**answer.data, **failure}))
+    else:
+        answer.text(console(streams.out))
+    streams.out.flush()
+    if answer.failure is None:
+        return 0
+    _report(streams, answer.failure, as_json=False)
+    return answer.failure.exit_code
+
+
+def _report(streams: Streams, error: EdgeKitError, *, as_json: bool, name: str = "") -> None:
+    say(streams.err, f"error: {error.message}", *([f"hint: {error.hint}"] if error.hint else []))
+    if as_json:
+        from edgekit.render import json as render_json
+
+        streams.out.write(render_json.text(error_data(error, name=name)))
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception's type and message on one line or more."""
+    message = str(error).strip()
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+
+
+def error_data(error: EdgeKitError, *, name: str = "") -> dict[str, Any]:
+    """Return what ``--json`` prints of an error."""
+    return {
+        "error": {
+            "class": name or type(error).__name__,
+            "message": error.message,
+            "hint": error.hint,
+            "exit_code": error.exit_code,
+        }
+    }
+
+
+def say(stream: Any, *lines: str) -> None:
+    """Write lines, the word before the first colon of an error or a hint in colour where there is a terminal."""
+    if not stream.isatty():
+        stream.write("".join(f"{line}\n" for line in lines))
+        return
+    from rich.text import Text
+
+    from edgekit.render.terminal import console
+
+    target = console(stream)
+    for line in lines:
+        text = Text(line)
+        text.highlight_regex(r"^error:", "bold red")
+        text.highlight_regex(r"^hint:", "bold")
+        target.print(text, soft_wrap=True)
+
+
+class Group(click.Group):
+    """A click group that reports usage errors as JSON too, if asked, and keeps the exit codes of verbs."""
+
+    def main(self, args: Any = None, prog_name: str | None = None, *rest: Any, **extra: Any) -> Any:
+        """Run the command line and exit."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        extra["standalone_mode"] = False
+        try:
+            code = super().main(arguments, prog_name or "edgekit", *rest, **extra)
+        except click.ClickException as error:
+            error.show()
+            if "--json" in arguments:
+                from edgekit.render import json as render_json
+
+                fault = EdgeKitError(error.format_message(), hint="See edgekit --help.")
+                data = error_data(fault, name="UsageError")
+                data["error"]["exit_code"] = error.exit_code
+                click.echo(render_json.text(data), nl=False)
+            sys.exit(error.exit_code)
+        except click.Abort:
+            click.echo("Interrupted", err=True)
+            sys.exit(INTERRUPTED)
+        sys.exit(code if isinstance(code, int) else 0)

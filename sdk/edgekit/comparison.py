@@ -1,0 +1,92 @@
+"""The ``compare`` verb: hold a bundle, an artifact or a trace against a baseline."""
+
+from pathlib import Path
+
+from edgekit import bundle, trace
+from edgekit.drift.compare import compare
+from edgekit.drift.report import DriftReport, Leg, LegName
+from edgekit.errors import BundleError
+from edgekit.progress import Progress, Stages
+from edgekit.project import OpenProject
+from edgekit.run.artifact import open_artifact
+from edgekit.run.artifact import trace as run_artifact
+from edgekit.spec import Budget, Cpu, Format, TensorSpec
+from edgekit.trace import Trace
+from edgekit.versions import host_is_x86
+
+_LEG_OF: dict[str, LegName] = {"float": "server", "quantized": "quantization", "artifact": "total"}
+
+
+def compare_path(path: Path, baseline: Trace, project: OpenProject, progress: Progress) -> DriftReport:
+    """Measure how far what lies at ``path`` is from the baseline, on the baseline's samples.
+
+    A bundle is held against the budget in its manifest; a bare artifact or a trace against the project's.
+
+    Args:
+        path: A bundle folder, a .pte, an .onnx or a trace.
+        baseline: The reference.
+        project: Names the outputs and the budget.
+        progress: Told about every stage.
+
+    Raises:
+        BundleError: If the file is missing, damaged, or of no kind that is known here.
+        RunError: If an artifact does not load or run.
+        DataError: If the traces do not fit each other.
+    """
+    stages = Stages(progress)
+    if path.is_dir():
+        manifest = bundle.read(path)
+        batch = min(manifest.dimensions.values(), default=1)
+        legs: list[Leg] = []
+        for info in manifest.artifacts:
+            with stages(f"run {info.file}"):
+                legs += _artifact(
+                    path / info.file,
+                    info.format,
+                    manifest.target.cpu,
+                    baseline,
+                    (manifest.inputs, manifest.outputs),
+                    manifest.budget,
+                    batch,
+                )
+    elif path.suffix in {f".{format}" for format in Format}:
+        cpu = Cpu.X86_64 if host_is_x86() else Cpu.ARM64
+        batch = min(project.spec.dimensions.values(), default=1)
+        tensors = project.spec.inputs, project.spec.outputs
+        with stages(f"run {path.name}"):
+            legs = _artifact(path, Format(path.suffix[1:]), cpu, baseline, tensors, project.spec.budget, batch)
+    elif path.suffix == ".npz":
+        candidate = trace.load(path)
+        leg = _LEG_OF[candidate.origin.program]
+        limits = getattr(project.spec.budget, leg)
+        legs = list(compare(leg, baseline, candidate, project.spec.outputs, limits))
+    else:
+        raise BundleError(
+            f"{path} is {'no bundle, artifact or trace' if path.exists() else 'missing'}.",
+            hint="Give a bundle folder, a .pte, an .onnx or a trace (.npz).",
+        )
+    return DriftReport(samples=len(baseline), legs=tuple(legs), notes=notes(baseline))
+
+
+def notes(baseline: Trace) -> tuple[str, ...]:
+    """Say what a reader must know about a baseline."""
+    if baseline.origin.device == "cpu":
+        return (f"The baseline was recorded on a CPU, not on a GPU server: {baseline.origin.place}.",)
+    return ()
+
+
+def _artifact(
+    path: Path,
+    format: Format,
+    cpu: Cpu,
+    baseline: Trace,
+    tensors: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]],
+    budget: Budget,
+    batch: int,
+) -> list[Leg]:
+    if not path.is_file():
+        raise BundleError(f"There is no file {path}.", hint="edgekit build writes bundles to artifacts/MODEL/TARGET.")
+    inputs, outputs = tensors
+    run = open_artifact(format, path, cpu, inputs, outputs)
+    candidate = run_artifact(run, format, cpu, baseline.samples, batch=batch, model=baseline.origin.model)
+    return list(compare("total", baseline, candidate, outputs, budget.total, artifact=path.name))

@@ -1,0 +1,98 @@
+"""Everything that EdgeKit raises on purpose.
+
+Each class has an exit code of its own and each instance a hint that says the way out::
+
+    EdgeKitError                 1   (never raised itself)
+    +-- ProjectError             3   edgekit.toml, or what it names, is wrong
+    +-- TargetError              4   no such target, or its profile is wrong
+    +-- SourceError              5   the model cannot be loaded or run
+    +-- DataError                6   calibration, evaluation or picture data does not fit the model
+    +-- CaptureError             7   torch.export cannot capture the model
+    +-- QuantizeError            8   quantization failed, or quantized nothing
+    +-- LowerError               9   lowering failed, delegated nothing, or wrote a wrong graph
+    +-- RunError                10   an artifact cannot be loaded or run
+    +-- BundleError             11   a bundle, artifact or trace is damaged, missing or of another version
+    +-- ToolchainError         12   a library or tool is missing or does not fit
+    +-- OverBudgetError         20   everything worked, but the drift or the size is over its budget
+
+Exit code 2 is a usage error (click), 1 an error nobody foresaw, 130 an interrupt.
+"""
+
+from typing import ClassVar
+
+
+class EdgeKitError(Exception):
+    """An error a person can act on: ``message`` names the place and the reason, ``hint`` the way out."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ProjectError(EdgeKitError):
+    """The project file, or something that it names, is wrong. All faults are reported together."""
+
+    exit_code = 3
+
+
+class TargetError(EdgeKitError):
+    """There is no such target, or its profile is wrong."""
+
+    exit_code = 4
+
+
+class SourceError(EdgeKitError):
+    """The model cannot be loaded, given its weights, or run."""
+
+    exit_code = 5
+
+
+class DataError(EdgeKitError):
+    """Calibration, evaluation or picture data is unreadable or does not fit the model's inputs."""
+
+    exit_code = 6
+
+
+class CaptureError(EdgeKitError):
+    """``torch.export`` cannot capture the model."""
+
+    exit_code = 7
+
+
+class QuantizeError(EdgeKitError):
+    """Quantization failed, or nothing was quantized."""
+
+    exit_code = 8
+
+
+class LowerError(EdgeKitError):
+    """Lowering failed, nothing was delegated, or the written graph computes something else."""
+
+    exit_code = 9
+
+
+class RunError(EdgeKitError):
+    """An artifact cannot be loaded or run."""
+
+    exit_code = 10
+
+
+class BundleError(EdgeKitError):
+    """A bundle, an artifact or a trace is damaged, missing or written by another version."""
+
+    exit_code = 11
+
+
+class ToolchainError(EdgeKitError):
+    """A library or tool is missing, or its version does not fit the others."""
+
+    exit_code = 12
+
+
+class OverBudgetError(EdgeKitError):
+    """Everything worked, but the drift or the size is over its budget. The bundle is written, marked as failed."""
+
+    exit_code = 20

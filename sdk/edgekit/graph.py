@@ -1,0 +1,84 @@
+"""Questions to the nodes of a captured or quantized graph."""
+
+import operator
+
+import torch
+from torch import fx
+
+# What only moves, views or measures data is no compute operation.
+_DATA_MOVEMENT = {
+    "alias", "clone", "contiguous", "detach", "expand", "flatten", "permute", "reshape", "select", "slice", "split",
+    "split_with_sizes", "chunk", "squeeze", "sym_size", "t", "to", "transpose", "unflatten", "unsqueeze", "view",
+}  # fmt: skip
+_FUSED = {"relu", "relu_", "hardtanh", "hardtanh_"}
+
+
+def is_quantize(node: fx.Node) -> bool:
+    """Whether the node turns float values into integers."""
+    return _quant_name(node).startswith("quantize_per_")
+
+
+def is_dequantize(node: fx.Node) -> bool:
+    """Whether the node turns integers into float values."""
+    return _quant_name(node).startswith("dequantize_per_")
+
+
+def is_compute(node: fx.Node) -> bool:
+    """Whether the node computes: no quantization, no data movement, no bookkeeping."""
+    if node.op != "call_function" or node.target is operator.getitem or is_quantize(node) or is_dequantize(node):
+        return False
+    name = operation(node)
+    return name.removesuffix("_copy") not in _DATA_MOVEMENT and not name.startswith(("sym_", "_assert", "_guards"))
+
+
+def operation(node: fx.Node) -> str:
+    """Return the short name of the node's operation, for instance ``conv2d``."""
+    if isinstance(node.target, torch._ops.OpOverload):
+        return node.target._opname
+    return getattr(node.target, "__name__", str(node.target))
+
+
+def module_path(node: fx.Node) -> str:
+    """Return the path of the module that the node came from, for instance ``features.3.se.fc1``."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    path = str(stack[-1][0]) if stack else ""
+    return path.removeprefix("L['self'].").removeprefix("L['self']")
+
+
+def int8_fraction(graph: fx.Graph, int8_operations: frozenset[str]) -> float:
+    """Return the share of compute nodes that a runtime can run in int8.
+
+    Args:
+        graph: A quantized graph.
+        int8_operations: The operations that the runtime has int8 kernels for; another operation between a
+            dequantize and a quantize node computes in float.
+    """
+    nodes = [node for node in graph.nodes if is_compute(node) and not _is_fused_activation(node)]
+    return sum(_runs_int8(node, int8_operations) for node in nodes) / len(nodes) if nodes else 0.0
+
+
+def _is_fused_activation(node: fx.Node) -> bool:
+    """Whether the node is a clamp that becomes the output range of the operation before it."""
+    return operation(node) in _FUSED and is_compute(node.all_input_nodes[0])
+
+
+def _runs_int8(node: fx.Node, int8_operations: frozenset[str]) -> bool:
+    data = [source for source in node.all_input_nodes if source.op == "call_function"]
+    return (
+        operation(node) in int8_operations
+        and all(map(is_dequantize, data))
+        and all(map(is_quantize, _users_behind_activation(node)))
+    )
+
+
+def _users_behind_activation(node: fx.Node) -> list[fx.Node]:
+    users: list[fx.Node] = []
+    for user in node.users:
+        users += user.users if operation(user) in _FUSED else [user]
+    return users
+
+
+def _quant_name(node: fx.Node) -> str:
+    if node.op == "call_function" and getattr(node.target, "namespace", "") in ("quantized_decomposed", "torchao"):
+        return operation(node)
+    return ""

@@ -1,0 +1,113 @@
+"""The references that artifacts are held against, and the legs between them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgekit.drift.compare import compare
+from edgekit.drift.metrics import sqnr_db
+from edgekit.drift.report import DriftReport, Leg
+from edgekit.errors import DataError, LowerError
+from edgekit.job import Job
+from edgekit.program import Source
+from edgekit.run import onnx
+from edgekit.spec import Cpu, Target
+from edgekit.trace import Trace
+
+# Float ONNX differs from eager by rounding alone, at 100 dB and more; less than this is another computation.
+_FLOAT_ONNX_DB = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class References:
+    """The baseline, and the float and the quantized program on this host, all on the evaluation samples."""
+
+    baseline: Trace
+    host: Trace
+    quantized: Trace
+    notes: tuple[str, ...]
+
+
+def reference(job: Job, host: Trace) -> tuple[Trace, tuple[str, ...]]:
+    """Return the baseline to compare with, and what a reader must know about it.
+
+    Args:
+        job: The job, with a recorded baseline or none.
+        host: The float model's trace on this host, which takes the place of a missing baseline.
+
+    Raises:
+        DataError: If the baseline was recorded with other weights or for other samples.
+    """
+    if job.baseline is None:
+        note = f"No baseline was recorded: the float model on this host ({host.origin.place}) stands in for the server."
+        return host, (*job.notes, note)
+    recorded = job.baseline.origin
+    faults = []
+    if recorded.model != job.source.weights_sha256:
+        faults.append("its weights are not the project's")
+    if job.baseline.samples.digest != job.evaluation.digest:
+        faults.append("its samples are not the evaluation data")
+    if faults:
+        raise DataError(
+            f"The baseline does not belong to this model: {' and '.join(faults)}.",
+            hint="Record it again: edgekit baseline record",
+        )
+    if recorded.device == "cpu":
+        note = f"The baseline was recorded on a CPU, not on a GPU server: {recorded.place}."
+        return job.baseline, (*job.notes, note)
+    return job.baseline, job.notes
+
+
+def check_float_onnx(data: bytes, source: Source, host: Trace) -> str:
+    """Run the float ONNX and hold it against eager, so that the quantizer is not blamed for the exporter.
+
+    Args:
+        data: The exported float model.
+        source: The model.
+        host: The float model's trace in eager mode.
+
+    Returns:
+        What was found, in a few words.
+
+    Raises:
+        LowerError: If the two compute different things.
+    """
+    session = onnx.load(data, Cpu.X86_64)
+    batch = min(source.dimensions.values(), default=1)
+    outputs = onnx.execute(session, host.samples, source.inputs, source.outputs, batch=batch)
+    ratios = {
+        name: sqnr_db(host.outputs[name].astype(np.float64), array.astype(np.float64))
+        for name, array in outputs.items()
+    }
+    for name, ratio in ratios.items():
+        if ratio is not None and not ratio >= _FLOAT_ONNX_DB:  # also true for NaN
+            raise LowerError(
+                f"The float ONNX of {source.name} computes something else than the model: {name} at {ratio:.1f} dB.",
+                hint='torch.onnx writes a wrong graph for some operation; leave "onnx" out of the target\'s formats '
+                "or rewrite the operation.",
+            )
+    worst = min((ratio for ratio in ratios.values() if ratio is not None), default=None)
+    return "identical to eager" if worst is None else f"{worst:.0f} dB from eager"
+
+
+def drift_report(job: Job, target: Target, references: References, artifacts: Mapping[str, Trace]) -> DriftReport:
+    """Measure every leg of one target.
+
+    Args:
+        job: The job, for its outputs and budget.
+        target: The target, for its budget.
+        references: What the artifacts are held against.
+        artifacts: The artifacts' traces by file name.
+    """
+    outputs, budget = job.source.outputs, target.budget.updated(job.budget)
+    baseline, host, quantized = references.baseline, references.host, references.quantized
+    legs: list[Leg] = [
+        *compare("server", baseline, host, outputs, budget.server),
+        *compare("quantization", host, quantized, outputs, budget.quantization),
+    ]
+    for file, trace in artifacts.items():
+        legs += compare("lowering", quantized, trace, outputs, budget.lowering, artifact=file)
+    for file, trace in artifacts.items():
+        legs += compare("total", baseline, trace, outputs, budget.total, artifact=file)
+    return DriftReport(samples=len(baseline), legs=tuple(legs), notes=references.notes)

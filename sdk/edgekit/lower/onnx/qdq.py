@@ -1,0 +1,136 @@
+"""Tidy the QDQ graph that torch.onnx writes of a quantized program, so that ONNX Runtime loads and fuses it.
+
+As exported, ONNX Runtime refuses the graph at its default optimization level ("Attempt to replace the existing
+tensor"), because Q and DQ nodes share their scale and zero-point initializers; and it runs convolutions in float,
+because their biases are float.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from edgekit.spec import OnnxSettings
+
+_WITH_BIAS = {"Conv", "ConvTranspose", "Gemm"}
+_INT32 = np.iinfo(np.int32)
+
+
+def tidy(model: ir.Model, settings: OnnxSettings) -> None:
+    """Make every quantized operation one that ONNX Runtime fuses, in place.
+
+    Args:
+        model: The exported QDQ graph, with int8 weights and activations.
+        settings: The integer types to store them in. int8 becomes uint8 by adding 128 to values and zero points:
+            what they stand for stays the same to the last bit.
+    """
+    graph = model.graph
+    for number, node in enumerate(list(graph)):
+        if node.op_type in _WITH_BIAS:
+            _quantize_bias(graph, node, number)
+    for number, node in enumerate(list(graph)):
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            _own_parameters(graph, node, number, settings)
+            _shorten(node, number)
+    _drop_unused_initializers(graph)
+
+
+def strip_metadata(model: ir.Model) -> None:
+    """Drop traces, doc strings and names of intermediate shapes: half of a small file, and they hold source paths."""
+    model.doc_string = None
+    model.metadata_props.clear()
+    model.graph.doc_string = None
+    model.graph.metadata_props.clear()
+    for value in [*model.graph.inputs, *model.graph.outputs, *model.graph.initializers.values()]:
+        value.doc_string = None
+        value.metadata_props.clear()
+    for node in model.graph:
+        node.doc_string = None
+        node.metadata_props.clear()
+        for value in node.outputs:
+            value.doc_string = None
+            value.metadata_props.clear()
+
+
+def _quantize_bias(graph: ir.Graph, node: ir.Node, number: int) -> None:
+    """Give the node an int32 bias at the accumulator's scale, input scale x weight scale; see arXiv:1712.05877."""
+    data, weight = node.inputs[0], node.inputs[1]
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    data_dq, weight_dq = _dequantize(data), _dequantize(weight)
+    if bias is None or bias.const_value is None or data_dq is None or weight_dq is None:
+        return
+    if node.op_type == "ConvTranspose" and int(node.attributes.get_int("group", 1)) != 1:
+        return  # its weight scales are not in the order of its outputs
+    scale = np.asarray(_constant(data_dq.inputs[1]) * _constant(weight_dq.inputs[1]), dtype=np.float32)
+    steps = np.rint(_constant(bias).astype(np.float64) / scale)
+    if np.abs(steps).max(initial=0) > _INT32.max:
+        return  # clipping would change the answer; in float the layer is slower but right
+    quantized = steps.astype(np.int32)
+    per_channel = scale.size > 1
+    dequantize = ir.node(
+        "DequantizeLinear",
+        [
+            _initializer(graph, f"b{number}", quantized),
+            _initializer(graph, f"bs{number}", scale if per_channel else scale.reshape(())),
+        ],
+        attributes={"axis": 0} if per_channel else None,
+    )
+    graph.insert_before(node, dequantize)
+    node.replace_input_with(2, dequantize.outputs[0])
+
+
+def _own_parameters(graph: ir.Graph, node: ir.Node, number: int, settings: OnnxSettings) -> None:
+    """Give a Q or DQ node scale and zero point of its own, in the integer type that the settings ask for."""
+    value, scale = node.inputs[0], node.inputs[1]
+    node.replace_input_with(1, _initializer(graph, f"s{number}", _constant(scale)))
+    if len(node.inputs) < 3:
+        return  # a bias: int32, no zero point
+    zeros = _constant(node.inputs[2])
+    weights = value is not None and value.const_value is not None
+    if zeros.dtype == np.int8 and (settings.weights if weights else settings.activations) == "uint8":
+        zeros = _to_unsigned(zeros)
+        if weights:
+            node.replace_input_with(0, _initializer(graph, f"w{number}", _to_unsigned(_constant(value))))
+    node.replace_input_with(2, _initializer(graph, f"z{number}", zeros))
+
+
+def _shorten(node: ir.Node, number: int) -> None:
+    """Name a Q or DQ node after its number and leave default attributes out: long names are a sixth of a small file."""
+    output = node.outputs[0]
+    if not output.is_graph_output():
+        output.name = node.name = f"{'q' if node.op_type == 'QuantizeLinear' else 'd'}{number}"
+    if _constant(node.inputs[1]).size == 1:
+        node.attributes.pop("axis", None)
+
+
+def _to_unsigned(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    return (values.astype(np.int16) + 128).astype(np.uint8)
+
+
+def _dequantize(value: ir.Value | None) -> ir.Node | None:
+    producer = value.producer() if value is not None else None
+    return producer if producer is not None and producer.op_type == "DequantizeLinear" else None
+
+
+def _constant(value: ir.Value | None) -> npt.NDArray[Any]:
+    if value is None or value.const_value is None:
+        raise ValueError(f"{value} is not a constant")
+    return value.const_value.numpy()
+
+
+def _initializer(graph: ir.Graph, name: str, array: npt.NDArray[Any]) -> ir.Value:
+    unique, count = name, 1
+    while unique in graph.initializers:
+        unique, count = f"{name}_{count}", count + 1
+    tensor = ir.tensor(np.ascontiguousarray(array).reshape(array.shape), name=unique)
+    value = ir.Value(name=unique, const_value=tensor, type=ir.TensorType(tensor.dtype), shape=ir.Shape(array.shape))
+    graph.register_initializer(value)
+    return value
+
+
+def _drop_unused_initializers(graph: ir.Graph) -> None:
+    used = {value for node in graph for value in node.inputs} | set(graph.outputs)
+    for name, value in list(graph.initializers.items()):
+        if value not in used:
+            del graph.initializers[name]

@@ -1,0 +1,78 @@
+"""Lower a quantized program to an ExecuTorch .pte whose graph the XNNPACK delegate takes."""
+
+import copy
+
+from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
+from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType
+from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
+from executorch.exir.lowered_backend_module import get_lowered_submodules
+from torch import fx
+
+from edgekit import graph
+from edgekit.artifact import Artifact
+from edgekit.errors import LowerError
+from edgekit.lower.shape import decompose_hardsigmoid
+from edgekit.program import Quantized
+from edgekit.spec import Format, PteSettings
+
+
+def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
+    """Write the .pte; the quantized program is left as it was.
+
+    Args:
+        quantized: The program to lower.
+        settings: The delegate to use.
+
+    Raises:
+        LowerError: If ExecuTorch refuses the program, or if no operation was delegated.
+    """
+    name = quantized.captured.source.name
+    program = copy.deepcopy(quantized.program)
+    decompose_hardsigmoid(program)
+    try:
+        edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+        executable = edge.to_executorch()
+    except Exception as error:  # the lowering raises many unrelated classes
+        raise LowerError(
+            f"ExecuTorch cannot lower {name} for {settings.delegate}: {error}",
+            hint="Run again with --debug to see which operation it stops at.",
+        ) from error
+    inside = [node for module in _delegated_graphs(edge) for node in module.graph.nodes if graph.is_compute(node)]
+    outside = [node for node in edge.exported_program().graph.nodes if graph.is_compute(node)]
+    outside = [node for node in outside if graph.operation(node) != "executorch_call_delegate"]
+    if not inside:
+        raise LowerError(
+            f"Nothing of {name} was delegated to {settings.delegate}: it would run on slow portable kernels.",
+            hint="Check that the network has convolution or linear layers with static weights.",
+        )
+    plan = executable.executorch_program.execution_plan[0]
+    return Artifact(
+        format=Format.PTE,
+        data=bytes(executable.buffer),
+        scheme=quantized.scheme,
+        operators=tuple(sorted({f"{op.name}.{op.overload}".rstrip(".") for op in plan.operators})),
+        delegates=tuple(sorted({delegate.id for delegate in plan.delegates})),
+        delegated_fraction=len(inside) / (len(inside) + len(outside)),
+        int8_fraction=graph.int8_fraction(quantized.program.graph, _int8_operations()),
+        not_delegated=tuple(_describe(node) for node in outside),
+    )
+
+
+def _delegated_graphs(edge: EdgeProgramManager) -> list[fx.GraphModule]:
+    submodules = get_lowered_submodules(edge.exported_program().graph_module)
+    return [lowered.original_module.graph_module for _, lowered, _ in submodules]
+
+
+def _int8_operations() -> frozenset[str]:
+    """Operations with int8 kernels, as the partitioner itself says; a convolution counts under its captured names."""
+    names = set()
+    for config in ALL_PARTITIONER_CONFIGS:
+        if ConfigPrecisionType.STATIC_QUANT in config().supported_precision_types():
+            names.add(str(config.target_name).split(".")[0].removesuffix("_copy"))
+    return frozenset(names | ({"conv1d", "conv2d", "conv3d"} if "convolution" in names else set()))
+
+
+def _describe(node: fx.Node) -> str:
+    path = graph.module_path(node)
+    return f"{graph.operation(node)} ({path})" if path else graph.operation(node)

@@ -1,0 +1,172 @@
+"""The main job on one page: capture -> quantize -> lower -> run -> compare -> bundle."""
+
+from pathlib import Path
+from typing import assert_never
+
+from edgekit import bundle
+from edgekit.artifact import Artifact
+from edgekit.capture import capture
+from edgekit.drift.report import DriftReport
+from edgekit.golden import golden_vectors
+from edgekit.job import Job
+from edgekit.legs import References, check_float_onnx, drift_report, reference
+from edgekit.lower import onnx, pte
+from edgekit.manifest import MANIFEST_VERSION, Manifest, Model, TargetInfo
+from edgekit.program import Quantized
+from edgekit.progress import Progress, Stages
+from edgekit.quantize import quantize
+from edgekit.result import BuildResult, Built
+from edgekit.run import artifact as runs
+from edgekit.run.eager import run_float, run_quantized
+from edgekit.spec import Format, Scheme, Target
+from edgekit.trace import Trace
+from edgekit.version import __version__
+from edgekit.versions import installed
+
+_BATCHES = (1, 16, 64)
+_PRODUCERS = ("torch", "torchao", "executorch", "onnx", "onnxruntime", "onnxscript", "numpy", "flatbuffers")
+
+
+def build(job: Job, targets: tuple[Target, ...], output: Path, progress: Progress) -> BuildResult:
+    """Build one bundle per target at ``output / model / target``.
+
+    Capture and quantization are shared between targets, and so are artifacts that come out the same.
+
+    Args:
+        job: The model with its data and demands.
+        targets: What to build for.
+        output: Folder of the bundles.
+        progress: Told about every stage.
+
+    Raises:
+        EdgeKitError: A subclass for the stage that failed; bundles that were there before stay as they were.
+    """
+    stages = Stages(progress)
+    source = job.source
+    with stages("capture") as detail:
+        captured = capture(source, job.calibration)
+        detail.append(f"{source.name}, {source.parameters:,} parameters")
+    with stages("reference") as detail:
+        host = run_float(source, job.evaluation)
+        baseline, notes = reference(job, host)
+        detail.append(f"{len(host)} samples, baseline from {baseline.origin.place}")
+    if any(Format.ONNX in target.formats for target in targets):
+        with stages("check float onnx") as detail:
+            detail.append(check_float_onnx(onnx.export_float(captured), source, host))
+
+    quantized: dict[Scheme, tuple[Quantized, References]] = {}
+    for scheme in dict.fromkeys(_scheme(job, target) for target in targets):
+        with stages(f"quantize {scheme}") as detail:
+            program = quantize(captured, scheme, job.calibration, batch=job.quantization.calibration_batch)
+            detail.append(f"calibrated on {len(job.calibration)} samples")
+        with stages(f"run {scheme} program") as detail:
+            trace = run_quantized(program, job.evaluation)
+            detail.append(f"{len(trace)} samples")
+        quantized[scheme] = program, References(baseline=baseline, host=host, quantized=trace, notes=notes)
+
+    lowered: dict[str, Artifact] = {}
+    bundles = []
+    for target in targets:
+        program, references = quantized[_scheme(job, target)]
+        for format in target.formats:
+            key = _lowering(format, target, program.scheme)
+            if key not in lowered:
+                with stages(f"lower {key}") as detail:
+                    lowered[key] = _lower(format, target, program)
+                    detail.append(f"{len(lowered[key].data) / 1000:.1f} kB")
+        artifacts = tuple(lowered[_lowering(format, target, program.scheme)] for format in target.formats)
+        with stages(f"verify {target.name}") as detail:
+            traces = {artifact.file: _verify(artifact, program, target, job) for artifact in artifacts}
+            report = drift_report(job, target, references, traces)
+            detail.append(f"batches {', '.join(map(str, _batches(program)))}")
+        with stages(f"bundle {target.name}") as detail:
+            folder = output / source.name / target.name
+            bundles.append(_bundle(job, target, program, artifacts, traces, references, report, folder))
+            detail.append(str(folder))
+    return BuildResult(bundles=tuple(bundles), seconds=tuple(stages.seconds))
+
+
+def _scheme(job: Job, target: Target) -> Scheme:
+    return job.quantization.scheme or target.quantization
+
+
+def _lowering(format: Format, target: Target, scheme: Scheme) -> str:
+    """Name what decides the bytes of an artifact, so that targets that agree on it share one."""
+    match format:
+        case Format.PTE:
+            return f"{scheme} .pte for {target.pte.delegate}"
+        case Format.ONNX:
+            return f"{scheme} .onnx with {target.onnx.weights} weights, {target.onnx.activations} activations"
+        case _:
+            assert_never(format)
+
+
+def _lower(format: Format, target: Target, quantized: Quantized) -> Artifact:
+    match format:
+        case Format.PTE:
+            return pte.lower(quantized, target.pte)
+        case Format.ONNX:
+            return onnx.lower(quantized, target.onnx)
+        case _:
+            assert_never(format)
+
+
+def _batches(quantized: Quantized) -> tuple[int, ...]:
+    """Batch sizes to verify: those of the usual three that the model's dimensions allow."""
+    source = quantized.captured.source
+    if not any(isinstance(size, str) for spec in source.inputs for size in spec.shape[:1]):
+        return (int(source.inputs[0].shape[0]),)
+    return tuple(size for size in _BATCHES if size <= min(source.dimensions.values()))
+
+
+def _verify(artifact: Artifact, quantized: Quantized, target: Target, job: Job) -> Trace:
+    source = job.source
+    run = runs.open_artifact(artifact.format, artifact.data, target.cpu, source.inputs, source.outputs)
+    sizes = _batches(quantized)
+    whole = runs.trace(run, artifact.format, target.cpu, job.evaluation, batch=max(sizes), model=source.weights_sha256)
+    runs.verify_batches(run, whole, sizes)
+    return whole
+
+
+def _bundle(
+    job: Job,
+    target: Target,
+    quantized: Quantized,
+    artifacts: tuple[Artifact, ...],
+    traces: dict[str, Trace],
+    references: References,
+    report: DriftReport,
+    folder: Path,
+) -> Built:
+    source = job.source
+    golden, files = golden_vectors(references.baseline, traces)
+    infos = tuple(
+        bundle.describe(artifact, limit=target.size, float_bytes=source.float_bytes, batches=_batches(quantized))
+        for artifact in artifacts
+    )
+    classifier = any(spec.meaning == "logits" for spec in source.outputs)
+    manifest = Manifest(
+        schema_version=MANIFEST_VERSION,
+        model=Model(
+            name=source.name,
+            weights_sha256=source.weights_sha256,
+            parameters=source.parameters,
+            float_bytes=source.float_bytes,
+        ),
+        target=TargetInfo(name=target.name, platform=target.platform, cpu=target.cpu, runtimes=target.runtimes),
+        artifacts=infos,
+        inputs=source.inputs,
+        outputs=source.outputs,
+        dimensions=dict(source.dimensions),
+        preprocessing=job.preprocessing,
+        postprocessing=("softmax", "top_k") if classifier else (),
+        labels=job.labels,
+        golden=golden,
+        baseline=references.baseline.origin.place,
+        drift=report,
+        budget=target.budget.updated(job.budget),
+        verdict="passed" if report.within_budget and all(info.within_size for info in infos) else "failed",
+        producer={"edgekit": __version__, **installed(*_PRODUCERS)},
+    )
+    bundle.write(folder, manifest, artifacts, files)
+    return Built(folder=folder, manifest=manifest)

@@ -1,0 +1,215 @@
+"""``edgekit.toml``: which model, with which weights and data, quantized how, and what drift is allowed.
+
+Reading a project finds all faults at once: unknown keys, wrong types, parts that disagree and files that are missing.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, JsonValue
+
+from edgekit import schema
+from edgekit.errors import ProjectError
+from edgekit.spec import Budget, Identifier, Name, Positive, Preprocessing, QuantSpec, Spec, TensorSpec
+
+PROJECT_FILE = "edgekit.toml"
+SAMPLE = Path(__file__).parent / "sample"
+_HINT = "`edgekit init` writes a project that works, to compare with."
+
+File = Annotated[str, Field(min_length=1)]
+
+
+class ModelSection(Spec):
+    """``[model]``: how the model is made and where its weights are."""
+
+    name: Name
+    """The model's name; bundles are put in a folder of this name."""
+    source: Annotated[str, Field(pattern=r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$")]
+    """The Python file and the function in it that returns the ``nn.Module``, for instance ``model.py:build``."""
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    """Keyword arguments for the function."""
+    weights: File
+    """The state dict: ``.safetensors``, or ``.pt`` or ``.pth`` as ``torch.save(model.state_dict())`` writes it."""
+
+
+class DataSection(Spec):
+    """``[data]``: what the model is fed; an ``.npz`` or ``.safetensors`` file, or a folder of pictures."""
+
+    calibration: File
+    """Samples that the quantizer chooses its ranges by; representative, a hundred or more, not from the evaluation."""
+    evaluation: File
+    """Samples that drift and accuracy are measured with."""
+
+
+class BaselineSection(Spec):
+    """``[baseline]``: the recorded reference."""
+
+    file: File = "baseline.npz"
+    """The trace that ``edgekit baseline record`` writes; may be missing until it is used."""
+
+
+class Project(Spec):
+    """The content of ``edgekit.toml``. Paths are relative to its folder."""
+
+    labels: tuple[str, ...] = ()
+    """Names of the classes, in the order of the output."""
+    model: ModelSection
+    """The model."""
+    inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
+    """What goes in, in the order of the parameters of ``forward``."""
+    outputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
+    """What comes out, in order."""
+    dimensions: dict[Identifier, Positive] = Field(default_factory=lambda: {"batch": 64})
+    """Largest value of each symbolic dimension."""
+    preprocessing: Preprocessing | None = None
+    """How a picture becomes the input that means an image."""
+    data: DataSection
+    """Calibration and evaluation data."""
+    quantize: QuantSpec = QuantSpec()
+    """How to quantize; a scheme given here goes before the target's."""
+    budget: Budget = Budget()
+    """Drift limits, put over the target's."""
+    baseline: BaselineSection = BaselineSection()
+    """The reference."""
+
+    @property
+    def postprocessing(self) -> tuple[Literal["softmax", "top_k"], ...]:
+        """Steps from the output to what a person reads: those of a classifier, if there are logits."""
+        return ("softmax", "top_k") if any(spec.meaning == "logits" for spec in self.outputs) else ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenProject:
+    """A project and the folder that its paths start from."""
+
+    root: Path
+    spec: Project
+
+    @property
+    def source(self) -> tuple[Path, str]:
+        """The Python file that makes the model, and the function in it."""
+        file, _, function = self.spec.model.source.rpartition(":")
+        return self.root / file, function
+
+    @property
+    def weights(self) -> Path:
+        """The weights file."""
+        return self.root / self.spec.model.weights
+
+    @property
+    def calibration(self) -> Path:
+        """The calibration data, a file or a folder."""
+        return self.root / self.spec.data.calibration
+
+    @property
+    def evaluation(self) -> Path:
+        """The evaluation data, a file or a folder."""
+        return self.root / self.spec.data.evaluation
+
+    @property
+    def baseline(self) -> Path:
+        """The recorded reference; may not exist yet."""
+        return self.root / self.spec.baseline.file
+
+
+def find(folder: Path) -> OpenProject:
+    """Return the project in a folder or, where there is none, the sample that ships in the package.
+
+    Raises:
+        ProjectError: With all faults of the project.
+    """
+    return load(folder if (folder / PROJECT_FILE).is_file() else SAMPLE)
+
+
+def load(folder: Path) -> OpenProject:
+    """Read a project.
+
+    Raises:
+        ProjectError: If there is none, or with all its faults.
+    """
+    file = folder / PROJECT_FILE
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{file} cannot be read: {error}", hint="`edgekit init` starts a project.") from error
+    data = schema.parse_table(text, where=str(file), error=ProjectError)
+    project, faults = schema.check(data, Project)
+    faults += _missing_files(folder, data)
+    if project is not None:
+        faults += _disagreements(project)
+    if faults or project is None:
+        raise ProjectError(schema.report(str(file), faults), hint=_HINT)
+    return OpenProject(root=folder, spec=project)
+
+
+def _missing_files(root: Path, data: dict[str, Any]) -> list[str]:
+    """Look for the named files in the raw data, so that they are reported beside wrong keys."""
+    faults = []
+    for table, key in (("model", "source"), ("model", "weights"), ("data", "calibration"), ("data", "evaluation")):
+        section = data.get(table)
+        value = section.get(key) if isinstance(section, dict) else None
+        if not isinstance(value, str) or not value:
+            continue
+        path = root / (value.rpartition(":")[0] or value if key == "source" else value)
+        if path.is_file() or (table == "data" and path.is_dir()):
+            continue
+        beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+        reason = "is a folder" if path.is_dir() else f"does not exist{schema.did_you_mean(path.name, beside)}"
+        faults.append(f"{table}.{key}: {path} {reason}")
+    return faults
+
+
+def _disagreements(project: Project) -> list[str]:
+    tensors = {
+        **{f"inputs[{index}]": spec for index, spec in enumerate(project.inputs)},
+        **{f"outputs[{index}]": spec for index, spec in enumerate(project.outputs)},
+    }
+    faults, names = [], set[str]()
+    for key, spec in tensors.items():
+        if spec.name in names:
+            faults.append(f"{key}.name: {spec.name} is taken by another tensor")
+        names.add(spec.name)
+        wrong = "logits" if key.startswith("inputs") else "image"
+        if spec.meaning == wrong:
+            faults.append(f"{key}.meaning: only an {'output' if wrong == 'logits' else 'input'} can mean {wrong}")
+        faults += [
+            f"{key}.shape: {size} has no largest value in [dimensions]{schema.did_you_mean(size, project.dimensions)}"
+            for size in spec.shape
+            if isinstance(size, str) and size not in project.dimensions
+        ]
+    used = {size for spec in tensors.values() for size in spec.shape}
+    if "dimensions" in project.model_fields_set:
+        faults += [f"dimensions.{name}: no shape uses it" for name in project.dimensions if name not in used]
+    return faults + _picture_faults(project) + _label_faults(project)
+
+
+def _picture_faults(project: Project) -> list[str]:
+    images = [(index, spec) for index, spec in enumerate(project.inputs) if spec.meaning == "image"]
+    steps = project.preprocessing
+    if steps is None:
+        return []
+    if len(images) != 1:
+        return [f'preprocessing: needs one input with meaning = "image"; there are {len(images)}']
+    (index, image), size = images[0], steps.resize
+    wanted: tuple[int, ...] = (steps.channels, size.height, size.width)
+    if steps.layout == "NHWC":
+        wanted = (size.height, size.width, steps.channels)
+    faults = []
+    if image.shape[1:] != wanted:
+        faults.append(f"inputs[{index}].shape: must be [batch, {', '.join(map(str, wanted))}] after [preprocessing]")
+    if image.dtype != "float32":
+        faults.append(f'inputs[{index}].dtype: must be "float32" after [preprocessing]')
+    return faults
+
+
+def _label_faults(project: Project) -> list[str]:
+    if not project.labels:
+        return []
+    logits = [spec for spec in project.outputs if spec.meaning == "logits"]
+    if len(logits) != 1:
+        return [f'labels: need one output with meaning = "logits"; there are {len(logits)}']
+    classes = logits[0].shape[-1] if logits[0].shape else 0
+    if isinstance(classes, int) and classes != len(project.labels):
+        return [f"labels: there are {len(project.labels)} for {classes} logits"]
+    return []

@@ -1,0 +1,84 @@
+"""Results as JSON objects, with the names that the manifest uses."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgekit.drift.report import DriftReport
+    from edgekit.inspect import Inspection
+    from edgekit.predict import Prediction
+    from edgekit.result import BuildResult
+    from edgekit.trace import Trace
+
+
+def text(data: Mapping[str, Any]) -> str:
+    """Return the text of one object; numbers that JSON lacks become null."""
+    return json.dumps(_plain(data), indent=2, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def build_result(result: "BuildResult") -> dict[str, Any]:
+    """Return all bundles of a build with their manifests, and the seconds of each stage."""
+    return {
+        "passed": result.passed,
+        "seconds": [{"stage": stage, "seconds": seconds} for stage, seconds in result.seconds],
+        "bundles": [
+            {
+                "folder": str(bundle.folder),
+                "passed": bundle.passed,
+                "manifest": bundle.manifest.model_dump(mode="json"),
+            }
+            for bundle in result.bundles
+        ],
+    }
+
+
+def comparison(report: "DriftReport") -> dict[str, Any]:
+    """Return a drift report and its verdict."""
+    return {"passed": report.within_budget, "drift": report.model_dump(mode="json")}
+
+
+def trace(recorded: "Trace") -> dict[str, Any]:
+    """Return the shapes and the origin of a trace, not its values."""
+    from edgekit.render.tables import place_warning
+
+    def tensors(arrays: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [{"name": n, "dtype": a.dtype.name, "shape": list(a.shape)} for n, a in arrays.items()]
+
+    return {
+        "samples": len(recorded),
+        "labels": recorded.samples.labels is not None,
+        "inputs": tensors(recorded.samples.inputs),
+        "outputs": tensors(recorded.outputs),
+        "origin": recorded.origin.model_dump(mode="json"),
+        "warning": place_warning(recorded) or None,
+    }
+
+
+def prediction(found: "Prediction", top: int) -> dict[str, Any]:
+    """Return what an artifact made of a picture: raw outputs, and the likeliest classes of a classifier."""
+    return {
+        "artifact": found.artifact,
+        "classes": [{"label": label, "probability": share} for label, share in found.classes[:top]],
+        "outputs": {name: array.tolist() for name, array in found.outputs.items()},
+    }
+
+
+def inspection(found: "Inspection") -> dict[str, Any]:
+    """Return what was found in a file; ``kind`` says which fields there are."""
+    return dataclasses.asdict(found)

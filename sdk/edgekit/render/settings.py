@@ -1,0 +1,67 @@
+"""Targets, new projects and the doctor's findings as a person reads them."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from edgekit.doctor import Check
+from edgekit.render.layout import fields, heading, indented, simple_table
+from edgekit.spec import Limits, Target
+
+STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+def show_targets(console: Console, targets: tuple[Target, ...]) -> None:
+    """Print one row for each target."""
+    table = simple_table(("target", "left"), ("formats", "left"), ("for", "left"))
+    for target in targets:
+        table.add_row(Text(target.name, "bold"), ", ".join(target.formats), Text(target.summary))
+    console.print(table)
+
+
+def show_target(console: Console, target: Target) -> None:
+    """Print a profile."""
+    heading(console, target.name, target.summary)
+    grid = fields()
+    grid.add_row("device", f"{target.platform}, {target.cpu}")
+    grid.add_row("formats", ", ".join(target.formats))
+    grid.add_row("quantization", str(target.quantization))
+    grid.add_row("pte", f"delegate {target.pte.delegate}")
+    grid.add_row("onnx", f"{target.onnx.activations} activations, {target.onnx.weights} weights")
+    share, overhead = target.size.max_share, target.size.overhead_bytes
+    grid.add_row("size", f"at most {100 * share:g} % of the float weights plus {overhead / 1000:g} kB")
+    for place, version in target.runtimes.items():
+        grid.add_row("runtime", Text(f"{place} {version}"))
+    for leg in type(target.budget).model_fields:
+        grid.add_row("budget", f"{leg}: {_limits(getattr(target.budget, leg))}")
+    console.print(indented(grid))
+
+
+def _limits(limits: Limits) -> str:
+    given = limits.model_dump(exclude_none=True)
+    return ", ".join(f"{name} {value:g}" for name, value in given.items()) or "no limits"
+
+
+def show_new_project(console: Console, folder: Path, files: tuple[Path, ...]) -> None:
+    """Print what was written, and the next step."""
+    for file in files:
+        console.print(Text(f"wrote {file}"), soft_wrap=True)
+    console.print(Text(f"Next: edit {folder / 'edgekit.toml'}, then: edgekit build --project {folder}"), soft_wrap=True)
+
+
+def show_checks(console: Console, checks: tuple[Check, ...]) -> None:
+    """Print one row for each check, and the way out below those that found something."""
+    table = simple_table(("", "left"), ("check", "left"), ("found", "left"), ("wanted", "left"))
+    for check in checks:
+        mark = Text("FAIL" if check.status == "fail" else check.status, STYLES[check.status])
+        table.add_row(mark, Text(check.name), Text(check.found), Text(check.wanted))
+    console.print(table)
+    troubled = [check for check in checks if check.remedy and check.status != "ok"]
+    if troubled:
+        console.print()
+        heading(console, "what to do")
+        grid = fields()
+        for check in troubled:
+            grid.add_row(Text(check.name, STYLES[check.status]), Text(check.remedy))
+        console.print(indented(grid))

@@ -1,0 +1,114 @@
+"""Results as a person reads them."""
+
+from rich.console import Console
+from rich.text import Text
+
+from edgekit.drift.report import DriftReport
+from edgekit.manifest import ArtifactInfo, Manifest
+from edgekit.render import numbers, verdict
+from edgekit.render.drift import show_drift
+from edgekit.render.layout import fields, heading, indented, simple_table
+from edgekit.render.terminal import symbol
+from edgekit.result import BuildResult, Built
+from edgekit.trace import Trace
+
+
+def show_build(console: Console, result: BuildResult) -> None:
+    """Print each bundle of a build."""
+    for bundle in result.bundles:
+        show_bundle(console, bundle)
+    if len(result.bundles) > 1:
+        failed = [bundle.manifest.target.name for bundle in result.bundles if not bundle.passed]
+        total = f"{len(result.bundles) - len(failed)} of {len(result.bundles)} targets passed"
+        console.print(Text(total + (f"; over budget: {', '.join(failed)}" if failed else ""), "bold"), soft_wrap=True)
+
+
+def show_bundle(console: Console, bundle: Built) -> None:
+    """Print the artifacts, the drift and the verdict of a bundle."""
+    manifest = bundle.manifest
+    heading(console, f"{manifest.model.name} for {manifest.target.name}", f"{manifest.model.parameters:,} parameters")
+    console.print()
+    show_artifacts(console, manifest)
+    console.print()
+    heading(console, "drift", f"against {manifest.baseline}")
+    console.print()
+    show_drift(console, manifest.drift)
+    console.print()
+    show_verdict(console, list(verdict.of_manifest(manifest)), str(bundle.folder))
+    console.print()
+
+
+def show_artifacts(console: Console, manifest: Manifest) -> None:
+    """Print one row for each artifact, and what is not delegated or not in int8."""
+    right = "right"
+    table = simple_table(
+        ("artifact", "left"), ("kB", right), ("of float", right), ("limit kB", right),
+        ("delegated", right), ("int8", right), ("verified batches", "left"),
+    )  # fmt: skip
+    for item in manifest.artifacts:
+        table.add_row(*_artifact_row(console, item, manifest.model.float_bytes))
+    console.print(indented(table))
+    for item in manifest.artifacts:
+        if item.not_delegated:
+            names = numbers.shortened(item.not_delegated)
+            line = Text.assemble((f"{item.file} not delegated: ", "yellow"), names)
+            console.print(indented(line))
+
+
+def _artifact_row(console: Console, item: ArtifactInfo, float_bytes: int) -> list[Text]:
+    mark = (symbol(console, "✓", "ok"), "green") if item.within_size else ("!", "bold red")
+    batches = ", ".join(map(str, item.verified_batches)) or "none"
+    return [
+        Text(item.file),
+        Text(f"{item.bytes / 1000:,.1f}"),
+        Text(f"{numbers.percent(item.bytes / float_bytes)} %" if float_bytes else ""),
+        Text.assemble(f"{item.size_limit / 1000:,.1f} ", mark),
+        Text(f"{numbers.percent(item.delegated_fraction)} %"),
+        Text(f"{numbers.percent(item.int8_fraction)} %"),
+        Text(batches, "" if item.verified_batches else "yellow"),
+    ]
+
+
+def show_verdict(console: Console, failures: list[str], what: str) -> None:
+    """Print PASSED or FAILED with every limit that was broken, and what was judged."""
+    for failure in failures:
+        console.print(Text.assemble(("FAILED: ", "bold red"), failure), soft_wrap=True)
+    word = ("FAILED", "bold red") if failures else ("PASSED", "bold green")
+    console.print(Text.assemble(word, "  ", what), soft_wrap=True)
+
+
+def show_comparison(console: Console, report: DriftReport, what: str) -> None:
+    """Print a drift report and its verdict."""
+    show_drift(console, report)
+    console.print()
+    show_verdict(console, list(verdict.of_drift(report)), what)
+
+
+def show_trace(console: Console, trace: Trace, path: str) -> None:
+    """Print what is in a trace and where it was computed."""
+    origin = trace.origin
+    heading(console, path, f"{len(trace)} samples")
+    grid = fields()
+    for name, array in trace.samples.inputs.items():
+        grid.add_row("input", f"{name}  {array.dtype.name}  {numbers.shape(array.shape)}")
+    for name, array in trace.outputs.items():
+        grid.add_row("output", f"{name}  {array.dtype.name}  {numbers.shape(array.shape)}")
+    labels = trace.samples.labels
+    grid.add_row("labels", "none" if labels is None else f"{len(labels)}")
+    grid.add_row("program", origin.program)
+    grid.add_row("place", origin.place)
+    grid.add_row("kernels", origin.kernels)
+    grid.add_row("versions", ", ".join(f"{name} {version}" for name, version in sorted(origin.versions.items())))
+    console.print(indented(grid))
+    if warning := place_warning(trace):
+        console.print(Text.assemble(("warning: ", "bold yellow"), warning), soft_wrap=True)
+
+
+def place_warning(trace: Trace) -> str:
+    """Return why a baseline proves less than it could, or nothing."""
+    if trace.origin.program == "float" and trace.origin.device == "cpu":
+        return (
+            "recorded on a CPU, not on a server GPU; the drift measured against it leaves out what the GPU computes "
+            "differently. Record it there with: edgekit baseline record --device cuda"
+        )
+    return ""

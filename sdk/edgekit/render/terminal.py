@@ -1,0 +1,91 @@
+"""Consoles, and progress as a person or a log reads it."""
+
+import contextlib
+import os
+import time
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+LOG_WIDTH = 100
+
+
+def console(stream: TextIO) -> Console:
+    """Return a console on a stream; NO_COLOR, COLUMNS and TERM are honoured.
+
+    rich would measure the terminal through file descriptors 0 to 2, which are not ours (see ``cli.quiet``).
+    """
+    width = None
+    if not os.environ.get("COLUMNS", "").isdigit():
+        width = LOG_WIDTH
+        with contextlib.suppress(OSError, ValueError):
+            width = os.get_terminal_size(stream.fileno()).columns or LOG_WIDTH
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def symbol(target: Console, fancy: str, plain: str) -> str:
+    """Return ``fancy`` where the console can show it."""
+    return fancy if target.encoding.startswith("utf") else plain
+
+
+class TerminalProgress:
+    """Tells the stages of a run: animated on a terminal, one line a stage anywhere else. Implements `Progress`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._console = console(stream)
+        self._running: dict[str, float] = {}
+        self._live: Live | None = None
+        if stream.isatty() and not self._console.is_dumb_terminal:
+            self._live = Live(
+                console=self._console,
+                get_renderable=self._line,
+                transient=True,
+                redirect_stdout=False,  # what libraries print goes elsewhere, see ``cli.quiet``
+                redirect_stderr=False,
+            )
+            self._spinner = Spinner("dots" if self._console.encoding.startswith("utf") else "line")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._running.clear()
+        self._stop()
+
+    def start(self, stage: str) -> None:
+        """Say that a stage begins."""
+        self._running[stage] = time.monotonic()
+        if self._live is not None and not self._live.is_started:
+            self._live.start()
+
+    def done(self, stage: str, seconds: float, detail: str) -> None:
+        """Say that a stage ended."""
+        self._running.pop(stage, None)
+        if self._live is None:
+            self._console.print(f"[{seconds:6.1f} s] {stage}{': ' if detail else ''}{detail}", soft_wrap=True)
+            return
+        mark = (symbol(self._console, "✓", "+"), "green")
+        self._console.print(Text.assemble(mark, f" {stage}", (f"  {seconds:.1f} s", "cyan"), (f"  {detail}", "dim")))
+        if not self._running:
+            self._stop()  # nothing to animate: leave the terminal, and its cursor, to whoever writes next
+
+    def _stop(self) -> None:
+        if self._live is not None and self._live.is_started:
+            self._live.stop()
+
+    def _line(self) -> Text:
+        if not self._running:
+            return Text()
+        stage, since = list(self._running.items())[-1]
+        now = time.monotonic()
+        frame = self._spinner.render(now)
+        text = frame.copy() if isinstance(frame, Text) else Text()
+        text.append(f"  {stage}  {now - since:.1f} s")
+        text.truncate(max(self._console.width - 1, 1), overflow="ellipsis")
+        return text

@@ -1,0 +1,93 @@
+"""Run an artifact of any format in its own runtime on this host."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import assert_never
+
+import numpy as np
+
+from edgekit.errors import RunError
+from edgekit.run import onnx, pte
+from edgekit.samples import Array, Samples
+from edgekit.spec import Cpu, Format, TensorSpec
+from edgekit.trace import Origin, Trace
+from edgekit.versions import cpu_name, installed
+
+Run = Callable[[Samples, int], dict[str, Array]]
+"""Runs samples, so many at a time, and returns the outputs by name."""
+
+# Answers to the same samples may differ between batch sizes by float rounding that tips an int8 step, not by more.
+_SAME_DB = 30.0
+
+
+def open_artifact(
+    format: Format, source: Path | bytes, cpu: Cpu, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
+) -> Run:
+    """Load an artifact once and return what runs it.
+
+    Raises:
+        RunError: If its runtime cannot load it.
+    """
+    match format:
+        case Format.PTE:
+            method = pte.load(source)
+            return lambda samples, batch: pte.execute(method, samples, inputs, outputs, batch=batch)
+        case Format.ONNX:
+            session = onnx.load(source, cpu)
+            return lambda samples, batch: onnx.execute(session, samples, inputs, outputs, batch=batch)
+        case _:
+            assert_never(format)
+
+
+def trace(run: Run, format: Format, cpu: Cpu, samples: Samples, *, batch: int, model: str) -> Trace:
+    """Run an opened artifact on samples and say where it ran.
+
+    Args:
+        run: What `open_artifact` returned.
+        format: The artifact's format.
+        cpu: The processor family of the target.
+        samples: What to feed it.
+        batch: Samples per call.
+        model: Digest of the float weights it was made from.
+    """
+    origin = Origin(
+        program="artifact",
+        device="cpu",
+        device_name=cpu_name(),
+        dtype="int8",
+        kernels=pte.kernels() if format is Format.PTE else onnx.kernels(cpu),
+        kernels_of=cpu,
+        versions=installed("executorch" if format is Format.PTE else "onnxruntime", "numpy"),
+        model=model,
+        samples=samples.digest,
+    )
+    return Trace(samples=samples, outputs=run(samples, batch), origin=origin)
+
+
+def verify_batches(run: Run, whole: Trace, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Run the first samples again at other batch sizes and hold the answers against the first run.
+
+    Args:
+        run: What `open_artifact` returned.
+        whole: The artifact's trace over all samples.
+        sizes: Batch sizes; those with too few samples are tried with repeated samples.
+
+    Returns:
+        The sizes that were verified: all of them.
+
+    Raises:
+        RunError: If a batch size gives other answers.
+    """
+    for size in sizes:
+        rows = np.resize(np.arange(min(size, len(whole))), size)
+        samples = Samples(inputs={name: array[rows] for name, array in whole.samples.inputs.items()})
+        for name, got in run(samples, size).items():
+            expected = whole.outputs[name][rows].astype(np.float64)
+            noise = np.square(expected - got).sum()
+            if not noise <= np.square(expected).sum() * 10 ** (-_SAME_DB / 10):  # also false for NaN
+                raise RunError(
+                    f"The artifact gives other answers at batch {size}: {name} is off by up to "
+                    f"{np.abs(expected - got).max():.4g}.",
+                    hint="The model may mix samples of a batch, or fix the batch size; declare it as a number.",
+                )
+    return sizes

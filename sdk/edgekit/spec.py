@@ -1,0 +1,221 @@
+"""What a person asks for, as immutable values: tensors, preprocessing, quantization, budget and target.
+
+Every model here can stand in a TOML file. Unknown keys and wrong types are refused by pydantic, see ``schema``.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+
+DType = Literal["float32", "float16", "int64", "int32", "uint8", "int8", "bool"]
+
+
+class Spec(BaseModel):
+    """Base of everything read from or written to a file: immutable, strict, closed to unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class Format(StrEnum):
+    """The artifact formats; each has a module in ``lower`` and one in ``run``."""
+
+    PTE = "pte"
+    ONNX = "onnx"
+
+
+class Scheme(StrEnum):
+    """Quantization schemes."""
+
+    INT8 = "int8"
+    """Static 8-bit weights (symmetric, per channel) and activations (affine, per tensor): w8a8."""
+
+
+class Cpu(StrEnum):
+    """CPU families that artifacts are made for."""
+
+    ARM64 = "arm64"
+    X86_64 = "x86_64"
+
+
+class Platform(StrEnum):
+    """Where an app that loads the artifact runs."""
+
+    ANDROID = "android"
+    IOS = "ios"
+    LINUX = "linux"
+
+
+class TensorSpec(Spec):
+    """A named input or output."""
+
+    name: Identifier
+    """The name of the tensor; for an input, the name of the parameter of ``forward``."""
+    dtype: DType = "float32"
+    """The element type."""
+    shape: tuple[Positive | Identifier, ...]
+    """Sizes; a name stands for a symbolic dimension, for instance ``["batch", 1, 32, 32]``."""
+    meaning: Literal["tensor", "logits", "image"] = "tensor"
+    """``logits`` adds the classifier metrics to an output, ``image`` marks the input that pictures go to."""
+
+
+class Resize(Spec):
+    """Resample a picture with an antialiased filter (Pillow's)."""
+
+    height: Positive
+    """Height in pixels."""
+    width: Positive
+    """Width in pixels."""
+    mode: Literal["stretch", "cover"] = "stretch"
+    """``stretch`` ignores the aspect ratio; ``cover`` keeps it and crops the centre of what overhangs."""
+    filter: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
+    """The resampling filter."""
+
+
+class Preprocessing(Spec):
+    """How a picture becomes an input tensor, as data that apps follow step by step.
+
+    The steps, in this order: turn as EXIF says; lay transparent pixels over ``background``; convert to ``color``;
+    resize; multiply by ``scale``; subtract ``mean``; divide by ``std``; arrange as ``layout``. All arithmetic after
+    the resize is float32.
+    """
+
+    color: Literal["grey", "rgb", "bgr"] = "rgb"
+    """Colour order. Grey is ITU-R 601-2 luma as Pillow rounds it."""
+    background: Annotated[int, Field(ge=0, le=255)] = 0
+    """The grey level behind transparent pixels."""
+    resize: Resize
+    """The size that the model takes."""
+    scale: float = 1 / 255
+    """Factor applied to the 0..255 pixel values."""
+    mean: tuple[float, ...] = (0.0,)
+    """Per channel mean, or one for all, after scaling."""
+    std: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
+    """Per channel standard deviation, or one for all, after scaling."""
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    """Order of the axes."""
+
+    @property
+    def channels(self) -> int:
+        """Number of colour channels."""
+        return 1 if self.color == "grey" else 3
+
+    @model_validator(mode="after")
+    def _one_value_per_channel(self) -> Self:
+        for key, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in (1, self.channels):
+                raise ValueError(f"{key} has {len(values)} values for {self.channels} channel(s)")
+        return self
+
+
+class QuantSpec(Spec):
+    """How the captured program is quantized."""
+
+    scheme: Scheme | None = None
+    """The scheme; the target's own unless given."""
+    calibration_batch: Positive = 64
+    """Samples per calibration call: as large as memory allows."""
+
+
+class Limits(Spec):
+    """Limits for the metrics of one leg; a limit that is not given is not checked."""
+
+    min_sqnr_db: float | None = None
+    """Least signal to quantization noise ratio, in dB."""
+    max_abs_error: float | None = None
+    """Largest absolute error of any element."""
+    max_mean_abs_error: float | None = None
+    """Largest mean absolute error."""
+    min_cosine: float | None = None
+    """Least mean cosine similarity."""
+    min_top1_agreement: Share | None = None
+    """Least share of samples whose first class is the reference's."""
+    min_top5_agreement: Share | None = None
+    """Least mean overlap of the first five classes with the reference's."""
+    max_kl_divergence: float | None = None
+    """Largest mean Kullback-Leibler divergence, in nats."""
+    max_accuracy_drop: float | None = None
+    """Largest loss of accuracy against the reference, as a share (0.005 is half a point)."""
+    min_accuracy_ratio: float | None = None
+    """Least accuracy as a share of the reference's; MLPerf Mobile asks 0.98 of image classifiers."""
+
+    def updated(self, other: "Limits") -> "Limits":
+        """Return these limits with those given in ``other`` put over them."""
+        return self.model_copy(update=other.model_dump(exclude_none=True))
+
+
+class Budget(Spec):
+    """Limits per leg and in total."""
+
+    server: Limits = Limits()
+    """Server float against host float."""
+    quantization: Limits = Limits()
+    """Host float against the quantized program."""
+    lowering: Limits = Limits()
+    """The quantized program against the artifact in its runtime."""
+    total: Limits = Limits()
+    """Server float against the artifact in its runtime."""
+
+    def updated(self, other: "Budget") -> "Budget":
+        """Return this budget with the limits given in ``other`` put over it."""
+        legs = type(self).model_fields
+        return Budget(**{leg: getattr(self, leg).updated(getattr(other, leg)) for leg in legs})
+
+
+class PteSettings(Spec):
+    """How a .pte is lowered."""
+
+    delegate: Literal["xnnpack"] = "xnnpack"
+    """The backend that takes the graph."""
+
+
+class OnnxSettings(Spec):
+    """How an .onnx is written."""
+
+    activations: Literal["uint8", "int8"] = "uint8"
+    """Type of quantized activations; ONNX Runtime fuses more with uint8."""
+    weights: Literal["uint8", "int8"] = "int8"
+    """Type of quantized weights; the stored values are shifted, what they stand for is the same."""
+
+
+class SizeLimit(Spec):
+    """How large one artifact may be: ``max_share * bytes of the float weights + overhead_bytes``."""
+
+    max_share: float
+    """Share of the float weights' bytes."""
+    overhead_bytes: int
+    """Allowance for the graph itself, in bytes."""
+
+
+class Target(Spec):
+    """A target profile, ``targets/NAME.toml``: what to write for which device, and what is demanded of it."""
+
+    name: Name
+    """The name; also the name of the file."""
+    summary: str
+    """One line for ``edgekit targets list``."""
+    platform: Platform
+    """Where the app runs."""
+    cpu: Cpu
+    """CPU family of the device."""
+    formats: Annotated[tuple[Format, ...], Field(min_length=1)]
+    """Artifacts to write."""
+    quantization: Scheme
+    """Scheme to use unless the project asks for another."""
+    pte: PteSettings = PteSettings()
+    """Settings of the .pte."""
+    onnx: OnnxSettings = OnnxSettings()
+    """Settings of the .onnx."""
+    runtimes: dict[str, str]
+    """Versions that an app pins, by package coordinate."""
+    size: SizeLimit
+    """Largest allowed artifact."""
+    budget: Budget = Budget()
+    """Default drift limits; the project's own are put over them."""

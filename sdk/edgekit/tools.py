@@ -1,0 +1,97 @@
+"""Programs beside Python that parts of EdgeKit use. All are optional."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """An optional program."""
+
+    name: str
+    command: tuple[str, ...]
+    """Prints the version."""
+    purpose: str
+    linux: str
+    """The command that installs it, on Debian and its relatives."""
+    mac: str
+    """The same on macOS."""
+    least: tuple[int, ...] | None = None
+    remedy: str = ""
+    """The command for this system."""
+
+
+_TOOLS = (
+    Tool(
+        name="JDK",
+        command=("javac", "-version"),
+        purpose="builds the Android demo",
+        linux="sudo apt install openjdk-17-jdk-headless",
+        mac="brew install openjdk@17",
+        least=(17,),
+    ),
+    Tool(
+        name="Maven",
+        command=("mvn", "-version"),
+        purpose="tests the Android demo without the Android SDK",
+        linux="sudo apt install maven",
+        mac="brew install maven",
+    ),
+    Tool(
+        name="adb",
+        command=("adb", "version"),
+        purpose="installs on an Android phone",
+        linux="sudo apt install adb",
+        mac="brew install --cask android-platform-tools",
+    ),
+    Tool(
+        name="Swift",
+        command=("swift", "--version"),
+        purpose="builds the iOS demo's logic",
+        linux="Install the toolchain from https://www.swift.org/install/linux/",
+        mac="xcode-select --install",
+    ),
+    Tool(
+        name="Xcode",
+        command=("xcodebuild", "-version"),
+        purpose="builds the iOS demo for a phone",
+        linux="Needs a Mac.",
+        mac="Install Xcode from the App Store, then: sudo xcode-select -s /Applications/Xcode.app",
+    ),
+    Tool(
+        name="qemu-aarch64",
+        command=("qemu-aarch64", "--version"),
+        purpose="runs ARM kernels without a phone",
+        linux="sudo apt install qemu-user",
+        mac="Not needed on Apple silicon.",
+    ),
+)
+
+
+def wanted(system: str) -> tuple[Tool, ...]:
+    """Return the tools that make sense on a system (``sys.platform``), each with its remedy there."""
+    mac = system == "darwin"
+    unfit = "qemu-aarch64" if mac else "Xcode"
+    return tuple(
+        Tool(**{**vars(item), "remedy": item.mac if mac else item.linux}) for item in _TOOLS if item.name != unfit
+    )
+
+
+def find(item: Tool) -> str | None:
+    """Return the version of a tool, or None if it is not there or does not start."""
+    path = shutil.which(item.command[0])
+    if path is None:
+        return None
+    try:
+        # S603: the command is one of the literals above.
+        done = subprocess.run([path, *item.command[1:]], capture_output=True, text=True, timeout=30)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if done.returncode != 0:
+        return None
+    said = done.stdout + done.stderr
+    # A number with a dot first: Maven paints its name, and the paint has numbers of its own.
+    match = re.search(r"\d+(?:\.\d+)+", said) or re.search(r"\d+", said)
+    return match[0] if match else "there, version unknown"

@@ -1,0 +1,106 @@
+"""A trace: what some program computed on some samples, and where. A baseline is a trace in a file.
+
+The file is a compressed ``.npz`` without pickles: ``input.NAME``, ``output.NAME``, perhaps ``labels``, and ``origin``,
+the JSON text of an `Origin` as bytes. The same trace gives the same bytes.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ValidationError
+
+from edgekit.errors import BundleError
+from edgekit.samples import Samples
+from edgekit.spec import Cpu, Spec
+
+Array = npt.NDArray[Any]
+TRACE_VERSION: Literal[1] = 1
+
+
+class Origin(Spec):
+    """Where the outputs of a trace were computed."""
+
+    version: Literal[1] = TRACE_VERSION
+    """Version of this format."""
+    program: Literal["float", "quantized", "artifact"]
+    """What was run."""
+    device: Literal["cuda", "cpu"]
+    """Kind of device."""
+    device_name: str
+    """The device as its driver or operating system names it."""
+    dtype: Literal["float32", "float16", "bfloat16", "int8"]
+    """Precision of the computation."""
+    tf32: bool = False
+    """Whether TensorFloat-32 was allowed in matrix products and convolutions."""
+    kernels: str
+    """The library whose kernels ran, and how it was set."""
+    kernels_of: Cpu | None = None
+    """For an artifact: the CPU family whose arithmetic the kernels follow."""
+    versions: dict[str, str]
+    """Library versions."""
+    model: str = ""
+    """Digest of the model's weights."""
+    samples: str = ""
+    """Digest of the samples."""
+
+    @property
+    def place(self) -> str:
+        """A short name for the place: device and precision."""
+        precision = f"{self.dtype}{' with TF32' if self.tf32 else ''}"
+        return f"{self.device_name} ({self.device}, {precision})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """Samples, the outputs that a program gave for them (arrays of shape (samples, ...)), and the origin."""
+
+    samples: Samples
+    outputs: Mapping[str, Array]
+    origin: Origin
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+
+def save(trace: Trace, path: Path) -> None:
+    """Write a trace; the same trace gives the same bytes."""
+    arrays: dict[str, Array] = {f"input.{name}": array for name, array in sorted(trace.samples.inputs.items())}
+    arrays |= {f"output.{name}": array for name, array in sorted(trace.outputs.items())}
+    if trace.samples.labels is not None:
+        arrays["labels"] = trace.samples.labels
+    text = json.dumps(trace.origin.model_dump(mode="json"), sort_keys=True)
+    arrays["origin"] = np.frombuffer(text.encode(), dtype=np.uint8)
+    buffer = io.BytesIO()  # numpy dates every member of the archive 1980-01-01
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(buffer.getvalue())
+
+
+def load(path: Path) -> Trace:
+    """Read a trace.
+
+    Raises:
+        BundleError: If the file is missing, is not a trace, or is of another version.
+    """
+    hint = "A trace is recorded by: edgekit baseline record"
+    if not path.is_file():
+        raise BundleError(f"There is no trace file {path}.", hint=hint)
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        origin = Origin.model_validate_json(bytes(arrays["origin"]))
+    except (OSError, ValueError, KeyError, EOFError, ValidationError, NotImplementedError) as error:
+        raise BundleError(f"{path} is not a trace that this version reads: {error}", hint=hint) from error
+    except Exception as error:  # zipfile.BadZipFile and zlib.error share no base class but this one
+        raise BundleError(f"{path} is damaged: {error}", hint=hint) from error
+    inputs = {name.removeprefix("input."): array for name, array in arrays.items() if name.startswith("input.")}
+    outputs = {name.removeprefix("output."): array for name, array in arrays.items() if name.startswith("output.")}
+    if not inputs or not outputs:
+        raise BundleError(f"{path} holds no inputs or no outputs.", hint=hint)
+    return Trace(samples=Samples(inputs=inputs, labels=arrays.get("labels")), outputs=outputs, origin=origin)

@@ -1,0 +1,1 @@
+"""Tests that capture, quantize, lower and run small networks for real."""

@@ -1,0 +1,91 @@
+"""Small networks with the traits that deployment trips over, and their data."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgekit.job import Job
+from edgekit.program import Source
+from edgekit.samples import Samples
+from edgekit.source.module import source_from_module
+from edgekit.spec import Budget, Limits, QuantSpec, TensorSpec
+
+
+class Small(nn.Module):
+    """A convolution with batch norm, a depthwise one with hard-swish and a squeeze-excite gate, and a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.depthwise = nn.Sequential(nn.Conv2d(8, 8, 3, 1, 1, groups=8), nn.Hardswish())
+        self.gate = nn.Sequential(nn.Conv2d(8, 8, 1), nn.Hardsigmoid())
+        self.drop = nn.Dropout(0.5)
+        self.classifier = nn.Linear(8, 4)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits (batch, 4) of an image (batch, 1, 8, 8)."""
+        x = self.depthwise(self.stem(image))
+        x = x * self.gate(x.mean((2, 3), keepdim=True))
+        logits: Tensor = self.classifier(self.drop(x.mean((2, 3), keepdim=True).flatten(1)))
+        return logits
+
+
+class TwoInTwoOut(nn.Module):
+    """Two inputs and two outputs, as a detector or a fusion network has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = nn.Linear(6, 8)
+        self.right = nn.Linear(4, 8)
+        self.scores = nn.Linear(8, 3)
+        self.embedding = nn.Linear(8, 5)
+
+    def forward(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scores (batch, 3) and an embedding (batch, 5)."""
+        x = torch.relu(self.left(left) + self.right(right))
+        return self.scores(x), self.embedding(x)
+
+
+class Unquantizable(nn.Module):
+    """Computes nothing that could be quantized."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return a function of the image for which there are no int8 kernels."""
+        return image.sin().exp()
+
+
+IMAGE = TensorSpec(name="image", shape=("batch", 1, 8, 8))
+LOGITS = TensorSpec(name="logits", shape=("batch", 4), meaning="logits")
+
+
+def small_source(seed: int = 0) -> Source:
+    """Return the small network with seeded weights and batch norm statistics that are not trivial."""
+    torch.manual_seed(seed)
+    model = Small().train()
+    for _ in range(40):
+        model(torch.randn(32, 1, 8, 8) * 2 + 0.5)
+    with torch.no_grad():  # so that the answers depend on the pictures rather than on the biases
+        model.classifier.weight *= 10
+        model.classifier.bias.zero_()
+    return source_from_module("small", model, (IMAGE,), (LOGITS,), {"batch": 64})
+
+
+def images(count: int, seed: int) -> Samples:
+    """Return seeded noise pictures with arbitrary classes."""
+    generator = np.random.default_rng(seed)
+    return Samples(
+        inputs={"image": generator.normal(0.5, 2, size=(count, 1, 8, 8)).astype(np.float32)},
+        labels=generator.integers(0, 4, size=count),
+    )
+
+
+def small_job(budget: Budget | None = None) -> Job:
+    """Return a job around the small network."""
+    return Job(
+        source=small_source(),
+        calibration=images(128, seed=1),
+        evaluation=images(100, seed=2),
+        baseline=None,
+        quantization=QuantSpec(),
+        budget=budget or Budget(total=Limits(min_sqnr_db=15)),
+    )

@@ -1,0 +1,137 @@
+"""Lowering: real artifacts, run by real runtimes, held against the program they came from."""
+
+import copy
+
+import numpy as np
+import onnx
+import pytest
+
+from edgekit.artifact import Artifact
+from edgekit.capture import capture
+from edgekit.drift.metrics import sqnr_db
+from edgekit.errors import RunError
+from edgekit.lower import onnx as lower_onnx
+from edgekit.lower import pte as lower_pte
+from edgekit.program import Quantized
+from edgekit.quantize import quantize
+from edgekit.run import artifact as runs
+from edgekit.run.eager import run_float, run_quantized
+from edgekit.samples import Array, Samples
+from edgekit.spec import Cpu, Format, OnnxSettings, PteSettings, Scheme
+from edgekit.trace import Trace
+from tests.programs.networks import images, small_source
+
+EVALUATION = images(100, seed=2)
+
+
+@pytest.fixture(scope="module")
+def quantized() -> Quantized:
+    """Return the small network, quantized."""
+    calibration = images(128, seed=1)
+    return quantize(capture(small_source(), calibration), Scheme.INT8, calibration, batch=64)
+
+
+@pytest.fixture(scope="module")
+def pte(quantized: Quantized) -> Artifact:
+    """Return its .pte."""
+    return lower_pte.lower(quantized, PteSettings())
+
+
+@pytest.fixture(scope="module", params=["int8", "uint8"])
+def onnx_artifact(quantized: Quantized, request: pytest.FixtureRequest) -> Artifact:
+    """Return its .onnx, with either type of weights."""
+    return lower_onnx.lower(quantized, OnnxSettings(weights=request.param))
+
+
+def run(artifact: Artifact, quantized: Quantized, cpu: Cpu = Cpu.ARM64) -> Trace:
+    """Run an artifact on the evaluation samples and check its batches."""
+    source = quantized.captured.source
+    opened = runs.open_artifact(artifact.format, artifact.data, cpu, source.inputs, source.outputs)
+    trace = runs.trace(opened, artifact.format, cpu, EVALUATION, batch=64, model="")
+    assert runs.verify_batches(opened, trace, (1, 16, 64)) == (1, 16, 64)
+    return trace
+
+
+def ratio(reference: Array, candidate: Array) -> float:
+    """Return the SQNR in dB of two outputs that are not the same."""
+    found = sqnr_db(reference.astype(np.float64), candidate.astype(np.float64))
+    assert found is not None
+    return found
+
+
+def test_pte_is_one_delegate_and_near_its_program(pte: Artifact, quantized: Quantized) -> None:
+    """Everything is delegated, so that the app needs no kernel library; the lowering costs little."""
+    assert pte.delegates == ("XnnpackBackend",)
+    assert pte.operators == ()
+    assert pte.not_delegated == ()
+    assert pte.delegated_fraction == 1
+    assert 0 < pte.int8_fraction < 1  # hard-swish and hard-sigmoid have no int8 kernel
+    program = run_quantized(quantized, EVALUATION).outputs["logits"]
+    assert ratio(program, run(pte, quantized).outputs["logits"]) > 28
+
+
+def test_onnx_is_int8_and_near_its_program(onnx_artifact: Artifact, quantized: Quantized) -> None:
+    """The file loads at the default optimization level, and computes what the program does."""
+    model = onnx.load_from_string(onnx_artifact.data)
+    onnx.checker.check_model(model, full_check=True)
+    assert {entry.data_location for entry in model.graph.initializer} == {onnx.TensorProto.DEFAULT}
+    assert 0.3 < onnx_artifact.int8_fraction < 1
+    assert not any(node.doc_string or node.metadata_props for node in model.graph.node)
+    program = run_quantized(quantized, EVALUATION).outputs["logits"]
+    assert ratio(program, run(onnx_artifact, quantized).outputs["logits"]) > 28
+
+
+def test_uint8_weights_stand_for_the_same_values(quantized: Quantized) -> None:
+    """Storing weights with 128 added changes no answer when the kernels are exact."""
+    traces = [
+        run(lower_onnx.lower(quantized, OnnxSettings(weights=kind)), quantized).outputs["logits"]
+        for kind in ("int8", "uint8")
+    ]
+    assert np.abs(traces[0] - traces[1]).max() <= 2 * np.abs(traces[0]).max() / 255
+
+
+def test_a_changed_weight_shows_in_the_answers(onnx_artifact: Artifact, quantized: Quantized) -> None:
+    """The negative twin: an artifact that is wrong is measured as wrong."""
+    model = onnx.load_from_string(onnx_artifact.data)
+    weights = max(model.graph.initializer, key=lambda entry: len(entry.raw_data))
+    weights.raw_data = bytes(len(weights.raw_data))
+    wrong = copy.copy(onnx_artifact)
+    object.__setattr__(wrong, "data", model.SerializeToString())
+    program = run_quantized(quantized, EVALUATION).outputs["logits"]
+    assert ratio(program, run(wrong, quantized).outputs["logits"]) < 15
+
+
+def test_the_same_program_gives_the_same_bytes(pte: Artifact, onnx_artifact: Artifact, quantized: Quantized) -> None:
+    """Lowering again, from the program that lowering was to leave unchanged, gives the same file."""
+    assert lower_pte.lower(quantized, PteSettings()).sha256 == pte.sha256
+    kind = "uint8" if b"w0" in onnx_artifact.data else "int8"
+    assert lower_onnx.lower(quantized, OnnxSettings(weights=kind)).sha256 == onnx_artifact.sha256  # type: ignore[arg-type]
+
+
+def test_float_onnx_is_the_float_model(quantized: Quantized) -> None:
+    """The exporter is checked before the quantizer is blamed."""
+    source = quantized.captured.source
+    data = lower_onnx.export_float(quantized.captured)
+    opened = runs.open_artifact(Format.ONNX, data, Cpu.X86_64, source.inputs, source.outputs)
+    reference = run_float(source, EVALUATION).outputs["logits"]
+    assert np.abs(opened(EVALUATION, 64)["logits"] - reference).max() < 1e-4
+
+
+@pytest.mark.parametrize("format", list(Format))
+def test_a_damaged_artifact_is_a_run_error(format: Format, quantized: Quantized) -> None:
+    """Not a crash, not a traceback: the file is named as what it is."""
+    source = quantized.captured.source
+    with pytest.raises(RunError):
+        runs.open_artifact(format, b"\0" * 100, Cpu.ARM64, source.inputs, source.outputs)
+
+
+def test_batches_that_disagree_are_found() -> None:
+    """A model that mixes the samples of a batch must not pass."""
+
+    def mixing(samples: Samples, batch: int) -> dict[str, Array]:
+        values = samples.inputs["image"].reshape(len(samples), -1)
+        return {"logits": values - values.mean(axis=0)}
+
+    trace = runs.trace(mixing, Format.ONNX, Cpu.ARM64, EVALUATION, batch=64, model="")
+    with pytest.raises(RunError, match="batch 16"):
+        runs.verify_batches(mixing, trace, (16,))

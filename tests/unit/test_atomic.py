@@ -1,0 +1,61 @@
+"""A folder is replaced in one step: killed at any moment, the previous one is whole."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edgekit.atomic import replace_folder
+from edgekit.errors import BundleError
+
+WRITER = """
+import sys
+from pathlib import Path
+from edgekit.atomic import replace_folder
+folder = Path(sys.argv[1])
+number = 0
+print("ready", flush=True)
+while True:
+    number += 1
+    text = str(number).encode() * 20000
+    replace_folder(folder, {f"part{i}": text for i in range(8)})
+"""
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    """The new files stand, the old ones are gone, and nothing is left beside."""
+    folder = tmp_path / "bundle"
+    replace_folder(folder, {"old.txt": b"old", "golden/0.bin": b"0"})
+    replace_folder(folder, {"new.txt": b"new"})
+    assert [path.name for path in folder.iterdir()] == ["new.txt"]
+    assert (folder / "new.txt").read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["bundle"]  # noqa: PTH208 - hidden files count
+
+
+@pytest.mark.parametrize("after", [0.01, 0.05, 0.13, 0.31])
+def test_a_killed_writer_leaves_a_whole_folder(tmp_path: Path, after: float) -> None:
+    """Whenever the writer dies, all parts are there and of the same generation; the next writer sweeps up."""
+    folder = tmp_path / "bundle"
+    replace_folder(folder, {f"part{i}": b"0" * 20000 for i in range(8)})
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(after)
+        writer.send_signal(signal.SIGKILL)
+    parts = [(folder / f"part{i}").read_bytes() for i in range(8)]
+    assert len(set(parts)) == 1
+    assert len(parts[0]) >= 20000
+    replace_folder(folder, {"next": b""})
+    assert os.listdir(tmp_path) == ["bundle"]  # noqa: PTH208 - hidden files count
+
+
+def test_a_folder_that_cannot_be_written_is_a_bundle_error(tmp_path: Path) -> None:
+    """The reason of the operating system is passed on, with a way out."""
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(BundleError, match="cannot be written") as caught:
+        replace_folder(tmp_path / "file" / "bundle", {"a": b""})
+    assert caught.value.hint

@@ -1,0 +1,32 @@
+"""What a verb imports: nothing heavy before it is needed."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"torch", "onnx", "onnxruntime", "executorch", "torchao", "numpy", "PIL"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["build", "--help"], ["targets", "list"], ["targets", "list", "--json"]]
+)
+def test_light_verbs_import_nothing_heavy(arguments: list[str]) -> None:
+    """Help and the list of targets answer at once."""
+    program = (
+        "import sys, contextlib\n"
+        "from edgekit.cli import main\n"
+        "with contextlib.suppress(SystemExit):\n"
+        f"    main({arguments!r})\n"
+        "print(*sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout
+    assert not HEAVY & set(done.stderr.split())
+
+
+def test_looking_into_a_trace_needs_no_torch() -> None:
+    """Baselines can be read where only the light dependencies are installed."""
+    program = "import sys, edgekit.inspect.trace, edgekit.render.tables; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"torch", "onnx", "onnxruntime", "executorch"} & set(done.stdout.split())

@@ -1,0 +1,175 @@
+"""edgekit.toml: the sample is valid, and every fault is found and told at once."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from edgekit import project, scaffold
+from edgekit.errors import ProjectError
+from edgekit.spec import Scheme
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the sample project."""
+    scaffold.init(tmp_path / "project")
+    return tmp_path / "project"
+
+
+def change(folder: Path, *pairs: tuple[str, str]) -> None:
+    """Replace parts of the project file."""
+    file = folder / project.PROJECT_FILE
+    text = file.read_text()
+    for old, new in pairs:
+        assert old in text
+        text = text.replace(old, new, 1)
+    file.write_text(text)
+
+
+def faults(folder: Path) -> list[str]:
+    """Return the faults that loading reports, without the marks of the list."""
+    with pytest.raises(ProjectError) as caught:
+        project.load(folder)
+    return [line.removeprefix("  - ") for line in caught.value.message.splitlines()[1:]]
+
+
+def test_the_sample_loads() -> None:
+    """The sample names files that exist and means what it says."""
+    opened = project.load(project.SAMPLE)
+    assert opened.spec.labels == tuple("0123456789")
+    assert opened.spec.postprocessing == ("softmax", "top_k")
+    assert opened.source == (project.SAMPLE / "model.py", "build")
+    assert opened.weights.is_file()
+    assert opened.calibration.is_file()
+    assert opened.evaluation.is_file()
+    assert opened.baseline == project.SAMPLE / "baseline.npz"
+    assert opened.spec.budget.total.min_top1_agreement == 0.99
+
+
+def test_find_prefers_the_folder(folder: Path, tmp_path: Path) -> None:
+    """A folder without a project file means the sample; one with it, itself."""
+    assert project.find(folder).root == folder
+    assert project.find(tmp_path).root == project.SAMPLE
+
+
+def test_a_broken_project_is_not_replaced_by_the_sample(folder: Path) -> None:
+    """A project file that is wrong is an error, even where the sample could be taken."""
+    change(folder, ('name = "digits"', "name = 1"))
+    with pytest.raises(ProjectError):
+        project.find(folder)
+
+
+def test_no_project(tmp_path: Path) -> None:
+    """Loading a folder without a project file says how to start one."""
+    with pytest.raises(ProjectError) as caught:
+        project.load(tmp_path)
+    assert "edgekit init" in caught.value.hint
+
+
+def test_the_missing_baseline_is_no_fault(folder: Path) -> None:
+    """The baseline is recorded later."""
+    (folder / "baseline.npz").unlink(missing_ok=True)
+    assert not project.load(folder).baseline.exists()
+
+
+def test_keys_types_and_files_are_reported_together(folder: Path) -> None:
+    """Unknown keys, wrong types and missing files come in one report, each with the nearest right name."""
+    (folder / "weights.safetensors").rename(folder / "weight.safetensors")
+    change(
+        folder,
+        ("calibration_batch = 64", 'calibration_batch = "64"'),
+        ("max_accuracy_drop", "max_acuracy_drop"),
+        ('shape = ["batch", 10]', 'shape = ["batch", 0]'),
+        ('source = "model.py:build"', 'source = "modell.py:build"'),
+    )
+    found = faults(folder)
+    assert len(found) == 5
+    assert found[:3] == [
+        "outputs[0].shape[1] = 0: must be greater than 0 or must be a valid string",
+        'quantize.calibration_batch = "64": must be a valid integer',
+        "budget.total.max_acuracy_drop: unknown key; did you mean max_accuracy_drop?",
+    ]
+    assert found[3] == f"model.source: {folder / 'modell.py'} does not exist; did you mean model.py?"
+    assert found[4].endswith("weights.safetensors does not exist; did you mean weight.safetensors?")
+
+
+def test_weights_are_required(folder: Path) -> None:
+    """Random weights are never meant."""
+    change(folder, ('weights = "weights.safetensors"\n', ""))
+    assert faults(folder) == ["model.weights: missing"]
+
+
+def test_source_names_file_and_function(folder: Path) -> None:
+    """A source without a function is refused."""
+    change(folder, ("model.py:build", "model.py"))
+    assert faults(folder)[0].startswith('model.source = "model.py": String must match pattern')
+
+
+def test_weights_must_be_a_file(folder: Path) -> None:
+    """A folder is no weights file, but may be data."""
+    (folder / "pictures").mkdir()
+    change(
+        folder,
+        ('weights = "weights.safetensors"', 'weights = "pictures"'),
+        ('evaluation = "evaluation.npz"', 'evaluation = "pictures"'),
+    )
+    assert faults(folder) == [f"model.weights: {folder / 'pictures'} is a folder"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('shape = ["batch", 10]', 'shape = ["batsh", 10]',
+         "outputs[0].shape: batsh has no largest value in [dimensions]; did you mean batch?"),
+        ("batch = 64", "batch = 64\nlength = 9", "dimensions.length: no shape uses it"),
+        ('name = "logits"', 'name = "image"', "outputs[0].name: image is taken by another tensor"),
+        ('meaning = "logits"', 'meaning = "image"', "outputs[0].meaning: only an input can mean image"),
+        ("height = 32", "height = 28", "inputs[0].shape: must be [batch, 1, 28, 32] after [preprocessing]"),
+        ('layout = "NCHW"', 'layout = "NHWC"', "inputs[0].shape: must be [batch, 32, 32, 1] after [preprocessing]"),
+        ('color = "grey"', 'color = "rgb"', "inputs[0].shape: must be [batch, 3, 32, 32] after [preprocessing]"),
+        ('dtype = "float32"', 'dtype = "uint8"', 'inputs[0].dtype: must be "float32" after [preprocessing]'),
+        ('meaning = "image"\n', "", 'preprocessing: needs one input with meaning = "image"; there are 0'),
+        ('meaning = "logits"\n', "", 'labels: need one output with meaning = "logits"; there are 0'),
+        ('"9"]', '"9", "10"]', "labels: there are 11 for 10 logits"),
+    ],
+)  # fmt: skip
+def test_parts_must_agree(folder: Path, old: str, new: str, expected: str) -> None:
+    """Tensors, dimensions, preprocessing and labels are held against each other."""
+    change(folder, (old, new))
+    assert expected in faults(folder)
+
+
+def test_dimensions_may_be_left_out(folder: Path) -> None:
+    """Without the table the batch is 64 at most."""
+    change(folder, ("[dimensions]\nbatch = 64\n", ""))
+    assert project.load(folder).spec.dimensions == {"batch": 64}
+
+
+def test_dimensions_may_be_left_out_of_static_shapes(folder: Path) -> None:
+    """The default dimension need not be used."""
+    change(folder, ("[dimensions]\nbatch = 64\n", ""), ('["batch", 1, 32, 32]', "[1, 1, 32, 32]"))
+    change(folder, ('["batch", 10]', "[1, 10]"))
+    assert project.load(folder).spec.inputs[0].shape == (1, 1, 32, 32)
+
+
+def test_syntax_error_has_its_place(folder: Path) -> None:
+    """A syntax error names line and column."""
+    change(folder, ("[model]", "[model"))
+    with pytest.raises(ProjectError, match=r"is not TOML: .*line \d+, column"):
+        project.load(folder)
+
+
+def test_the_scheme_may_be_left_to_the_target(folder: Path) -> None:
+    """Leaving ``scheme`` out asks for the target's; the other settings stay."""
+    assert project.load(folder).spec.quantize.scheme is Scheme.INT8
+    change(folder, ('scheme = "int8"\n', ""), ("calibration_batch = 64", "calibration_batch = 8"))
+    left_out = project.load(folder).spec.quantize
+    assert left_out.scheme is None
+    assert left_out.calibration_batch == 8
+
+
+def test_the_sample_writes_out_every_section() -> None:
+    """A person sees every table of the project file in the sample."""
+    data = tomllib.loads((project.SAMPLE / project.PROJECT_FILE).read_text())
+    assert data.keys() == project.Project.model_fields.keys()

@@ -1,0 +1,189 @@
+"""How results look, at the width of a terminal and in a log."""
+
+import io
+import json
+import os
+import pty
+import re
+import select
+
+import pytest
+from rich.console import Console
+
+from edgekit.drift.report import DriftReport
+from edgekit.render import json as render_json
+from edgekit.render import numbers, tables, verdict
+from edgekit.render.drift import COLUMNS, show_drift
+from edgekit.render.terminal import TerminalProgress, console
+from edgekit.spec import Limits
+from tests.unit import examples
+
+
+def shown(width: int, encoding: str = "utf-8", *, breach: bool = False, large: bool = False) -> str:
+    """Render a build at a width."""
+    raw = io.BytesIO()
+    with io.TextIOWrapper(raw, encoding=encoding, write_through=True) as stream:
+        target = Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
+        tables.show_build(target, examples.built(breach=breach, large=large))
+        return raw.getvalue().decode(encoding)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+def test_a_build_fits_the_width(width: int) -> None:
+    """No line of a table is broken or cut off, and what matters most is always there."""
+    text = shown(width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    for needed in ("PASSED", "SQNR dB", "total pte", "lowering onnx", "360", "note: The evaluation set"):
+        assert needed in text
+
+
+def test_at_80_columns_accuracy_and_agreement_are_there() -> None:
+    """Less important columns give way, and it is said which."""
+    text = shown(80)
+    for needed in ("98.89→98.61", "top-1 %", "identical", "max abs", "27.3 %", "No room for: mean abs, top-5"):
+        assert needed in text
+
+
+def test_at_120_columns_everything_is_there() -> None:
+    """A wide terminal shows all metrics."""
+    text = shown(120)
+    assert "No room for" not in text
+    assert all(column.title in text for column in COLUMNS if column.title != "NaN/inf")
+
+
+def test_failures_are_named() -> None:
+    """The verdict says leg, artifact, metric, value and limit; the table marks the same numbers."""
+    text = shown(80, breach=True, large=True)
+    assert "FAILED: total model.pte: sqnr_db 11.25 against a limit of 25" in text
+    assert "FAILED: total model.pte: top1_agreement 0.9125 against a limit of 0.98" in text
+    assert "FAILED: model.onnx: size 90.0 kB against a limit of 80.0 kB" in text
+    assert "11.25!" in text
+    assert "91.25!" in text
+    assert "PASSED" not in text
+
+
+def test_a_passed_build_names_no_failure() -> None:
+    """The negative twin."""
+    assert list(verdict.of_manifest(examples.manifest())) == []
+    assert "!" not in shown(120)
+
+
+def test_every_budget_metric_marks_a_column() -> None:
+    """Whatever limit the budget knows, the table can mark what broke it."""
+    starts = tuple(word for column in COLUMNS for word in column.of)
+    for name in Limits.model_fields:
+        assert (
+            name.removeprefix("min_")
+            .removeprefix("max_")
+            .startswith(tuple(word.removeprefix("max_") for word in starts))
+        )
+
+
+def test_a_long_list_is_not_cut_in_a_log() -> None:
+    """What is not delegated is shortened in words, never by the width."""
+    assert "and 3 more (--json lists all)" in " ".join(shown(80).split())
+
+
+def test_values_that_are_not_numbers_are_shown() -> None:
+    """A column of its own appears only when there are some."""
+    legs = (examples.leg("total", "model.pte", non_finite=7),)
+    stream = io.StringIO()
+    show_drift(Console(file=stream, width=80), DriftReport(samples=4, legs=legs))
+    assert "NaN/inf" in stream.getvalue()
+    assert "NaN/inf" not in shown(200)
+
+
+def test_several_outputs_have_a_column() -> None:
+    """Legs of two outputs can be told apart."""
+    legs = (examples.leg("total", "model.pte"), examples.leg("total", "model.pte", output="boxes"))
+    stream = io.StringIO()
+    show_drift(Console(file=stream, width=120), DriftReport(samples=4, legs=legs))
+    assert "boxes" in stream.getvalue()
+
+
+def test_ascii_terminals_get_ascii() -> None:
+    """A terminal that cannot show an arrow gets another one, not an error."""
+    text = shown(120, encoding="ascii")
+    assert "98.89>98.61" in text
+    assert "?" not in text
+
+
+def test_json_embeds_the_manifest() -> None:
+    """Names are the manifest's; the stages' seconds are there, and the verdict."""
+    data = json.loads(render_json.text(render_json.build_result(examples.built(breach=True))))
+    assert data["passed"] is False
+    assert data["seconds"][1] == {"stage": "quantize int8", "seconds": 12.5}
+    assert data["bundles"][0]["folder"] == "artifacts/digits/android-arm64"
+    assert data["bundles"][0]["manifest"] == json.loads(examples.manifest(breach=True).to_json())
+
+
+def test_json_has_null_for_what_is_no_number() -> None:
+    """JSON knows neither NaN nor infinity."""
+    assert json.loads(render_json.text({"a": [float("nan"), (1.0, float("inf"))]})) == {"a": [None, [1.0, None]]}
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(1.0, "100.00"), (0.999999, "99.99"), (0.98889, "98.89"), (0.0, "0.00"), (1.25, "125.00")]
+)
+def test_only_a_whole_is_100_percent(share: float, text: str) -> None:
+    """One wrong sample in a million is not hidden by rounding."""
+    assert numbers.percent(share, 2) == text
+
+
+def test_progress_in_a_log() -> None:
+    """Plain lines without colours or animation."""
+    stream = io.StringIO()
+    with TerminalProgress(stream) as progress:
+        progress.start("capture")
+        progress.done("capture", 1.25, "digits")
+        progress.start("lower")
+        progress.done("lower", 61.0, "")
+    assert stream.getvalue() == "[   1.2 s] capture: digits\n[  61.0 s] lower\n"
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_progress_on_a_terminal(colour: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finished stages stay, NO_COLOR is honoured, and the cursor comes back even after an error."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if not colour:
+        monkeypatch.setenv("NO_COLOR", "1")
+    text = on_terminal()
+    assert "✓" in text
+    assert "capture  1.2 s  digits" in strip(text)
+    assert ("\x1b[32m" in text) == colour
+    assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")
+
+
+def on_terminal() -> str:
+    """Return what progress writes to a terminal."""
+    ours, theirs = pty.openpty()
+
+    def work(progress: TerminalProgress) -> None:
+        progress.start("capture")
+        progress.done("capture", 1.25, "digits")
+        progress.start("lower")
+        raise ValueError("on purpose")
+
+    with os.fdopen(theirs, "w", encoding="utf-8") as stream:
+        with pytest.raises(ValueError, match="on purpose"), TerminalProgress(stream) as progress:
+            work(progress)
+        text = b""
+        while select.select([ours], [], [], 0.5)[0]:  # all is written, but a terminal hands it over in pieces
+            text += os.read(ours, 65536)
+    os.close(ours)
+    return text.decode()
+
+
+def strip(text: str) -> str:
+    """Remove colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_consoles_measure_their_own_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    """COLUMNS goes first; a log has a width of its own."""
+    monkeypatch.setenv("COLUMNS", "66")
+    assert console(io.StringIO()).width == 66
+    monkeypatch.delenv("COLUMNS")
+    assert console(io.StringIO()).width == 100
