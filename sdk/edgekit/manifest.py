@@ -1,6 +1,6 @@
 """``manifest.json``: the contract between a bundle and the apps that load it.
 
-The JSON Schema in ``edgekit/schemas/manifest-1.json`` is made from these classes (``scripts/make-schema``), and a test
+The JSON Schema in ``edgekit/schemas/manifest-1.json`` is made from these classes (``scripts/make-docs``), and a test
 holds it against them. Nothing here may depend on when, where or by whom a bundle was built.
 """
 

@@ -40,7 +40,7 @@ def test_json_is_all_that_is_printed(sample: Build) -> None:
 
 def test_targets_share_capture_and_quantization(sample: Build) -> None:
     """Each shared stage runs once, and so does the lowering to the .pte that both targets want."""
-    stages = [stage["name"] for stage in sample.finished.json["stages"]]
+    stages = [stage["stage"] for stage in sample.finished.json["seconds"]]
     assert stages.count("capture") == 1
     assert stages.count("quantize int8") == 1
     assert sum(stage.startswith("lower int8 .pte") for stage in stages) == 1

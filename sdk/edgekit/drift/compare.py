@@ -64,7 +64,7 @@ def compare(
 
 def describe(trace: Trace) -> str:
     """Say in one line where a trace was computed."""
-    return f"{trace.origin.program}, {trace.origin.kernels}, {trace.origin.place}"
+    return f"{trace.origin.program}: {trace.origin.kernels} on {trace.origin.place}"
 
 
 def breaches(metrics: Metrics, limits: Limits) -> tuple[Breach, ...]:

@@ -113,12 +113,7 @@ def _show_places(console: Console, report: DriftReport) -> None:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     grid.add_row("samples", Text(str(report.samples)))
-    arrow = symbol(console, "→", "->")
-    told = set[str]()
-    for leg in report.legs:
-        if {leg.reference, leg.candidate} <= told:
-            continue  # a total joins the ends of the legs above it
-        told |= {leg.reference, leg.candidate}
-        name = leg_name(leg).replace("model.", "")
-        grid.add_row(name, Text.assemble(leg.reference, (f" {arrow} ", "dim"), leg.candidate))
+    places = dict.fromkeys(place for leg in report.legs for place in (leg.reference, leg.candidate))
+    for number, place in enumerate(places):
+        grid.add_row("" if number else "computed by", Text(place))
     console.print(indented(grid))

@@ -1,0 +1,163 @@
+"""Write the reference pages of ``docs`` and the JSON Schema of the manifest from the code and the target data.
+
+With ``--check`` nothing is written, and the exit code says whether the pages are up to date.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from edgekit import errors, targets
+from edgekit.manifest import json_schema
+from edgekit.project import Project
+from edgekit.spec import Target
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+SCHEMA = ROOT / "sdk" / "edgekit" / "schemas" / "manifest-1.json"
+GENERATED = "<!-- Written by scripts/make-docs; edit the docstrings instead. -->\n\n"
+
+
+def main() -> None:
+    """Write the pages, or check them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is out of date")
+    options = parser.parse_args()
+    stale = []
+    for path, text in files().items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            stale.append(path.name)
+            if not options.check:
+                path.write_text(text, encoding="utf-8")
+                sys.stdout.write(f"wrote {path}\n")
+    if options.check and stale:
+        sys.exit(f"out of date: {', '.join(stale)}; run scripts/make-docs")
+
+
+def files() -> dict[Path, str]:
+    """Return the text of every generated file."""
+    return {
+        DOCS / "errors.md": errors_page(),
+        DOCS / "project.md": project_page(),
+        DOCS / "targets.md": targets_page(),
+        SCHEMA: json.dumps(json_schema(), indent=2, sort_keys=True) + "\n",
+    }
+
+
+def errors_page() -> str:
+    """Return the page of exit codes."""
+    classes = sorted(errors.EdgeKitError.__subclasses__(), key=lambda kind: kind.exit_code)
+    rows = [f"| {kind.exit_code} | `{kind.__name__}` | {_first_line(kind)} |" for kind in classes]
+    return "\n".join(
+        [
+            "# Exit codes\n",
+            GENERATED + "Every error names the place, the reason and a way out; `--debug` adds the traceback. With",
+            "`--json` the error is also an object on standard output.\n",
+            "| code | class | meaning |",
+            "|---|---|---|",
+            "| 0 | | Done. |",
+            "| 1 | | An error that nobody foresaw: please report it. |",
+            "| 2 | | The command line was wrong. |",
+            *rows,
+            "| 130 | | Interrupted. |\n",
+        ]
+    )
+
+
+def _first_line(kind: type) -> str:
+    return (kind.__doc__ or "").splitlines()[0].replace("``", "`")
+
+
+def project_page() -> str:
+    """Return the reference of ``edgekit.toml``."""
+    return "\n".join(
+        [
+            "# The project file\n",
+            GENERATED + "`edgekit init FOLDER` writes one that works, with comments. Paths are relative to its folder.",
+            "All faults are reported together: unknown keys with the nearest right name, wrong types, missing files.\n",
+            *_tables(Project, ""),
+        ]
+    )
+
+
+def targets_page() -> str:
+    """Return the list of targets and the reference of a profile."""
+    profiles = [targets.load(name) for name in targets.names()]
+    rows = [
+        f"| `{profile.name}` | {profile.summary} | {', '.join(profile.formats)} "
+        f"| {', '.join(f'{package} {version}' for package, version in profile.runtimes.items())} |"
+        for profile in profiles
+    ]
+    return "\n".join(
+        [
+            "# Targets\n",
+            GENERATED + "| target | for | formats | runtimes that an app pins |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "A target is one TOML file. Copy one from `targets/`, change it, and give its path:",
+            "`edgekit build --target ./my-board.toml`. A new file in `targets/` is a new target; no code changes.\n",
+            *_tables(Target, ""),
+        ]
+    )
+
+
+def _tables(model: type[BaseModel], path: str, brackets: str = "[{}]") -> Iterator[str]:
+    """Yield a table of a model's keys, then those of the models inside it."""
+    yield f"## `{brackets.format(path)}`\n" if path else "## Top level\n"
+    yield "| key | type | default | meaning |"
+    yield "|---|---|---|---|"
+    inner = []
+    for key, field in model.model_fields.items():
+        child, several = _model_in(field.annotation), str(field.annotation).startswith("tuple")
+        if child is not None:
+            inner.append((child, f"{path}.{key}".strip("."), several))
+        type_name = _type_name(field) if child is None else "list of tables" if several else "table"
+        meaning = (field.description or "").replace("``", "`").replace("\n", " ").replace("|", "\\|")
+        yield f"| `{key}` | {type_name} | {_default(field)} | {meaning} |"
+    yield ""
+    for child, place, several in inner:
+        yield from _tables(child, place, "[[{}]]" if several else "[{}]")
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part)) is not None), None)
+
+
+def _type_name(field: FieldInfo) -> str:
+    text = str(field.annotation) if get_args(field.annotation) else getattr(field.annotation, "__name__", "value")
+    names = ("string", "number", "whole number", "list", "true or false")
+    kinds = {"str": names[0], "float": names[1], "int": names[2], "bool": names[4]}
+    if text.startswith("tuple"):
+        return names[3]
+    if text.startswith("dict"):
+        return "table"
+    if text.startswith("typing.Literal"):
+        return ", ".join(
+            f'`"{value}"`' if isinstance(value, str) else f"`{value}`" for value in get_args(field.annotation)
+        )
+    members = getattr(field.annotation, "__members__", None)
+    if members:
+        return ", ".join(f'`"{member.value}"`' for member in members.values())
+    return next((name for key, name in kinds.items() if key in text), "string")
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    default = field.get_default(call_default_factory=True)
+    if default is None or isinstance(default, BaseModel):
+        return ""
+    return f"`{json.dumps(default)}`"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The documentation is about this code: generated pages are fresh, links lead somewhere, examples work."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.programs.networks import Small, images
+
+ROOT = Path(__file__).parent.parent
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+def test_generated_pages_are_fresh() -> None:
+    """``scripts/make-docs`` was run after the last change of a docstring or a target."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "make_docs.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link names a file that exists."""
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not missing
+
+
+def test_the_commands_of_the_documentation_exist() -> None:
+    """Every ``edgekit VERB`` in a code block is a verb, and its options are known."""
+    from edgekit.cli import main
+
+    blocks = [block for page in PAGES for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL)]
+    lines = [
+        line for block in blocks for line in block.splitlines() if re.search(r"(^|/)edgekit |^PIP.*edgekit ", line)
+    ]
+    assert len(lines) > 5
+    for line in lines:
+        words = line.split("#")[0].split("edgekit ", 1)[1].split()
+        command = main.commands[words[0]]
+        inner = getattr(command, "commands", {}).get(words[1]) if len(words) > 1 else None
+        known = {option for parameter in (inner or command).params for option in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= known, line
+
+
+@pytest.mark.slow
+def test_the_python_example_of_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example is run as it stands, with a model and data in its names."""
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    pictures = torch.from_numpy(images(128, 0).inputs["image"])
+    names = {
+        "model": Small(),
+        "example_inputs": pictures[:2],
+        "loader": list(torch.split(pictures, 32)),
+        "held_out": torch.from_numpy(images(64, 1).inputs["image"]),
+    }
+    exec(example, names)  # noqa: S102 - our own README
+    assert (tmp_path / "artifacts" / "small" / "android-arm64" / "manifest.json").is_file()
