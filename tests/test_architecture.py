@@ -19,6 +19,7 @@ FLOORS = (
     ("pipeline",),
     ("api", "render"),
     ("cli",),
+    ("__main__",),
 )
 # Rooms that must stay light: `edgekit targets list` and a GPU server without ExecuTorch load them.
 WITHOUT_TORCH = ("errors", "spec", "schema", "targets", "project", "manifest", "drift", "trace", "samples", "digest")

@@ -10,7 +10,7 @@ from edgekit.progress import Progress, Stages
 from edgekit.project import OpenProject
 from edgekit.run.artifact import open_artifact
 from edgekit.run.artifact import trace as run_artifact
-from edgekit.spec import Budget, Cpu, Format, TensorSpec
+from edgekit.spec import DEFAULT_BUDGET, Budget, Cpu, Format, TensorSpec
 from edgekit.trace import Trace
 from edgekit.versions import host_is_x86
 
@@ -20,7 +20,8 @@ _LEG_OF: dict[str, LegName] = {"float": "server", "quantized": "quantization", "
 def compare_path(path: Path, baseline: Trace, project: OpenProject, progress: Progress) -> DriftReport:
     """Measure how far what lies at ``path`` is from the baseline, on the baseline's samples.
 
-    A bundle is held against the budget in its manifest; a bare artifact or a trace against the project's.
+    A bundle is held against the budget in its manifest; a bare artifact or a trace against the project's
+    over the default one.
 
     Args:
         path: A bundle folder, a .pte, an .onnx or a trace.
@@ -34,6 +35,7 @@ def compare_path(path: Path, baseline: Trace, project: OpenProject, progress: Pr
         DataError: If the traces do not fit each other.
     """
     stages = Stages(progress)
+    budget = DEFAULT_BUDGET.updated(project.spec.budget)
     if path.is_dir():
         manifest = bundle.read(path)
         batch = min(manifest.dimensions.values(), default=1)
@@ -54,11 +56,11 @@ def compare_path(path: Path, baseline: Trace, project: OpenProject, progress: Pr
         batch = min(project.spec.dimensions.values(), default=1)
         tensors = project.spec.inputs, project.spec.outputs
         with stages(f"run {path.name}"):
-            legs = _artifact(path, Format(path.suffix[1:]), cpu, baseline, tensors, project.spec.budget, batch)
+            legs = _artifact(path, Format(path.suffix[1:]), cpu, baseline, tensors, budget, batch)
     elif path.suffix == ".npz":
         candidate = trace.load(path)
         leg = _LEG_OF[candidate.origin.program]
-        limits = getattr(project.spec.budget, leg)
+        limits = getattr(budget, leg)
         legs = list(compare(leg, baseline, candidate, project.spec.outputs, limits))
     else:
         raise BundleError(

@@ -169,6 +169,15 @@ class Budget(Spec):
         return Budget(**{leg: getattr(self, leg).updated(getattr(other, leg)) for leg in legs})
 
 
+# For what is compared without a target. 60 dB is float rounding; 98% is what MLPerf Mobile asks of image classifiers.
+DEFAULT_BUDGET = Budget(
+    server=Limits(min_sqnr_db=60),
+    quantization=Limits(min_sqnr_db=20),
+    lowering=Limits(min_sqnr_db=25),
+    total=Limits(min_top1_agreement=0.98, min_accuracy_ratio=0.98),
+)
+
+
 class PteSettings(Spec):
     """How a .pte is lowered."""
 

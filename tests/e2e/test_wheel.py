@@ -1,0 +1,65 @@
+"""The wheel holds all that a build needs: profiles, sample, schema."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+pytestmark = pytest.mark.slow
+
+
+def run(*words: str | Path, cwd: Path, environment: dict[str, str] | None = None) -> str:
+    """Run a command and return what it printed; its failure is the test's."""
+    done = subprocess.run(
+        list(map(str, words)), cwd=cwd, capture_output=True, text=True, check=False, env=environment, timeout=600
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the wheel, built from the repository."""
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", folder, ROOT, cwd=folder)
+    return next(folder.glob("edgekit-*.whl"))
+
+
+def test_the_wheel_holds_the_data(wheel: Path) -> None:
+    """Target profiles, the sample and the schema are inside; tests and scripts are not."""
+    names = zipfile.ZipFile(wheel).namelist()
+    profiles = {f"edgekit/profiles/{path.name}" for path in (ROOT / "targets").glob("*.toml")}
+    assert len(profiles) >= 6
+    assert profiles <= set(names)
+    sample = ("edgekit.toml", "model.py", "weights.safetensors", "calibration.npz", "evaluation.npz", "baseline.npz")
+    assert {f"edgekit/sample/{name}" for name in sample} <= set(names)
+    assert "edgekit/schemas/manifest-1.json" in names
+    assert not [name for name in names if name.startswith(("tests/", "scripts/", "targets/"))]
+
+
+def test_the_wheel_builds_the_sample_outside_the_repository(wheel: Path, tmp_path: Path) -> None:
+    """Installed in an environment that never saw the repository, the package builds the sample.
+
+    The libraries are those that are here already; a path file lends them to the new environment, where the editable
+    install of the repository is not seen. That the wheel's own list of dependencies suffices is shown by
+    ``scripts/edgekit``, which installs from it.
+    """
+    home = tmp_path / "environment"
+    venv.create(home, with_pip=True)
+    python = home / "bin" / "python"
+    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip())
+    run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel, cwd=tmp_path)
+    (site / "lent.pth").write_text(f"{sysconfig.get_path('purelib')}\n", encoding="utf-8")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    where = run(python, "-c", "import edgekit; print(edgekit.__file__)", cwd=elsewhere, environment=clean).strip()
+    assert where.startswith(str(site))
+    run(home / "bin" / "edgekit", "build", "--target", "ios-arm64", cwd=elsewhere, environment=clean)
+    assert (elsewhere / "artifacts" / "digits" / "ios-arm64" / "manifest.json").is_file()
