@@ -37,10 +37,28 @@ def replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
-        raise BundleError(
-            f"{folder} cannot be written: {error.strerror or error}.",
-            hint="Choose another folder with --output, or free some space.",
-        ) from error
+        raise _unwritable(folder, error) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Make a folder if there is none, and try to write into it.
+
+    Raises:
+        BundleError: If that fails.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> BundleError:
+    return BundleError(
+        f"{folder} cannot be written: {error.strerror or error}.",
+        hint="Choose another folder with --output, or free some space.",
+    )
 
 
 def _write_synced(path: Path, data: bytes) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edgekit import digest
 from edgekit.artifact import Artifact
-from edgekit.atomic import replace_folder
+from edgekit.atomic import check_writable, replace_folder
 from edgekit.errors import BundleError
 from edgekit.manifest import MANIFEST_FILE, ArtifactInfo, Manifest, parse
 from edgekit.spec import Format, SizeLimit
@@ -42,6 +42,20 @@ def describe(artifact: Artifact, *, limit: SizeLimit, float_bytes: int, batches:
         within_size=len(artifact.data) <= allowed,
         size_limit=allowed,
     )
+
+
+def check_place(folder: Path) -> None:
+    """Make sure that a bundle can be written to a folder, before the work that leads up to it.
+
+    Raises:
+        BundleError: If the folder cannot be written, or holds something that is no bundle.
+    """
+    if folder.exists() and not (folder / MANIFEST_FILE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BundleError(
+            f"{folder} holds something that is no bundle, and is left alone.",
+            hint="Choose another folder with --output.",
+        )
+    check_writable(folder.parent)
 
 
 def write(folder: Path, manifest: Manifest, artifacts: tuple[Artifact, ...], golden: dict[str, bytes]) -> None:

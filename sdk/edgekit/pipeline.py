@@ -43,6 +43,8 @@ def build(job: Job, targets: tuple[Target, ...], output: Path, progress: Progres
     """
     stages = Stages(progress)
     source = job.source
+    for target in targets:
+        bundle.check_place(output / source.name / target.name)
     with stages("capture") as detail:
         captured = capture(source, job.calibration)
         detail.append(f"{source.name}, {source.parameters:,} parameters")

@@ -6,6 +6,7 @@ the JSON text of an `Origin` as bytes. The same trace gives the same bytes.
 
 import io
 import json
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,8 @@ def load(path: Path) -> Trace:
     hint = "A trace is recorded by: edgekit baseline record"
     if not path.is_file():
         raise BundleError(f"There is no trace file {path}.", hint=hint)
+    if not zipfile.is_zipfile(path):
+        raise BundleError(f"{path} is not a trace: it is no .npz file, or was cut off.", hint=hint)
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.atomic import replace_folder
+from edgekit.atomic import check_writable, replace_folder
 from edgekit.errors import BundleError
 
 WRITER = """
@@ -59,3 +59,6 @@ def test_a_folder_that_cannot_be_written_is_a_bundle_error(tmp_path: Path) -> No
     with pytest.raises(BundleError, match="cannot be written") as caught:
         replace_folder(tmp_path / "file" / "bundle", {"a": b""})
     assert caught.value.hint
+    with pytest.raises(BundleError, match="cannot be written"):
+        check_writable(tmp_path / "file" / "bundle")
+    check_writable(tmp_path / "new" / "folder")

@@ -1,5 +1,6 @@
 """Run a .pte in ExecuTorch's own runtime on this host."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,13 @@ from edgekit.versions import installed
 
 # What the runtime's codes mean to a person; the names are in executorch/runtime/core/error.h.
 _CODES = {
-    "0x10": "the inputs have a shape or type that the program was not built for",
-    "0x12": "the program does not accept these arguments",
-    "0x14": "an operator is missing from the linked kernel libraries",
-    "0x20": "the delegate's backend is not linked into this runtime",
-    "0x21": "there is not enough memory",
-    "0x22": "the file is missing or unreadable",
-    "0x23": "the file is truncated or not a .pte",
+    "10": "the inputs have a shape or type that the program was not built for",
+    "12": "the program does not accept these arguments",
+    "14": "an operator is missing from the linked kernel libraries",
+    "20": "the delegate's backend is not linked into this runtime",
+    "21": "there is not enough memory",
+    "22": "the file is missing or unreadable",
+    "23": "the file is truncated or not a .pte",
 }
 
 
@@ -67,4 +68,5 @@ def kernels() -> str:
 def explain(error: RuntimeError) -> str:
     """Say in words what the runtime reports as a number."""
     text = str(error)
-    return next((f"{words} ({code}; {text})" for code, words in _CODES.items() if code in text.lower()), text)
+    code = re.search(r"0x:?([0-9a-f]+)", text.lower())
+    return f"{_CODES[code[1]]} ({text})" if code and code[1] in _CODES else text
