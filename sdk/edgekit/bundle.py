@@ -64,11 +64,7 @@ def write(folder: Path, manifest: Manifest, artifacts: tuple[Artifact, ...], gol
     Raises:
         BundleError: If the folder cannot be written, or holds something that is no bundle.
     """
-    if folder.exists() and not (folder / MANIFEST_FILE).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BundleError(
-            f"{folder} holds something that is no bundle, and is left alone.",
-            hint="Choose another folder with --output.",
-        )
+    check_place(folder)
     report = {
         "drift": manifest.drift.model_dump(mode="json"),
         "verdict": manifest.verdict,
