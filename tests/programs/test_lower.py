@@ -1,6 +1,8 @@
 """Lowering: real artifacts, run by real runtimes, held against the program they came from."""
 
 import copy
+import gc
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -135,3 +137,15 @@ def test_batches_that_disagree_are_found() -> None:
     trace = runs.trace(mixing, Format.ONNX, Cpu.ARM64, EVALUATION, batch=64, model="")
     with pytest.raises(RunError, match="batch 16"):
         runs.verify_batches(mixing, trace, (16,))
+
+
+def test_a_loaded_artifact_outlives_its_bytes(pte: Artifact, quantized: Quantized, tmp_path: Path) -> None:
+    """The runtime does not copy what it loads: the bytes must live as long as the method, or it crashes."""
+    source = quantized.captured.source
+    (tmp_path / "model.pte").write_bytes(pte.data)
+    opened = runs.open_artifact(Format.PTE, tmp_path / "model.pte", Cpu.ARM64, source.inputs, source.outputs)
+    (tmp_path / "model.pte").unlink()
+    gc.collect()
+    filler = [bytes(len(pte.data)) for _ in range(64)]  # takes the place of whatever was given back
+    assert np.array_equal(opened(EVALUATION, 64)["logits"], run(pte, quantized).outputs["logits"])
+    assert filler

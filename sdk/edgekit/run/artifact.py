@@ -30,8 +30,8 @@ def open_artifact(
     """
     match format:
         case Format.PTE:
-            method = pte.load(source)
-            return lambda samples, batch: pte.execute(method, samples, inputs, outputs, batch=batch)
+            loaded = pte.load(source)
+            return lambda samples, batch: pte.execute(loaded, samples, inputs, outputs, batch=batch)
         case Format.ONNX:
             session = onnx.load(source, cpu)
             return lambda samples, batch: onnx.execute(session, samples, inputs, outputs, batch=batch)

@@ -1,6 +1,7 @@
 """Run a .pte in ExecuTorch's own runtime on this host."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,15 @@ _CODES = {
 }
 
 
-def load(source: Path | bytes) -> Method:
+@dataclass(frozen=True, kw_only=True)
+class LoadedPte:
+    """A loaded method, and the bytes that it reads: the runtime keeps a bare pointer to them."""
+
+    method: Method
+    data: bytes
+
+
+def load(source: Path | bytes) -> LoadedPte:
     """Load the ``forward`` method of a .pte.
 
     Raises:
@@ -38,11 +47,11 @@ def load(source: Path | bytes) -> Method:
         raise RunError(f"ExecuTorch cannot load {where}: {explain(error)}.", hint="Build the bundle again.") from error
     if method is None:
         raise RunError(f"{where} has no method named forward.", hint="Build the bundle again.")
-    return method
+    return LoadedPte(method=method, data=data)
 
 
 def execute(
-    method: Method, samples: Samples, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], *, batch: int
+    loaded: LoadedPte, samples: Samples, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], *, batch: int
 ) -> dict[str, Array]:
     """Run the samples, ``batch`` at a time, and return the outputs by name.
 
@@ -53,7 +62,7 @@ def execute(
     for part in samples.batches(batch):
         tensors = [torch.from_numpy(np.ascontiguousarray(part.inputs[spec.name])) for spec in inputs]
         try:
-            results = method.execute(tensors)
+            results = loaded.method.execute(tensors)
         except RuntimeError as error:
             raise RunError(f"ExecuTorch fails on a batch of {len(part)}: {explain(error)}.") from error
         rows.append(tuple(tensor.numpy().copy() for tensor in results))  # the runtime reuses its output memory
