@@ -9,20 +9,24 @@ PACKAGE = Path(__file__).parent.parent / "sdk" / "edgekit"
 FLOORS = (
     ("version", "errors"),
     ("versions", "spec", "digest", "progress", "probes", "requirements", "tools"),
-    ("schema", "samples", "artifact"),
+    ("schema", "samples", "artifact", "cache"),
     ("targets", "project", "trace", "preprocess"),
-    ("data", "drift", "program", "scaffold", "doctor"),
+    ("data", "drift", "program", "scaffold", "doctor", "buildkey"),
     ("manifest", "graph", "atomic"),
-    ("source", "capture", "quantize", "lower", "run", "bundle", "golden"),
+    ("source", "capture", "quantize", "lower", "run", "bundle", "golden", "fingerprint"),
     ("job", "result", "inspect"),
-    ("legs", "baseline", "comparison", "predict"),
+    ("legs", "baseline", "comparison", "predict", "lowering"),
     ("pipeline",),
+    ("rebuild",),
     ("api", "render"),
     ("cli",),
     ("__main__",),
 )
 # Rooms that must stay light: `edgekit targets list` and a GPU server without ExecuTorch load them.
-WITHOUT_TORCH = ("errors", "spec", "schema", "targets", "project", "manifest", "drift", "trace", "samples", "digest")
+WITHOUT_TORCH = (
+    "errors", "spec", "schema", "targets", "project", "manifest", "drift", "trace", "samples", "digest", "cache",
+    "buildkey", "bundle", "result", "rebuild",
+)  # fmt: skip
 TORCH_ALONE = ("baseline", "source", "program", "data", "run/eager")
 
 

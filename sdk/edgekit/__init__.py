@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 from edgekit.version import __version__
 
 if TYPE_CHECKING:
-    from edgekit.api import build, build_project
+    from edgekit.api import build
     from edgekit.baseline import record
     from edgekit.comparison import compare_path
     from edgekit.predict import predict
+    from edgekit.rebuild import build_project
 
 __all__ = ["__version__", "build", "build_project", "compare_path", "predict", "record"]
 
 _HOMES = {
     "build": "edgekit.api",
-    "build_project": "edgekit.api",
+    "build_project": "edgekit.rebuild",
     "compare_path": "edgekit.comparison",
     "predict": "edgekit.predict",
     "record": "edgekit.baseline",

@@ -9,17 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgekit import pipeline, targets, trace
-from edgekit.data import load_samples
+from edgekit import cache as caches
+from edgekit import pipeline, targets
 from edgekit.errors import DataError, SourceError
 from edgekit.job import Job
 from edgekit.progress import Progress, Silent
-from edgekit.project import OpenProject
+from edgekit.rebuild import build_project
 from edgekit.result import BuildResult
 from edgekit.samples import Array, Samples, check_fit
-from edgekit.source.model_file import load_model
 from edgekit.source.module import source_from_module
-from edgekit.spec import Budget, Preprocessing, QuantSpec, Target, TensorSpec
+from edgekit.spec import Budget, Preprocessing, QuantSpec, TensorSpec
+
+__all__ = ["build", "build_project"]
 
 Batch = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 
@@ -40,6 +41,7 @@ def build(
     budget: Budget | None = None,
     max_batch: int = 64,
     progress: Progress | None = None,
+    cache: bool = True,
 ) -> BuildResult:
     """Quantize a model object, lower it for one or more targets, verify the artifacts and write the bundles.
 
@@ -61,6 +63,7 @@ def build(
         budget: Limits put over the target's.
         max_batch: Largest batch that the .pte plans memory for.
         progress: Told about every stage.
+        cache: Take artifacts from the cache that were lowered before from an equal quantized program.
 
     Returns:
         The bundles with their verdicts. A drift over the budget is a verdict, not an exception.
@@ -102,39 +105,8 @@ def build(
     )
     wanted = (target,) if isinstance(target, str) else tuple(target)
     profiles = tuple(targets.load(name) for name in wanted)
-    return pipeline.build(job, profiles, Path(output), progress or Silent())
-
-
-def build_project(
-    project: OpenProject, profiles: tuple[Target, ...], output: Path, progress: Progress | None = None
-) -> BuildResult:
-    """Build what a project file describes.
-
-    Args:
-        project: From `edgekit.project.load` or `edgekit.project.find`.
-        profiles: The targets.
-        output: The bundles are written to ``output / model / target``.
-        progress: Told about every stage.
-
-    Raises:
-        EdgeKitError: A subclass for what is wrong, with a hint.
-    """
-    spec = project.spec
-
-    def samples(path: Path) -> Samples:
-        return load_samples(path, spec.inputs, spec.preprocessing, spec.labels)
-
-    job = Job(
-        source=load_model(project),
-        calibration=samples(project.calibration),
-        evaluation=samples(project.evaluation),
-        baseline=trace.load(project.baseline) if project.baseline.is_file() else None,
-        quantization=spec.quantize,
-        budget=spec.budget,
-        preprocessing=spec.preprocessing,
-        labels=spec.labels,
-    )
-    return pipeline.build(job, profiles, output, progress or Silent())
+    store = caches.from_environment() if cache else None
+    return pipeline.build(job, profiles, Path(output), progress or Silent(), store)
 
 
 def _parameter_names(model: nn.Module, count: int) -> list[str]:

@@ -1,7 +1,7 @@
 """Bundles on disk: written in one step, read with every digest checked."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edgekit import digest
@@ -12,6 +12,7 @@ from edgekit.manifest import MANIFEST_FILE, ArtifactInfo, Manifest, parse
 from edgekit.spec import Format, SizeLimit
 from edgekit.versions import installed
 
+_REPORT_FILE = "report.json"
 _RUNTIME = {Format.PTE: "executorch", Format.ONNX: "onnxruntime"}
 
 
@@ -58,27 +59,45 @@ def check_place(folder: Path) -> None:
     check_writable(folder.parent)
 
 
-def write(folder: Path, manifest: Manifest, artifacts: tuple[Artifact, ...], golden: dict[str, bytes]) -> None:
-    """Write a bundle in one step; a build that dies leaves the previous one whole.
-
-    Raises:
-        BundleError: If the folder cannot be written, or holds something that is no bundle.
-    """
-    check_place(folder)
+def contents(manifest: Manifest, artifacts: tuple[Artifact, ...], golden: dict[str, bytes]) -> dict[str, bytes]:
+    """Return the content of all files of a bundle, by path within its folder."""
     report = {
         "drift": manifest.drift.model_dump(mode="json"),
         "verdict": manifest.verdict,
         "baseline": manifest.baseline,
     }
-    replace_folder(
-        folder,
-        {artifact.file: artifact.data for artifact in artifacts}
-        | golden
-        | {
-            "report.json": (json.dumps(report, indent=2, sort_keys=True) + "\n").encode(),
-            MANIFEST_FILE: manifest.to_json().encode(),
-        },
-    )
+    return {
+        **{artifact.file: artifact.data for artifact in artifacts},
+        **golden,
+        _REPORT_FILE: (json.dumps(report, indent=2, sort_keys=True) + "\n").encode(),
+        MANIFEST_FILE: manifest.to_json().encode(),
+    }
+
+
+def write(folder: Path, content: Mapping[str, bytes]) -> None:
+    """Write a bundle in one step; a build that dies leaves the previous one whole, one that is the same is left.
+
+    Raises:
+        BundleError: If the folder cannot be written, or holds something that is no bundle.
+    """
+    check_place(folder)
+    if not _holds(folder, content):
+        replace_folder(folder, content)
+
+
+def checked(content: Mapping[str, bytes], *, where: str) -> Manifest:
+    """Return the manifest of a bundle's content that is not on disk yet.
+
+    Raises:
+        BundleError: If the files are not those that the manifest names.
+    """
+    manifest = parse(content.get(MANIFEST_FILE, b"").decode(errors="replace"), where=where)
+    named = dict(files(manifest))
+    if content.keys() != named.keys() | {MANIFEST_FILE, _REPORT_FILE}:
+        raise BundleError(f"{where} has not the files that its manifest names.", hint="Build the bundle again.")
+    if changed := [name for name, sha256 in named.items() if digest.of_bytes(content[name]) != sha256]:
+        raise BundleError(f"{where} is damaged: {', '.join(changed)}.", hint="Build the bundle again.")
+    return manifest
 
 
 def read(folder: Path) -> Manifest:
@@ -115,3 +134,12 @@ def files(manifest: Manifest) -> Iterator[tuple[str, str]]:
     for golden in manifest.golden:
         for tensor in (*golden.inputs, *golden.outputs):
             yield tensor.file, tensor.sha256
+
+
+def _holds(folder: Path, content: Mapping[str, bytes]) -> bool:
+    """Whether a folder holds these files and no others."""
+    try:
+        found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
+        return found.keys() == content.keys() and all(found[name].read_bytes() == content[name] for name in found)
+    except OSError:
+        return False

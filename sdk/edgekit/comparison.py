@@ -89,6 +89,6 @@ def _artifact(
     if not path.is_file():
         raise BundleError(f"There is no file {path}.", hint="edgekit build writes bundles to artifacts/MODEL/TARGET.")
     inputs, outputs = tensors
-    run = open_artifact(format, path, cpu, inputs, outputs)
-    candidate = run_artifact(run, format, cpu, baseline.samples, batch=batch, model=baseline.origin.model)
+    opened = open_artifact(format, path, cpu, inputs, outputs)
+    candidate = run_artifact(opened, cpu, baseline.samples, batch=batch, model=baseline.origin.model)
     return list(compare("total", baseline, candidate, outputs, budget.total, artifact=path.name))

@@ -4,10 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
 def of_bytes(data: bytes) -> str:
@@ -21,8 +21,10 @@ def of_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def of_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+def of_arrays(arrays: Mapping[str, "npt.NDArray[Any]"]) -> str:
     """Return a digest of named arrays: their names, dtypes, shapes and little-endian values, in order of name."""
+    import numpy as np  # files and texts are hashed without it
+
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))

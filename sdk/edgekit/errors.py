@@ -13,6 +13,7 @@ Each class has an exit code of its own and each instance a hint that says the wa
     +-- RunError                10   an artifact cannot be loaded or run
     +-- BundleError             11   a bundle, artifact or trace is damaged, missing or of another version
     +-- ToolchainError         12   a library or tool is missing or does not fit
+    +-- CacheError             13   the cache is set up wrongly, or cannot be cleared
     +-- OverBudgetError         20   everything worked, but the drift or the size is over its budget
 
 Exit code 2 is a usage error (click), 1 an error nobody foresaw, 130 an interrupt.
@@ -90,6 +91,12 @@ class ToolchainError(EdgeKitError):
     """A library or tool is missing, or its version does not fit the others."""
 
     exit_code = 12
+
+
+class CacheError(EdgeKitError):
+    """The cache is set up wrongly, or cannot be cleared. A cache that cannot be written is no error."""
+
+    exit_code = 13
 
 
 class OverBudgetError(EdgeKitError):

@@ -1,9 +1,14 @@
 """A job: everything that a build needs, loaded. Made from a project file or from the arguments of the Python API."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from edgekit import trace
+from edgekit.data import load_samples
 from edgekit.program import Source
+from edgekit.project import OpenProject
 from edgekit.samples import Samples
+from edgekit.source.model_file import load_model
 from edgekit.spec import Budget, Preprocessing, QuantSpec
 from edgekit.trace import Trace
 
@@ -24,3 +29,26 @@ class Job:
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader of the report must know about the data."""
+
+
+def of_project(project: OpenProject) -> Job:
+    """Load what a project file names.
+
+    Raises:
+        SourceError, DataError, BundleError: If the model, the data or the baseline cannot be loaded.
+    """
+    spec = project.spec
+
+    def samples(path: Path) -> Samples:
+        return load_samples(path, spec.inputs, spec.preprocessing, spec.labels)
+
+    return Job(
+        source=load_model(project),
+        calibration=samples(project.calibration),
+        evaluation=samples(project.evaluation),
+        baseline=trace.load(project.baseline) if project.baseline.is_file() else None,
+        quantization=spec.quantize,
+        budget=spec.budget,
+        preprocessing=spec.preprocessing,
+        labels=spec.labels,
+    )

@@ -1,16 +1,15 @@
 """The main job on one page: capture -> quantize -> lower -> run -> compare -> bundle."""
 
 from pathlib import Path
-from typing import assert_never
 
-from edgekit import bundle
+from edgekit import bundle, lowering
 from edgekit.artifact import Artifact
+from edgekit.cache import Cache
 from edgekit.capture import capture
 from edgekit.drift.report import DriftReport
 from edgekit.golden import golden_vectors
 from edgekit.job import Job
 from edgekit.legs import References, check_float_onnx, drift_report, reference
-from edgekit.lower import onnx, pte
 from edgekit.manifest import MANIFEST_VERSION, Manifest, Model, TargetInfo
 from edgekit.program import Quantized
 from edgekit.progress import Progress, Stages
@@ -27,7 +26,9 @@ _BATCHES = (1, 16, 64)
 _PRODUCERS = ("torch", "torchao", "executorch", "onnx", "onnxruntime", "onnxscript", "numpy", "flatbuffers")
 
 
-def build(job: Job, targets: tuple[Target, ...], output: Path, progress: Progress) -> BuildResult:
+def build(
+    job: Job, targets: tuple[Target, ...], output: Path, progress: Progress, cache: Cache | None = None
+) -> BuildResult:
     """Build one bundle per target at ``output / model / target``.
 
     Capture and quantization are shared between targets, and so are artifacts that come out the same.
@@ -37,6 +38,7 @@ def build(job: Job, targets: tuple[Target, ...], output: Path, progress: Progres
         targets: What to build for.
         output: Folder of the bundles.
         progress: Told about every stage.
+        cache: Where lowered artifacts are kept; None lowers always.
 
     Raises:
         EdgeKitError: A subclass for the stage that failed; bundles that were there before stay as they were.
@@ -54,12 +56,13 @@ def build(job: Job, targets: tuple[Target, ...], output: Path, progress: Progres
         detail.append(f"{len(host)} samples, baseline from {baseline.origin.place}")
     if any(Format.ONNX in target.formats for target in targets):
         with stages("check float onnx") as detail:
-            detail.append(check_float_onnx(onnx.export_float(captured), source, host))
+            exported, kept = lowering.export_float(captured, cache)
+            detail.append(check_float_onnx(exported, source, host) + (", export from the cache" if kept else ""))
 
     quantized: dict[Scheme, tuple[Quantized, References]] = {}
     for scheme in dict.fromkeys(_scheme(job, target) for target in targets):
         with stages(f"quantize {scheme}") as detail:
-            program = quantize(captured, scheme, job.calibration, batch=job.quantization.calibration_batch)
+            program = quantize(captured, scheme, job.quantization, job.calibration)
             detail.append(f"calibrated on {len(job.calibration)} samples")
         with stages(f"run {scheme} program") as detail:
             trace = run_quantized(program, job.evaluation)
@@ -71,12 +74,12 @@ def build(job: Job, targets: tuple[Target, ...], output: Path, progress: Progres
     for target in targets:
         program, references = quantized[_scheme(job, target)]
         for format in target.formats:
-            key = _lowering(format, target, program.scheme)
+            key = lowering.name(format, target, program.scheme)
             if key not in lowered:
                 with stages(f"lower {key}") as detail:
-                    lowered[key] = _lower(format, target, program)
+                    lowered[key], detail.cached = lowering.lower(format, target, program, cache)
                     detail.append(f"{len(lowered[key].data) / 1000:.1f} kB")
-        artifacts = tuple(lowered[_lowering(format, target, program.scheme)] for format in target.formats)
+        artifacts = tuple(lowered[lowering.name(format, target, program.scheme)] for format in target.formats)
         with stages(f"verify {target.name}") as detail:
             traces = {artifact.file: _verify(artifact, program, target, job) for artifact in artifacts}
             report = drift_report(job, target, references, traces)
@@ -85,32 +88,11 @@ def build(job: Job, targets: tuple[Target, ...], output: Path, progress: Progres
             folder = output / source.name / target.name
             bundles.append(_bundle(job, target, program, artifacts, traces, references, report, folder))
             detail.append(str(folder))
-    return BuildResult(bundles=tuple(bundles), seconds=tuple(stages.seconds))
+    return BuildResult(bundles=tuple(bundles), seconds=tuple(stages.seconds), cached=tuple(stages.cached))
 
 
 def _scheme(job: Job, target: Target) -> Scheme:
     return job.quantization.scheme or target.quantization
-
-
-def _lowering(format: Format, target: Target, scheme: Scheme) -> str:
-    """Name what decides the bytes of an artifact, so that targets that agree on it share one."""
-    match format:
-        case Format.PTE:
-            return f"{scheme} .pte for {target.pte.delegate}"
-        case Format.ONNX:
-            return f"{scheme} .onnx with {target.onnx.weights} weights, {target.onnx.activations} activations"
-        case _:
-            assert_never(format)
-
-
-def _lower(format: Format, target: Target, quantized: Quantized) -> Artifact:
-    match format:
-        case Format.PTE:
-            return pte.lower(quantized, target.pte)
-        case Format.ONNX:
-            return onnx.lower(quantized, target.onnx)
-        case _:
-            assert_never(format)
 
 
 def _batches(quantized: Quantized) -> tuple[int, ...]:
@@ -123,10 +105,10 @@ def _batches(quantized: Quantized) -> tuple[int, ...]:
 
 def _verify(artifact: Artifact, quantized: Quantized, target: Target, job: Job) -> Trace:
     source = job.source
-    run = runs.open_artifact(artifact.format, artifact.data, target.cpu, source.inputs, source.outputs)
+    opened = runs.open_artifact(artifact.format, artifact.data, target.cpu, source.inputs, source.outputs)
     sizes = _batches(quantized)
-    whole = runs.trace(run, artifact.format, target.cpu, job.evaluation, batch=max(sizes), model=source.weights_sha256)
-    runs.verify_batches(run, whole, sizes)
+    whole = runs.trace(opened, target.cpu, job.evaluation, batch=max(sizes), model=source.weights_sha256)
+    runs.verify_batches(opened, whole, sizes)
     return whole
 
 
@@ -170,5 +152,6 @@ def _bundle(
         verdict="passed" if report.within_budget and all(info.within_size for info in infos) else "failed",
         producer={"edgekit": __version__, **installed(*_PRODUCERS)},
     )
-    bundle.write(folder, manifest, artifacts, files)
-    return Built(folder=folder, manifest=manifest)
+    content = bundle.contents(manifest, artifacts, files)
+    bundle.write(folder, content)
+    return Built(folder=folder, manifest=manifest, files=content)

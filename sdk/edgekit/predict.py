@@ -49,8 +49,8 @@ def predict(folder: Path, picture: Path, format: Format | None = None) -> Predic
         held = ", ".join(info.format for info in manifest.artifacts)
         raise BundleError(f"{folder} has no .{format} artifact.", hint=f"It has: {held}.")
     image = to_array(open_picture(picture), manifest.preprocessing)
-    run = open_artifact(info.format, folder / info.file, manifest.target.cpu, manifest.inputs, manifest.outputs)
-    outputs = run(Samples(inputs={manifest.inputs[0].name: image}), 1)
+    opened = open_artifact(info.format, folder / info.file, manifest.target.cpu, manifest.inputs, manifest.outputs)
+    outputs = opened.run(Samples(inputs={manifest.inputs[0].name: image}), 1)
     return Prediction(artifact=info.file, outputs=outputs, classes=_classes(manifest, outputs))
 
 

@@ -26,20 +26,30 @@ class Silent:
         """Say nothing."""
 
 
+class Outcome(list[str]):
+    """What came of a stage, in words, and whether the cache had it."""
+
+    cached = False
+
+
 class Stages:
     """Times the stages of one run and tells a `Progress` about them."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self.seconds: list[tuple[str, float]] = []
+        self.cached: list[str] = []
 
     @contextmanager
-    def __call__(self, stage: str) -> Iterator[list[str]]:
-        """Time one stage; what the body appends to the list is told as its outcome."""
-        detail: list[str] = []
+    def __call__(self, stage: str) -> Iterator[Outcome]:
+        """Time one stage; what the body appends to the outcome is told, and that it came from the cache."""
+        detail = Outcome()
         self._progress.start(stage)
         began = time.perf_counter()
         yield detail
         seconds = time.perf_counter() - began
         self.seconds.append((stage, seconds))
+        if detail.cached:
+            self.cached.append(stage)
+            detail.append("from the cache")
         self._progress.done(stage, seconds, ", ".join(detail))

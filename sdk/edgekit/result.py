@@ -1,6 +1,7 @@
 """What a build hands back: one `Built` per target. Values only, rendered by ``render`` as a table or as JSON."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.manifest import Manifest
@@ -12,6 +13,10 @@ class Built:
 
     folder: Path
     manifest: Manifest
+    files: Mapping[str, bytes] = field(repr=False)
+    """Content of the bundle's files, by path within the folder."""
+    cached: bool = False
+    """Whether the whole bundle came from the cache."""
 
     @property
     def passed(self) -> bool:
@@ -25,6 +30,8 @@ class BuildResult:
 
     bundles: tuple[Built, ...]
     seconds: tuple[tuple[str, float], ...]
+    cached: tuple[str, ...] = ()
+    """Those of the stages whose outcome came from the cache."""
 
     @property
     def passed(self) -> bool:

@@ -115,6 +115,28 @@ class Preprocessing(Spec):
         return self
 
 
+class Ranges(StrEnum):
+    """How ranges are chosen."""
+
+    MSE = "mse"
+    """Least squared error, measured behind the function that reads the values."""
+    PERCENTILE = "percentile"
+    """All but one value in ten thousand at either end."""
+    MINMAX = "minmax"
+    """All values."""
+
+
+class LastLayer(StrEnum):
+    """Whether the layer that gives the output is quantized."""
+
+    AUTO = "auto"
+    """It stays float where that costs at most 2% of the weights."""
+    INT8 = "int8"
+    """It is quantized, and so are its outputs."""
+    FLOAT = "float"
+    """It stays float."""
+
+
 class QuantSpec(Spec):
     """How the captured program is quantized."""
 
@@ -122,6 +144,15 @@ class QuantSpec(Spec):
     """The scheme; the target's own unless given."""
     calibration_batch: Positive = 64
     """Samples per calibration call: as large as memory allows."""
+    ranges: Ranges = Ranges.MSE
+    """How the ranges of activations and weights are chosen."""
+    adaptive_rounding: bool = False
+    """Round weights by what they do to the layer's output (GPTQ), not each to the nearest step. Helps where weights
+    lose most; with 8-bit weights per channel that is rare."""
+    bias_correction: bool = True
+    """Let biases take up the mean error of their layer's outputs."""
+    last_layer: LastLayer = LastLayer.AUTO
+    """Whether the layer that gives the output is quantized."""
 
 
 class Limits(Spec):

@@ -47,6 +47,7 @@ class Build:
 
     finished: Finished
     folder: Path
+    cache: Path
 
     def bundle(self, target: str) -> Path:
         """Return the bundle of a target."""
@@ -62,6 +63,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Build:
     """Return the sample, built for two targets in an empty folder."""
     folder = tmp_path_factory.mktemp("sample")
     wanted = [word for target in TARGETS for word in ("--target", target)]
-    finished = edgekit("build", *wanted, "--json", cwd=folder)
+    cache = tmp_path_factory.mktemp("empty-cache")
+    finished = edgekit("build", *wanted, "--json", cwd=folder, EDGEKIT_CACHE=str(cache))
     assert finished.code == 0, finished.err
-    return Build(finished=finished, folder=folder)
+    return Build(finished=finished, folder=folder, cache=cache)

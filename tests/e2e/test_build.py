@@ -86,9 +86,9 @@ def test_drift_is_within_what_the_sample_promises(sample: Build, target: str) ->
         assert metrics["top1_agreement"] >= 0.99
         assert metrics["reference_accuracy"] >= 0.985
         assert metrics["accuracy"] >= metrics["reference_accuracy"] - 0.005
-        assert metrics["sqnr_db"] > 30
+        assert metrics["sqnr_db"] > 37  # the stock recipe of either runtime gives 34 to 35
         assert metrics["non_finite"] == 0
-    assert legs(manifest, "quantization")[0]["metrics"]["sqnr_db"] > 30
+    assert legs(manifest, "quantization")[0]["metrics"]["sqnr_db"] > 37
     assert legs(manifest, "server")[0]["metrics"]["top1_agreement"] == 1
 
 
@@ -141,11 +141,14 @@ def test_onnx_is_self_contained(sample: Build) -> None:
 
 
 def test_the_same_inputs_give_the_same_bytes(sample: Build, tmp_path: Path) -> None:
-    """Another process in another folder, from a copy of the project, writes the same files."""
+    """Another process in another folder, from a copy of the project and with nothing cached, writes the same files."""
     project = tmp_path / "elsewhere"
     assert edgekit("init", project, cwd=tmp_path).code == 0
-    again = edgekit("build", "--target", "android-arm64", "--output", "out", cwd=project, PYTHONHASHSEED="7")
+    arguments = ("build", "--target", "android-arm64", "--output", "out", "--no-cache")
+    again = edgekit(*arguments, cwd=project, PYTHONHASHSEED="7", EDGEKIT_CACHE=str(sample.cache))
     assert again.code == 0, again.err
+    assert "lower int8 .pte" in again.err
+    assert "from the cache" not in again.err
     ours, theirs = project / "out" / "digits" / "android-arm64", sample.bundle("android-arm64")
     names = sorted(str(path.relative_to(theirs)) for path in theirs.rglob("*") if path.is_file())
     assert names == sorted(str(path.relative_to(ours)) for path in ours.rglob("*") if path.is_file())

@@ -61,5 +61,5 @@ def test_the_wheel_builds_the_sample_outside_the_repository(wheel: Path, tmp_pat
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     where = run(python, "-c", "import edgekit; print(edgekit.__file__)", cwd=elsewhere, environment=clean).strip()
     assert where.startswith(str(site))
-    run(home / "bin" / "edgekit", "build", "--target", "ios-arm64", cwd=elsewhere, environment=clean)
+    run(home / "bin" / "edgekit", "build", "--target", "ios-arm64", "--no-cache", cwd=elsewhere, environment=clean)
     assert (elsewhere / "artifacts" / "digits" / "ios-arm64" / "manifest.json").is_file()

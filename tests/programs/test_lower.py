@@ -19,7 +19,7 @@ from edgekit.quantize import quantize
 from edgekit.run import artifact as runs
 from edgekit.run.eager import run_float, run_quantized
 from edgekit.samples import Array, Samples
-from edgekit.spec import Cpu, Format, OnnxSettings, PteSettings, Scheme
+from edgekit.spec import Cpu, Format, OnnxSettings, PteSettings, QuantSpec, Scheme
 from edgekit.trace import Trace
 from tests.programs.networks import images, small_source
 
@@ -30,7 +30,7 @@ EVALUATION = images(100, seed=2)
 def quantized() -> Quantized:
     """Return the small network, quantized."""
     calibration = images(128, seed=1)
-    return quantize(capture(small_source(), calibration), Scheme.INT8, calibration, batch=64)
+    return quantize(capture(small_source(), calibration), Scheme.INT8, QuantSpec(), calibration)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def run(artifact: Artifact, quantized: Quantized, cpu: Cpu = Cpu.ARM64) -> Trace
     """Run an artifact on the evaluation samples and check its batches."""
     source = quantized.captured.source
     opened = runs.open_artifact(artifact.format, artifact.data, cpu, source.inputs, source.outputs)
-    trace = runs.trace(opened, artifact.format, cpu, EVALUATION, batch=64, model="")
+    trace = runs.trace(opened, cpu, EVALUATION, batch=64, model="")
     assert runs.verify_batches(opened, trace, (1, 16, 64)) == (1, 16, 64)
     return trace
 
@@ -116,7 +116,7 @@ def test_float_onnx_is_the_float_model(quantized: Quantized) -> None:
     data = lower_onnx.export_float(quantized.captured)
     opened = runs.open_artifact(Format.ONNX, data, Cpu.X86_64, source.inputs, source.outputs)
     reference = run_float(source, EVALUATION).outputs["logits"]
-    assert np.abs(opened(EVALUATION, 64)["logits"] - reference).max() < 1e-4
+    assert np.abs(opened.run(EVALUATION, 64)["logits"] - reference).max() < 1e-4
 
 
 @pytest.mark.parametrize("format", list(Format))
@@ -134,9 +134,10 @@ def test_batches_that_disagree_are_found() -> None:
         values = samples.inputs["image"].reshape(len(samples), -1)
         return {"logits": values - values.mean(axis=0)}
 
-    trace = runs.trace(mixing, Format.ONNX, Cpu.ARM64, EVALUATION, batch=64, model="")
+    opened = runs.OpenArtifact(format=Format.ONNX, kernels="none", run=mixing)
+    trace = runs.trace(opened, Cpu.ARM64, EVALUATION, batch=64, model="")
     with pytest.raises(RunError, match="batch 16"):
-        runs.verify_batches(mixing, trace, (16,))
+        runs.verify_batches(opened, trace, (16,))
 
 
 def test_a_loaded_artifact_outlives_its_bytes(pte: Artifact, quantized: Quantized, tmp_path: Path) -> None:
@@ -147,5 +148,5 @@ def test_a_loaded_artifact_outlives_its_bytes(pte: Artifact, quantized: Quantize
     (tmp_path / "model.pte").unlink()
     gc.collect()
     filler = [bytes(len(pte.data)) for _ in range(64)]  # takes the place of whatever was given back
-    assert np.array_equal(opened(EVALUATION, 64)["logits"], run(pte, quantized).outputs["logits"])
+    assert np.array_equal(opened.run(EVALUATION, 64)["logits"], run(pte, quantized).outputs["logits"])
     assert filler

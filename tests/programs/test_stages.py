@@ -15,7 +15,7 @@ from edgekit.quantize import quantize
 from edgekit.run.eager import run_float, run_quantized
 from edgekit.samples import Samples
 from edgekit.source.module import source_from_module
-from edgekit.spec import Scheme, TensorSpec
+from edgekit.spec import QuantSpec, Scheme, TensorSpec
 from tests.programs.networks import IMAGE, TwoInTwoOut, Unquantizable, images, small_source
 
 
@@ -75,7 +75,7 @@ def test_capture_says_what_torch_export_refuses() -> None:
 def test_quantize_leaves_the_captured_program_unchanged(captured: Captured) -> None:
     """Captured once, quantized many times."""
     before = fingerprint(captured)
-    quantized = quantize(captured, Scheme.INT8, images(64, seed=1), batch=64)
+    quantized = quantize(captured, Scheme.INT8, QuantSpec(), images(64, seed=1))
     assert fingerprint(captured) == before
     assert any(is_quantize(node) for node in quantized.program.graph.nodes)
 
@@ -86,7 +86,7 @@ def test_quantized_program_is_near_the_float_one(captured: Captured) -> None:
     reference = run_float(captured.source, evaluation).outputs["logits"].astype(np.float64)
 
     def ratio(calibration: Samples) -> float:
-        quantized = quantize(captured, Scheme.INT8, calibration, batch=64)
+        quantized = quantize(captured, Scheme.INT8, QuantSpec(), calibration)
         found = sqnr_db(reference, run_quantized(quantized, evaluation).outputs["logits"].astype(np.float64))
         assert found is not None
         return found
@@ -103,7 +103,7 @@ def test_nothing_quantized_is_an_error() -> None:
     source = source_from_module("float", Unquantizable(), (IMAGE,), (output,), {"batch": 64})
     captured = capture(source, images(32, seed=0))
     with pytest.raises(QuantizeError, match="Nothing in float"):
-        quantize(captured, Scheme.INT8, images(32, seed=0), batch=32)
+        quantize(captured, Scheme.INT8, QuantSpec(), images(32, seed=0))
 
 
 def test_several_inputs_and_outputs_go_through() -> None:
@@ -123,7 +123,7 @@ def test_several_inputs_and_outputs_go_through() -> None:
         (TensorSpec(name="scores", shape=("batch", 3)), TensorSpec(name="embedding", shape=("batch", 5))),
         {"batch": 32},
     )
-    quantized = quantize(capture(source, samples), Scheme.INT8, samples, batch=16)
+    quantized = quantize(capture(source, samples), Scheme.INT8, QuantSpec(), samples)
     reference, found = run_float(source, samples), run_quantized(quantized, samples)
     assert list(found.outputs) == ["scores", "embedding"]
     for name, array in found.outputs.items():

@@ -152,7 +152,7 @@ def manifest(*, breach: bool = False, large: bool = False) -> Manifest:
 
 def built(*, breach: bool = False, large: bool = False) -> BuildResult:
     """A build of one target."""
-    made = Built(folder=Path("artifacts/digits/android-arm64"), manifest=manifest(breach=breach, large=large))
+    made = Built(folder=Path("artifacts/digits/android-arm64"), manifest=manifest(breach=breach, large=large), files={})
     return BuildResult(bundles=(made,), seconds=(("capture", 1.25), ("quantize int8", 12.5)))
 
 

@@ -11,7 +11,9 @@ from typing import Any
 import click
 import pytest
 
+from edgekit import cache as caches
 from edgekit import errors, targets
+from edgekit.cache import Entry
 from edgekit.cli import main
 from edgekit.cli.build import over_budget
 from edgekit.cli.shell import Answer, verb
@@ -21,7 +23,7 @@ from edgekit.version import __version__
 from tests.unit import examples
 
 VERBS = ("build", "baseline record", "baseline show", "compare", "inspect", "run", "targets list", "targets show",
-         "init", "doctor")  # fmt: skip
+         "init", "doctor", "cache show", "cache clear")  # fmt: skip
 
 
 def run(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -166,6 +168,36 @@ def test_inspect_a_bundle(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> 
     code, out, _ = run(capfd, "inspect", folder)
     assert code == 0
     assert "model.pte" in out
+
+
+def test_cache_show_and_clear(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both languages say where the cache is and how full; cleared, it is empty."""
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path))
+    monkeypatch.setenv("EDGEKIT_CACHE_SIZE", "3MB")
+    store = caches.from_environment()
+    caches.put(store, "artifact", "0" * 64, Entry(files={"model.pte": b"pte"}))
+    code, out, _ = run(capfd, "cache", "show", "--json")
+    answer = json.loads(out)
+    assert (code, answer["folder"], answer["limit_bytes"]) == (0, str(tmp_path), 3_000_000)
+    assert {kind["kind"]: kind["entries"] for kind in answer["kinds"]} == {"bundle": 0, "artifact": 1, "float-onnx": 0}
+    assert answer["bytes"] > 0
+    code, out, _ = run(capfd, "cache", "show")
+    assert code == 0
+    assert str(tmp_path) in out
+    code, out, _ = run(capfd, "cache", "clear", "--json")
+    assert (code, json.loads(out)["bytes"]) == (0, 0)
+    assert caches.get(store, "artifact", "0" * 64) is None
+
+
+def test_a_wrong_cache_size_is_said(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is built."""
+    monkeypatch.setenv("EDGEKIT_CACHE_SIZE", "lots")
+    for arguments in (("cache", "show"), ("build", "--target", "android-arm64")):
+        code, _, err = run(capfd, *arguments)
+        assert code == errors.CacheError.exit_code
+        assert "EDGEKIT_CACHE_SIZE" in err
 
 
 def test_interrupt() -> None:

@@ -9,7 +9,15 @@ HEAVY = {"torch", "onnx", "onnxruntime", "executorch", "torchao", "numpy", "PIL"
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["build", "--help"], ["targets", "list"], ["targets", "list", "--json"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["build", "--help"],
+        ["targets", "list"],
+        ["targets", "list", "--json"],
+        ["cache", "show"],
+    ],
 )
 def test_light_verbs_import_nothing_heavy(arguments: list[str]) -> None:
     """Help and the list of targets answer at once."""

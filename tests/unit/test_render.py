@@ -113,7 +113,7 @@ def test_json_embeds_the_manifest() -> None:
     """Names are the manifest's; the stages' seconds are there, and the verdict."""
     data = json.loads(render_json.text(render_json.build_result(examples.built(breach=True))))
     assert data["passed"] is False
-    assert data["seconds"][1] == {"stage": "quantize int8", "seconds": 12.5}
+    assert data["seconds"][1] == {"stage": "quantize int8", "seconds": 12.5, "cached": False}
     assert data["bundles"][0]["folder"] == "artifacts/digits/android-arm64"
     assert data["bundles"][0]["manifest"] == json.loads(examples.manifest(breach=True).to_json())
 

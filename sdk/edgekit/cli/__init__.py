@@ -2,7 +2,7 @@
 
 import click
 
-from edgekit.cli import baseline, build, look, setup
+from edgekit.cli import baseline, build, cache, look, setup
 from edgekit.cli.shell import HELP_OPTIONS, Group
 from edgekit.version import __version__
 
@@ -27,3 +27,4 @@ main.add_command(look.run)
 main.add_command(setup.targets)
 main.add_command(setup.init)
 main.add_command(setup.doctor)
+main.add_command(cache.cache)

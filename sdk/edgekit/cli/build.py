@@ -26,9 +26,13 @@ from edgekit.progress import Progress
     show_default=".",
     help="Folder with an edgekit.toml; without one the sample is built.",
 )
+@click.option("--no-cache", is_flag=True, help="Build everything anew, and keep nothing of it in the cache.")
 @verb
-def build(progress: Progress, *, wanted: tuple[str, ...], output: Path, folder: Path) -> Answer:
-    """Quantize, lower, verify and bundle the project's model."""
+def build(progress: Progress, *, wanted: tuple[str, ...], output: Path, folder: Path, no_cache: bool) -> Answer:
+    """Quantize, lower, verify and bundle the project's model.
+
+    What has not changed since an earlier build is taken from the cache.
+    """
     from edgekit import project, targets
 
     if not wanted:
@@ -37,10 +41,10 @@ def build(progress: Progress, *, wanted: tuple[str, ...], output: Path, folder: 
     chosen = tuple(targets.load(name) for name in dict.fromkeys(wanted))
     opened = project.find(folder)
 
-    from edgekit import api
+    from edgekit import rebuild
     from edgekit.render import json, tables, verdict
 
-    result = api.build_project(opened, chosen, output, progress)
+    result = rebuild.build_project(opened, chosen, output, progress, cache=not no_cache)
     failures = [f"{b.manifest.target.name}: {line}" for b in result.bundles for line in verdict.of_manifest(b.manifest)]
     return Answer(
         data=json.build_result(result),

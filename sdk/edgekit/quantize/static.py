@@ -2,80 +2,104 @@
 
 The scheme is that of Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
 Inference" (https://arxiv.org/abs/1712.05877), with weights per channel after Krishnamoorthi
-(https://arxiv.org/abs/1806.08342). Where the operations lie is decided by ExecuTorch's XNNPACK quantizer.
+(https://arxiv.org/abs/1806.08342). Its steps: place, calibrate, choose ranges, reconstruct, convert.
 """
 
+import copy
+import math
+
 import torch
-from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer
-from executorch.backends.xnnpack.quantizer.xnnpack_quantizer_utils import QuantizationConfig
+from torch import Tensor, fx
 from torch.export import export
-from torchao.quantization.pt2e import MinMaxObserver, PerChannelMinMaxObserver
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
-from torchao.quantization.pt2e.quantizer import QuantizationSpec
 
 from edgekit.errors import EdgeKitError, QuantizeError
 from edgekit.graph import is_quantize
 from edgekit.program import Captured, Quantized
+from edgekit.quantize.observers import HistogramObserver
+from edgekit.quantize.placement import FLOAT_FUNCTIONS, Placement
+from edgekit.quantize.ranges import Function
+from edgekit.quantize.reconstruct import reconstruct
 from edgekit.samples import Samples
-from edgekit.spec import Scheme
+from edgekit.spec import QuantSpec, Scheme
 
-# The least scale. Zero would divide by zero; much less than this lets the int32 bias of a dead channel overflow, since
-# its scale is the product of two; more (ExecuTorch has 2**-12) coarsens channels that batch norm made small.
-_EPS = 2**-16
+# Both streams of the reconstruction keep the tensors that are still wanted: this bounds the largest of them.
+_LARGEST_TENSOR = 2**28
 
 
-def quantize(captured: Captured, scheme: Scheme, calibration: Samples, *, batch: int) -> Quantized:
+def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: Samples) -> Quantized:
     """Quantize a captured program; the program itself is left as it was.
 
     Args:
         captured: The float program.
         scheme: The scheme.
+        spec: The steps to take, and how many samples to calibrate with at once.
         calibration: Samples that are typical of what the model will see.
-        batch: Samples per calibration call.
 
     Raises:
         QuantizeError: If an operation cannot be quantized, or if nothing was quantized.
     """
-    rows = min([batch, *captured.source.dimensions.values()])
+    name = captured.source.name
     try:
-        prepared = prepare_pt2e(
-            captured.program.module(check_guards=False), XNNPACKQuantizer().set_global(_configuration())
-        )
-        with torch.no_grad():
-            for part in calibration.batches(rows):
-                prepared(*(torch.from_numpy(part.inputs[tensor.name]) for tensor in captured.source.inputs))
-        converted = convert_pt2e(prepared)
-        program = export(converted, captured.example, dynamic_shapes=captured.dynamic_shapes, strict=False)
+        # Copied: the module shares its parameters with the captured program, and they are about to change.
+        prepared = copy.deepcopy(prepare_pt2e(captured.program.module(check_guards=False), Placement(spec)))
+        _calibrate(prepared, captured, calibration, spec.calibration_batch)
+        if spec.adaptive_rounding or spec.bias_correction:
+            reconstruct(prepared, _tensors(captured, calibration.rows(slice(_rows(captured)))), spec)
+        program = export(convert_pt2e(prepared), captured.example, dynamic_shapes=captured.dynamic_shapes, strict=False)
     except EdgeKitError:
         raise
     except Exception as error:  # the quantizer raises many unrelated classes
         raise QuantizeError(
-            f"{captured.source.name} cannot be quantized: {error}", hint="Run again with --debug to see where."
+            f"{name} cannot be quantized: {error}", hint="Run again with --debug to see where."
         ) from error
     if not any(is_quantize(node) for node in program.graph.nodes):
         raise QuantizeError(
-            f"Nothing in {captured.source.name} was quantized: it has no convolution, linear, add or mul layer that "
-            "the int8 scheme takes.",
+            f"Nothing in {name} was quantized: it has no convolution, linear, add or mul layer that the int8 scheme "
+            "takes.",
             hint="Check that the model file builds the network you mean.",
         )
     return Quantized(captured=captured, scheme=scheme, program=program, calibration_sha256=calibration.digest)
 
 
-def _configuration() -> QuantizationConfig:
-    activation = QuantizationSpec(
-        dtype=torch.int8,
-        quant_min=-128,
-        quant_max=127,
-        qscheme=torch.per_tensor_affine,
-        observer_or_fake_quant_ctr=MinMaxObserver.with_args(eps=_EPS),
-    )
-    weight = QuantizationSpec(
-        dtype=torch.int8,
-        quant_min=-127,  # symmetric: -128 has no counterpart
-        quant_max=127,
-        qscheme=torch.per_channel_symmetric,
-        ch_axis=0,
-        observer_or_fake_quant_ctr=PerChannelMinMaxObserver.with_args(eps=_EPS),
-    )
-    # Biases stay float here: each runtime wants its own form of them, see `lower`.
-    return QuantizationConfig(activation, activation, weight, None)
+def _calibrate(prepared: fx.GraphModule, captured: Captured, calibration: Samples, batch: int) -> None:
+    rows = min([batch, *captured.source.dimensions.values()])
+    with torch.no_grad():
+        for part in calibration.batches(rows):
+            prepared(*_tensors(captured, part))
+    readers: dict[HistogramObserver, set[fx.Node]] = {}
+    for node in prepared.graph.nodes:
+        if node.op == "call_module":
+            module = prepared.get_submodule(str(node.target))
+            if isinstance(module, HistogramObserver):
+                readers.setdefault(module, set()).update(node.users)
+    for observer, nodes in readers.items():
+        observer.after = _common_function(nodes)
+
+
+def _common_function(readers: set[fx.Node]) -> Function | None:
+    """Return the function that alone reads a value, if it is one that runs in float."""
+    if len({reader.target for reader in readers}) != 1:
+        return None
+    reader = next(iter(readers))
+    if reader.target not in FLOAT_FUNCTIONS or not callable(reader.target):
+        return None
+    function, arguments, keywords = reader.target, reader.args[1:], reader.kwargs
+
+    def after(values: Tensor) -> Tensor:
+        result: Tensor = function(values, *arguments, **keywords)
+        return result
+
+    return after
+
+
+def _rows(captured: Captured) -> int:
+    """Return how many samples the reconstruction takes at once, by the largest tensor of the program."""
+    values = [node.meta["val"] for node in captured.program.graph.nodes if isinstance(node.meta.get("val"), Tensor)]
+    # Without the symbolic sizes what is left is one sample's: asking a symbol for its value would fix it.
+    largest = max(math.prod(size for size in value.shape if isinstance(size, int)) for value in values)
+    return max(1, _LARGEST_TENSOR // (4 * largest))
+
+
+def _tensors(captured: Captured, samples: Samples) -> tuple[Tensor, ...]:
+    return tuple(torch.from_numpy(samples.inputs[spec.name]) for spec in captured.source.inputs)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgekit.cache import Kept
     from edgekit.drift.report import DriftReport
     from edgekit.inspect import Inspection
     from edgekit.predict import Prediction
@@ -33,18 +34,31 @@ def _plain(value: Any) -> Any:
 
 
 def build_result(result: "BuildResult") -> dict[str, Any]:
-    """Return all bundles of a build with their manifests, and the seconds of each stage."""
+    """Return all bundles of a build with their manifests, the seconds of each stage, and what came from the cache."""
     return {
         "passed": result.passed,
-        "seconds": [{"stage": stage, "seconds": seconds} for stage, seconds in result.seconds],
+        "seconds": [
+            {"stage": stage, "seconds": seconds, "cached": stage in result.cached} for stage, seconds in result.seconds
+        ],
         "bundles": [
             {
                 "folder": str(bundle.folder),
                 "passed": bundle.passed,
+                "cached": bundle.cached,
                 "manifest": bundle.manifest.model_dump(mode="json"),
             }
             for bundle in result.bundles
         ],
+    }
+
+
+def cache(folder: Path, limit: int, kept: "tuple[Kept, ...]") -> dict[str, Any]:
+    """Return where the cache is, how large it may be, and how much there is of each kind."""
+    return {
+        "folder": str(folder),
+        "bytes": sum(kind.bytes for kind in kept),
+        "limit_bytes": limit,
+        "kinds": [dataclasses.asdict(kind) for kind in kept],
     }
 
 

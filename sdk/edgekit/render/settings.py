@@ -1,10 +1,11 @@
-"""Targets, new projects and the doctor's findings as a person reads them."""
+"""Targets, new projects, the cache and the doctor's findings as a person reads them."""
 
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from edgekit.cache import Cache, Kept
 from edgekit.doctor import Check
 from edgekit.render.layout import fields, heading, indented, simple_table
 from edgekit.spec import Limits, Target
@@ -48,6 +49,16 @@ def show_new_project(console: Console, folder: Path, files: tuple[Path, ...]) ->
     for file in files:
         console.print(Text(f"wrote {file}"), soft_wrap=True)
     console.print(Text(f"Next: edit {folder / 'edgekit.toml'}, then: edgekit build --project {folder}"), soft_wrap=True)
+
+
+def show_cache(console: Console, cache: Cache, kept: tuple[Kept, ...]) -> None:
+    """Print where the cache is and how full."""
+    table = simple_table(("kind", "left"), ("entries", "right"), ("MB", "right"))
+    for kind in kept:
+        table.add_row(kind.kind, str(kind.entries), f"{kind.bytes / 1e6:,.1f}")
+    console.print(table)
+    total = sum(kind.bytes for kind in kept)
+    console.print(Text(f"{total / 1e6:,.1f} of {cache.limit / 1e6:,.0f} MB in {cache.folder}"), soft_wrap=True)
 
 
 def show_checks(console: Console, checks: tuple[Check, ...]) -> None:

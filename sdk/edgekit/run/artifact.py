@@ -1,6 +1,7 @@
 """Run an artifact of any format in its own runtime on this host."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
@@ -13,8 +14,15 @@ from edgekit.spec import Cpu, Format, TensorSpec
 from edgekit.trace import Origin, Trace
 from edgekit.versions import cpu_name, installed
 
-Run = Callable[[Samples, int], dict[str, Array]]
-"""Runs samples, so many at a time, and returns the outputs by name."""
+
+@dataclass(frozen=True, kw_only=True)
+class OpenArtifact:
+    """An artifact in its runtime: runs samples, so many at a time, and returns the outputs by name."""
+
+    format: Format
+    kernels: str
+    run: Callable[[Samples, int], dict[str, Array]]
+
 
 # Answers to the same samples may differ between batch sizes by float rounding that tips an int8 step, not by more.
 _SAME_DB = 30.0
@@ -22,7 +30,7 @@ _SAME_DB = 30.0
 
 def open_artifact(
     format: Format, source: Path | bytes, cpu: Cpu, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
-) -> Run:
+) -> OpenArtifact:
     """Load an artifact once and return what runs it.
 
     Raises:
@@ -31,20 +39,27 @@ def open_artifact(
     match format:
         case Format.PTE:
             loaded = pte.load(source)
-            return lambda samples, batch: pte.execute(loaded, samples, inputs, outputs, batch=batch)
+            return OpenArtifact(
+                format=format,
+                kernels=pte.kernels(),
+                run=lambda samples, batch: pte.execute(loaded, samples, inputs, outputs, batch=batch),
+            )
         case Format.ONNX:
             session = onnx.load(source, cpu)
-            return lambda samples, batch: onnx.execute(session, samples, inputs, outputs, batch=batch)
+            return OpenArtifact(
+                format=format,
+                kernels=session.kernels,
+                run=lambda samples, batch: onnx.execute(session, samples, inputs, outputs, batch=batch),
+            )
         case _:
             assert_never(format)
 
 
-def trace(run: Run, format: Format, cpu: Cpu, samples: Samples, *, batch: int, model: str) -> Trace:
+def trace(opened: OpenArtifact, cpu: Cpu, samples: Samples, *, batch: int, model: str) -> Trace:
     """Run an opened artifact on samples and say where it ran.
 
     Args:
-        run: What `open_artifact` returned.
-        format: The artifact's format.
+        opened: What `open_artifact` returned.
         cpu: The processor family of the target.
         samples: What to feed it.
         batch: Samples per call.
@@ -55,20 +70,20 @@ def trace(run: Run, format: Format, cpu: Cpu, samples: Samples, *, batch: int, m
         device="cpu",
         device_name=cpu_name(),
         dtype="int8",
-        kernels=pte.kernels() if format is Format.PTE else onnx.kernels(cpu),
+        kernels=opened.kernels,
         kernels_of=cpu,
-        versions=installed("executorch" if format is Format.PTE else "onnxruntime", "numpy"),
+        versions=installed("executorch" if opened.format is Format.PTE else "onnxruntime", "numpy"),
         model=model,
         samples=samples.digest,
     )
-    return Trace(samples=samples, outputs=run(samples, batch), origin=origin)
+    return Trace(samples=samples, outputs=opened.run(samples, batch), origin=origin)
 
 
-def verify_batches(run: Run, whole: Trace, sizes: tuple[int, ...]) -> tuple[int, ...]:
+def verify_batches(opened: OpenArtifact, whole: Trace, sizes: tuple[int, ...]) -> tuple[int, ...]:
     """Run the first samples again at other batch sizes and hold the answers against the first run.
 
     Args:
-        run: What `open_artifact` returned.
+        opened: What `open_artifact` returned.
         whole: The artifact's trace over all samples.
         sizes: Batch sizes; those with too few samples are tried with repeated samples.
 
@@ -81,7 +96,7 @@ def verify_batches(run: Run, whole: Trace, sizes: tuple[int, ...]) -> tuple[int,
     for size in sizes:
         rows = np.resize(np.arange(min(size, len(whole))), size)
         samples = Samples(inputs={name: array[rows] for name, array in whole.samples.inputs.items()})
-        for name, got in run(samples, size).items():
+        for name, got in opened.run(samples, size).items():
             expected = whole.outputs[name][rows].astype(np.float64)
             noise = np.square(expected - got).sum()
             if not noise <= np.square(expected).sum() * 10 ** (-_SAME_DB / 10):  # also false for NaN

@@ -50,7 +50,7 @@ def lower(quantized: Quantized, settings: OnnxSettings) -> Artifact:
     data = _finish(model, source.name)
     kinds = _optimized_operators(data)
     compute = [kind for kind in kinds if kind not in _DATA_MOVEMENT | _CONVERSIONS]
-    integer = [kind for kind in compute if kind.startswith("Q") or kind.endswith("Integer")]
+    integer = [kind for kind in compute if kind.startswith("Q") or "Integer" in kind]
     if not integer:
         raise LowerError(
             f"ONNX Runtime would run nothing of {source.name} in int8: found {sorted(set(kinds))}.",

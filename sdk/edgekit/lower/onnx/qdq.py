@@ -27,6 +27,9 @@ def tidy(model: ir.Model, settings: OnnxSettings) -> None:
     """
     graph = model.graph
     for number, node in enumerate(list(graph)):
+        if node.op_type == "Transpose":
+            _fold_transpose(graph, node, number)
+    for number, node in enumerate(list(graph)):
         if node.op_type in _WITH_BIAS:
             _quantize_bias(graph, node, number)
     for number, node in enumerate(list(graph)):
@@ -51,6 +54,24 @@ def strip_metadata(model: ir.Model) -> None:
         for value in node.outputs:
             value.doc_string = None
             value.metadata_props.clear()
+
+
+def _fold_transpose(graph: ir.Graph, node: ir.Node, number: int) -> None:
+    """Store a weight in the order in which it is used: a transposed one keeps MatMul from being fused."""
+    dequantize = _dequantize(node.inputs[0])
+    permutation = node.attributes.get_ints("perm")
+    if dequantize is None or permutation is None or len(dequantize.outputs[0].uses()) != 1:
+        return
+    stored = dequantize.inputs[0]
+    if stored is None or stored.const_value is None or len(stored.uses()) != 1:
+        return
+    weights = np.ascontiguousarray(_constant(stored).transpose(permutation))
+    dequantize.replace_input_with(0, _initializer(graph, f"t{number}", weights))
+    if _constant(dequantize.inputs[1]).size > 1:
+        axis = dequantize.attributes.get_int("axis", 1)
+        dequantize.attributes["axis"] = ir.AttrInt64("axis", list(permutation).index(int(axis)))
+    node.outputs[0].replace_all_uses_with(dequantize.outputs[0])
+    graph.remove(node, safe=True)
 
 
 def _quantize_bias(graph: ir.Graph, node: ir.Node, number: int) -> None:

@@ -1,0 +1,118 @@
+"""Reconstruction: walk the graph once with two streams, float and quantized, and mend each layer where they part.
+
+When a layer's turn comes, everything before it is quantized already, so that its rounding and its bias answer for the
+inputs that it will really see.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, fx
+
+from edgekit.quantize.observers import HistogramObserver, PerChannelWeightObserver
+from edgekit.quantize.rounding import patches, round_adaptively
+from edgekit.spec import QuantSpec
+
+_aten = torch.ops.aten
+_LAYERS = {_aten.conv1d.default, _aten.conv2d.default, _aten.linear.default}
+
+
+class Pair(NamedTuple):
+    """A value as the float and as the quantized program compute it."""
+
+    real: Any
+    rounded: Any
+
+
+def reconstruct(prepared: fx.GraphModule, inputs: tuple[Tensor, ...], spec: QuantSpec) -> None:
+    """Round weights adaptively and correct biases, in place, in the order of the graph.
+
+    The bias of a layer takes up the mean difference of its outputs (Nagel et al., "Data-Free Quantization Through
+    Weight Equalization and Bias Correction", https://arxiv.org/abs/1906.04721, here with data).
+
+    Args:
+        prepared: A calibrated graph whose parameters are its own; weights come out on the steps of their scales.
+        inputs: Calibration samples, as many as memory allows.
+        spec: Says which of the two steps to take.
+    """
+    values: dict[fx.Node, Pair] = {}
+    waiting = iter(inputs)
+    last_use = {source: node for node in prepared.graph.nodes for source in node.all_input_nodes}
+    with torch.no_grad():
+        for node in prepared.graph.nodes:
+            if node.op == "placeholder":
+                tensor = next(waiting)
+                values[node] = Pair(tensor, tensor)
+            elif node.op == "get_attr":
+                tensor = _attribute(prepared, node)
+                values[node] = Pair(tensor, tensor)
+            elif node.op == "call_module":
+                values[node] = _observed(prepared.get_submodule(str(node.target)), node, values)
+            elif node.op == "call_function":
+                if node.target in _LAYERS and _observer_of(prepared, node.args[1]) is not None:
+                    _mend(prepared, node, values, spec)
+                else:
+                    values[node] = Pair(_call(node, values, 0), _call(node, values, 1))
+            for source in node.all_input_nodes:
+                if last_use[source] is node:
+                    del values[source]
+
+
+def _mend(prepared: fx.GraphModule, node: fx.Node, values: dict[fx.Node, Pair], spec: QuantSpec) -> None:
+    data, weight_node = node.args[0], node.args[1]
+    observer = _observer_of(prepared, weight_node)
+    assert isinstance(data, fx.Node)
+    assert isinstance(weight_node, fx.Node)
+    assert observer is not None
+    stored = weight_node.all_input_nodes[0]
+    weight = values[weight_node].real
+    rounded = values[weight_node].rounded
+    if spec.adaptive_rounding:
+        scale, _ = observer.calculate_qparams()
+        rounded = round_adaptively(weight, scale, patches(node, values[data].rounded, weight), observer.quant_max)
+        if stored.op == "get_attr" and len(stored.users) == 1:
+            _attribute(prepared, stored).copy_(rounded)
+        else:
+            rounded = values[weight_node].rounded  # tied weights: another layer rounds them, too
+    values[weight_node] = Pair(weight, rounded)
+    real, result = _call(node, values, 0), _call(node, values, 1)
+    bias = node.args[2] if len(node.args) > 2 else None
+    if spec.bias_correction and isinstance(bias, fx.Node) and bias.op == "get_attr" and len(bias.users) == 1:
+        channel = result.ndim - 1 if node.target is _aten.linear.default else 1
+        axes = [axis for axis in range(result.ndim) if axis != channel]
+        shift = (real - result).double().mean(axes).float()
+        _attribute(prepared, bias).add_(shift)
+        result = result + shift.view([-1 if axis == channel else 1 for axis in range(result.ndim)])
+    values[node] = Pair(real, result)
+
+
+def _observed(module: torch.nn.Module, node: fx.Node, values: Mapping[fx.Node, Pair]) -> Pair:
+    pair = values[node.all_input_nodes[0]]
+    if isinstance(module, HistogramObserver | PerChannelWeightObserver):
+        return Pair(pair.real, module.quantize(pair.rounded))
+    return Pair(module(pair.real), module(pair.rounded))
+
+
+def _observer_of(prepared: fx.GraphModule, node: Any) -> PerChannelWeightObserver | None:
+    if not isinstance(node, fx.Node) or node.op != "call_module":
+        return None
+    module = prepared.get_submodule(str(node.target))
+    return module if isinstance(module, PerChannelWeightObserver) else None
+
+
+def _attribute(prepared: fx.GraphModule, node: fx.Node) -> Tensor:
+    """Return the parameter or buffer that a get_attr node reads; its path may hold dots that are no modules."""
+    owner: Any = prepared
+    for part in str(node.target).split("."):
+        owner = getattr(owner, part)
+    assert isinstance(owner, Tensor)
+    return owner.data
+
+
+def _call(node: fx.Node, values: Mapping[fx.Node, Pair], stream: int) -> Any:
+    def of_stream(source: fx.Node) -> Any:
+        return values[source][stream]
+
+    assert callable(node.target)
+    return node.target(*fx.map_arg(node.args, of_stream), **fx.map_arg(node.kwargs, of_stream))

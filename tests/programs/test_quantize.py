@@ -1,0 +1,216 @@
+"""The steps of the quantizer: each does what its paper says, and gains on a network built to need it."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from edgekit.capture import capture
+from edgekit.drift.metrics import sqnr_db
+from edgekit.graph import is_quantize, operation
+from edgekit.program import Quantized
+from edgekit.quantize import quantize
+from edgekit.quantize.observers import HistogramObserver, PerChannelWeightObserver
+from edgekit.quantize.ranges import affine_parameters, candidates, quantization_error
+from edgekit.run.eager import run_float, run_quantized
+from edgekit.samples import Samples
+from edgekit.source.module import source_from_module
+from edgekit.spec import LastLayer, QuantSpec, Ranges, Scheme, TensorSpec
+from tests.programs.networks import IMAGE, images, small_source
+
+PLAIN = QuantSpec(ranges=Ranges.MINMAX, adaptive_rounding=False, bias_correction=False, last_layer=LastLayer.INT8)
+
+
+def observer(ranges: Ranges) -> HistogramObserver:
+    """Return an activation observer for int8."""
+    return HistogramObserver(torch.int8, -128, 127, torch.per_tensor_affine, ranges=ranges)
+
+
+def weights(ranges: Ranges) -> PerChannelWeightObserver:
+    """Return a weight observer for int8."""
+    return PerChannelWeightObserver(torch.int8, -127, 127, torch.per_channel_symmetric, 0, ranges=ranges)
+
+
+def brute_force(values: Tensor, counts: Tensor, lo: float, hi: float) -> float:
+    """Return the least error on a histogram, one candidate and one bin at a time, in plain Python."""
+    best = float("inf")
+    for low, high in zip(*(ends.tolist() for ends in candidates(lo, hi)), strict=True):
+        scale = max((high - low) / 255, 2**-16)
+        zero = min(127, max(-128, -128 - round(low / scale)))
+        error = 0.0
+        for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+            step = min(127, max(-128, round(value / scale) + zero))
+            error += count * ((step - zero) * scale - value) ** 2
+        best = min(best, error)
+    return best
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 1.0, -1.0]))
+def test_the_search_is_exact_on_the_histogram(seed: int, shift: float) -> None:
+    """The vectorised search finds what a brute-force search finds, for both kinds of ranges."""
+    values = torch.randn(60, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + 3 * shift
+    values = values.clamp(min=0) if shift > 0 else values.clamp(max=0) if shift < 0 else values
+    counts = torch.randint(1, 50, (60,), generator=torch.Generator().manual_seed(seed)).double()
+    lo, hi = min(values.min().item(), 0.0), max(values.max().item(), 0.0)
+    parameters = affine_parameters(*candidates(lo, hi), -128, 127, 2**-16)
+    errors = quantization_error(values, counts, parameters, -128, 127)
+    assert errors.min().item() == pytest.approx(brute_force(values, counts, lo, hi), rel=1e-9)
+
+
+def test_an_outlier_is_clipped_by_mse_and_kept_by_minmax() -> None:
+    """One value a hundred times the rest: the rest matters more."""
+    values = torch.cat([torch.linspace(-1, 1, 2_000_000), torch.tensor([5.0])])
+    scales = {}
+    for rule in Ranges:
+        one = observer(rule)
+        one(values)
+        scales[rule] = one.parameters_chosen[0]
+    assert scales[Ranges.MSE] < 0.8 * scales[Ranges.MINMAX]
+    assert scales[Ranges.PERCENTILE] < 0.5 * scales[Ranges.MINMAX]
+    assert scales[Ranges.MINMAX] == pytest.approx(6 / 255)
+
+
+def test_the_error_is_measured_behind_the_function_that_reads_the_values() -> None:
+    """Hard-swish is zero below -3: no steps are spent there. Without it they are."""
+    values = torch.cat([torch.linspace(-9, 3, 50_000)])
+    plain, aware = observer(Ranges.MSE), observer(Ranges.MSE)
+    aware.after = nn.functional.hardswish
+    plain(values)
+    aware(values)
+    assert aware.parameters_chosen[0] < 0.7 * plain.parameters_chosen[0]
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0.01, 1e4), min_size=1, max_size=6))
+def test_a_histogram_that_grows_loses_no_count(reaches: list[float]) -> None:
+    """Batches of any reach in any order: every value is counted, and the extremes are exact."""
+    one = observer(Ranges.MSE)
+    for reach in reaches:
+        one(torch.linspace(-reach, reach / 2, 11))
+    _, counts = one.histogram()
+    assert counts.sum().item() == 11 * len(reaches)
+    assert one.lo == pytest.approx(-max(reaches))
+    assert one.hi == pytest.approx(max(reaches) / 2)
+
+
+def test_weight_scales_have_the_least_error_per_channel() -> None:
+    """A channel with an outlier is clipped, one without is not; min-max clips none."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.rand(2, 4000, generator=generator) * 2 - 1
+    weight[0, 0] = 1.3
+    best, largest = weights(Ranges.MSE), weights(Ranges.MINMAX)
+    best(weight)
+    largest(weight)
+    scales, plain = best.calculate_qparams()[0], largest.calculate_qparams()[0]
+    assert scales[0] < plain[0]
+    assert torch.square(best.quantize(weight) - weight).sum() < torch.square(largest.quantize(weight) - weight).sum()
+
+
+def ratio(quantized: Quantized, evaluation: Samples) -> float:
+    """Return how far a quantized program is from its float model, in dB; the least over its outputs."""
+    reference = run_float(quantized.captured.source, evaluation).outputs
+    found = run_quantized(quantized, evaluation).outputs
+    ratios = [sqnr_db(reference[name].astype(np.float64), found[name].astype(np.float64)) for name in reference]
+    return min(one for one in ratios if one is not None)
+
+
+class Shifted(nn.Module):
+    """Convolutions whose weights all lie a little below half a step: rounding takes them all away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 8, 3, padding=1)
+        self.second = nn.Conv2d(8, 8, 3, padding=1)
+        self.last = nn.Linear(8, 4)
+        with torch.no_grad():
+            for layer in (self.first, self.second):
+                layer.weight.fill_(0.0045)
+                layer.weight[:, 0, 1, 1] = 1.27  # a step is 0.01
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (batch, 4) of (batch, 1, 8, 8)."""
+        x = torch.relu(self.second(torch.relu(self.first(image))))
+        logits: Tensor = self.last(x.mean((2, 3), keepdim=True).flatten(1))
+        return logits
+
+
+class Correlated(nn.Module):
+    """A linear layer whose inputs say nearly the same: rounding errors add up, unless they are paired."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(64, 32)
+        self.last = nn.Linear(32, 4)
+        with torch.no_grad():
+            self.layer.weight.uniform_(-0.004, 0.004)
+            self.layer.weight[:, 0] = 1.0  # one large weight makes the steps of all others coarse
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (batch, 4) of (batch, 64)."""
+        logits: Tensor = self.last(torch.relu(self.layer(image)))
+        return logits
+
+
+def test_bias_correction_gains_where_rounding_moves_the_mean() -> None:
+    """Weights that all round the same way shift the mean of every output; the bias takes it up."""
+    torch.manual_seed(0)
+    output = TensorSpec(name="logits", shape=("batch", 4))
+    source = source_from_module("shifted", Shifted(), (IMAGE,), (output,), {"batch": 64})
+    calibration = Samples(inputs={"image": np.abs(images(128, 1).inputs["image"])})
+    evaluation = Samples(inputs={"image": np.abs(images(100, 2).inputs["image"])})
+    captured = capture(source, calibration)
+    plain = quantize(captured, Scheme.INT8, PLAIN, calibration)
+    mended = quantize(captured, Scheme.INT8, PLAIN.model_copy(update={"bias_correction": True}), calibration)
+    assert ratio(mended, evaluation) > ratio(plain, evaluation) + 1
+
+
+def test_adaptive_rounding_gains_where_inputs_are_correlated() -> None:
+    """Neighbours make up for each other's rounding, which the nearest step cannot do."""
+    torch.manual_seed(0)
+    generator = np.random.default_rng(0)
+
+    def samples(count: int) -> Samples:
+        common = generator.normal(size=(count, 1))
+        own = generator.normal(size=(count, 64)) * 0.05
+        values = (common + own).astype(np.float32)
+        values[:, 0] *= 0.01
+        return Samples(inputs={"image": values})
+
+    calibration, evaluation = samples(256), samples(200)
+    tensor, output = TensorSpec(name="image", shape=("batch", 64)), TensorSpec(name="logits", shape=("batch", 4))
+    source = source_from_module("correlated", Correlated(), (tensor,), (output,), {"batch": 256})
+    captured = capture(source, calibration)
+    plain = quantize(captured, Scheme.INT8, PLAIN, calibration)
+    adaptive = quantize(captured, Scheme.INT8, PLAIN.model_copy(update={"adaptive_rounding": True}), calibration)
+    assert ratio(adaptive, evaluation) > ratio(plain, evaluation) + 3
+
+
+def test_floats_between_float_functions_are_not_rounded() -> None:
+    """The product of hard-swish and its gate has no rounding on either side; a last layer of 2% stays float."""
+    calibration = images(64, seed=1)
+    quantized = quantize(capture(small_source(), calibration), Scheme.INT8, QuantSpec(), calibration)
+    (product,) = [node for node in quantized.program.graph.nodes if operation(node) == "mul"]
+    assert {operation(source) for source in product.all_input_nodes} == {"hardswish", "hardsigmoid"}
+    (linear,) = [node for node in quantized.program.graph.nodes if operation(node) == "linear"]
+    # 32 of 168 weights are no bargain: it is quantized, and so is its output.
+    assert all(is_quantize(user) for user in linear.users)
+    asked = quantize(
+        capture(small_source(), calibration), Scheme.INT8, QuantSpec(last_layer=LastLayer.FLOAT), calibration
+    )
+    (linear,) = [node for node in asked.program.graph.nodes if operation(node) == "linear"]
+    assert {user.op for user in linear.users} == {"output"}
+
+
+@pytest.mark.parametrize(("adaptive", "bias"), list(itertools.product([False, True], repeat=2)))
+def test_every_combination_leaves_the_captured_program_unchanged(adaptive: bool, bias: bool) -> None:
+    """Weights and biases are mended in a copy."""
+    calibration = images(64, seed=1)
+    captured = capture(small_source(), calibration)
+    before = {name: tensor.clone() for name, tensor in captured.program.state_dict.items()}
+    quantize(captured, Scheme.INT8, QuantSpec(adaptive_rounding=adaptive, bias_correction=bias), calibration)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in captured.program.state_dict.items())
