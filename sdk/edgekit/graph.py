@@ -27,14 +27,18 @@ def is_compute(node: fx.Node) -> bool:
     """Whether the node computes: no quantization, no data movement, no bookkeeping."""
     if node.op != "call_function" or node.target is operator.getitem or is_quantize(node) or is_dequantize(node):
         return False
+    if isinstance(node.meta.get("val"), int | torch.SymInt):
+        return False  # arithmetic on sizes
     name = operation(node)
     return name.removesuffix("_copy") not in _DATA_MOVEMENT and not name.startswith(("sym_", "_assert", "_guards"))
 
 
 def operation(node: fx.Node) -> str:
     """Return the short name of the node's operation, for instance ``conv2d``."""
-    if isinstance(node.target, torch._ops.OpOverload):
-        return node.target._opname
+    wrapped = getattr(node.target, "_op", None)  # ExecuTorch wraps an operation as one of its edge dialect
+    for target in (node.target, wrapped):
+        if isinstance(target, torch._ops.OpOverload):
+            return target._opname
     return getattr(node.target, "__name__", str(node.target))
 
 

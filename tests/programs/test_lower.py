@@ -6,12 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.parser
+import onnx_ir as ir
 import pytest
+import torch
+from torch import nn
 
 from edgekit.artifact import Artifact
 from edgekit.capture import capture
 from edgekit.drift.metrics import sqnr_db
 from edgekit.errors import RunError
+from edgekit.graph import operation
 from edgekit.lower import onnx as lower_onnx
 from edgekit.lower import pte as lower_pte
 from edgekit.program import Quantized
@@ -19,9 +24,10 @@ from edgekit.quantize import quantize
 from edgekit.run import artifact as runs
 from edgekit.run.eager import run_float, run_quantized
 from edgekit.samples import Array, Samples
-from edgekit.spec import Cpu, Format, OnnxSettings, PteSettings, QuantSpec, Scheme
+from edgekit.source.module import source_from_module
+from edgekit.spec import Cpu, Format, OnnxSettings, PteSettings, QuantSpec, Scheme, TensorSpec
 from edgekit.trace import Trace
-from tests.programs.networks import images, small_source
+from tests.programs.networks import IMAGE, images, small_source
 
 EVALUATION = images(100, seed=2)
 
@@ -150,3 +156,44 @@ def test_a_loaded_artifact_outlives_its_bytes(pte: Artifact, quantized: Quantize
     filler = [bytes(len(pte.data)) for _ in range(64)]  # takes the place of whatever was given back
     assert np.array_equal(opened.run(EVALUATION, 64)["logits"], run(pte, quantized).outputs["logits"])
     assert filler
+
+
+class Clamped(nn.Module):
+    """Convolutions with ReLU6, as MobileNetV2 has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(1, 8, 3), nn.ReLU6(), nn.Conv2d(8, 4, 3), nn.ReLU6())
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return (batch, 4, 4, 4) of (batch, 1, 8, 8)."""
+        maps: torch.Tensor = self.layers(image * 3)
+        return maps
+
+
+def test_a_clamp_is_part_of_its_layer() -> None:
+    """Each layer is rounded once, behind its ReLU6, and ONNX Runtime needs no Clip: quantizing saturates there."""
+    torch.manual_seed(0)
+    output = TensorSpec(name="maps", shape=("batch", 4, 4, 4))
+    source = source_from_module("clamped", Clamped(), (IMAGE,), (output,), {"batch": 64})
+    program = quantize(capture(source, EVALUATION), Scheme.INT8, QuantSpec(), EVALUATION)
+    (first, _) = [node for node in program.program.graph.nodes if operation(node) == "conv2d"]
+    assert [operation(user) for user in first.users] == ["hardtanh"]
+    artifact = lower_onnx.lower(program, OnnxSettings())
+    assert "Clip" not in artifact.operators
+    assert ratio(run_quantized(program, EVALUATION).outputs["maps"], run(artifact, program).outputs["maps"]) > 35
+
+
+@pytest.mark.parametrize(("high", "kept"), [(6.0, False), (5.99, False), (3.0, True)])
+def test_a_clip_goes_only_where_quantizing_saturates(high: float, kept: bool) -> None:
+    """A bound well inside the range of the integers still clips, and stays."""
+    model = ir.from_proto(
+        onnx.parser.parse_model(
+            f"""<ir_version: 10, opset_import: ["" : 20]>
+            g (float[4] x) => (uint8[4] y)
+            <float low = {{0.0}}, float high = {{{high}}}, float scale = {{{6 / 255}}}, uint8 zero = {{0}}>
+            {{ c = Clip(x, low, high)  y = QuantizeLinear(c, scale, zero) }}"""
+        )
+    )
+    lower_onnx.qdq.tidy(model, OnnxSettings())
+    assert [node.op_type for node in model.graph] == ["Clip"] * kept + ["QuantizeLinear"]

@@ -12,7 +12,8 @@ from torch import fx
 from edgekit import graph
 from edgekit.artifact import Artifact
 from edgekit.errors import LowerError
-from edgekit.lower.shape import decompose_hardsigmoid
+from edgekit.lower.shape import decompose_hardsigmoid, write_convolutions
+from edgekit.lower.shortcuts import shortcuts
 from edgekit.program import Quantized
 from edgekit.spec import Format, PteSettings
 
@@ -30,17 +31,17 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
     name = quantized.captured.source.name
     program = copy.deepcopy(quantized.program)
     decompose_hardsigmoid(program)
+    write_convolutions(program)
     try:
-        edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
-        executable = edge.to_executorch()
+        with shortcuts():
+            edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+            inside, outside = _shares(edge)  # before the next line: it adds nodes for memory to the same graph
+            executable = edge.to_executorch()
     except Exception as error:  # the lowering raises many unrelated classes
         raise LowerError(
             f"ExecuTorch cannot lower {name} for {settings.delegate}: {error}",
             hint="Run again with --debug to see which operation it stops at.",
         ) from error
-    inside = [node for module in _delegated_graphs(edge) for node in module.graph.nodes if graph.is_compute(node)]
-    outside = [node for node in edge.exported_program().graph.nodes if graph.is_compute(node)]
-    outside = [node for node in outside if graph.operation(node) != "executorch_call_delegate"]
     if not inside:
         raise LowerError(
             f"Nothing of {name} was delegated to {settings.delegate}: it would run on slow portable kernels.",
@@ -53,15 +54,19 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
         scheme=quantized.scheme,
         operators=tuple(sorted({f"{op.name}.{op.overload}".rstrip(".") for op in plan.operators})),
         delegates=tuple(sorted({delegate.id for delegate in plan.delegates})),
-        delegated_fraction=len(inside) / (len(inside) + len(outside)),
+        delegated_fraction=inside / (inside + len(outside)),
         int8_fraction=graph.int8_fraction(quantized.program.graph, _int8_operations()),
-        not_delegated=tuple(_describe(node) for node in outside),
+        not_delegated=outside,
     )
 
 
-def _delegated_graphs(edge: EdgeProgramManager) -> list[fx.GraphModule]:
-    submodules = get_lowered_submodules(edge.exported_program().graph_module)
-    return [lowered.original_module.graph_module for _, lowered, _ in submodules]
+def _shares(edge: EdgeProgramManager) -> tuple[int, tuple[str, ...]]:
+    """Return how many compute operations were delegated, and those that were not."""
+    whole = edge.exported_program().graph_module
+    delegated = [lowered.original_module.graph_module for _, lowered, _ in get_lowered_submodules(whole)]
+    inside = sum(graph.is_compute(node) for module in delegated for node in module.graph.nodes)
+    outside = [node for node in whole.graph.nodes if graph.is_compute(node)]
+    return inside, tuple(_describe(node) for node in outside if graph.operation(node) != "executorch_call_delegate")
 
 
 def _int8_operations() -> frozenset[str]:

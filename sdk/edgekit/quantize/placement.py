@@ -7,7 +7,7 @@ import torch
 from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer
 from executorch.backends.xnnpack.quantizer.xnnpack_quantizer_utils import QuantizationConfig
 from torch import fx
-from torchao.quantization.pt2e.quantizer import QuantizationSpec, SharedQuantizationSpec
+from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, SharedQuantizationSpec
 
 from edgekit.graph import is_compute
 from edgekit.quantize.observers import HistogramObserver, PerChannelWeightObserver
@@ -20,6 +20,7 @@ FLOAT_FUNCTIONS = {
     _aten.sigmoid.default, _aten.tanh.default, _aten.elu.default,
 }  # fmt: skip
 _WEIGHTED = {_aten.conv1d.default, _aten.conv2d.default, _aten.linear.default}
+_CLAMPS = {_aten.hardtanh.default, _aten.hardtanh_.default, _aten.relu6.default}
 _ANNOTATION = "quantization_annotation"
 # The last layer stays float if that costs at most this share of all weights.
 _CHEAP = 0.02
@@ -41,6 +42,8 @@ class Placement(XNNPACKQuantizer):
             # first would cost two conversions and their error. The gates of squeeze-and-excite are of this kind.
             if node.target is _aten.mul.Tensor and all(i.target in FLOAT_FUNCTIONS for i in node.all_input_nodes):
                 node.meta.pop(_ANNOTATION, None)
+            elif node.target in _CLAMPS:
+                _fuse_clamp(node)
         last = _last_layer(annotated.graph)
         if last is not None and self._stays_float(annotated, last):
             last.meta.pop(_ANNOTATION, None)
@@ -52,6 +55,15 @@ class Placement(XNNPACKQuantizer):
             return self._spec.last_layer is LastLayer.FLOAT
         sizes = {node: _elements(node.args[1]) for node in model.graph.nodes if node.target in _WEIGHTED}
         return len(sizes) > 1 and sizes[last] <= _CHEAP * sum(sizes.values())
+
+
+def _fuse_clamp(node: fx.Node) -> None:
+    """Round once behind a layer's ReLU6, not before it, too: both runtimes clamp in the layer's own kernel."""
+    (layer, *_) = node.all_input_nodes
+    annotation = layer.meta.get(_ANNOTATION)
+    if layer.target in _WEIGHTED and len(layer.users) == 1 and annotation is not None and annotation.output_qspec:
+        node.meta[_ANNOTATION] = QuantizationAnnotation(output_qspec=annotation.output_qspec, _annotated=True)
+        annotation.output_qspec = None
 
 
 def _drop_dangling(graph: fx.Graph) -> None:

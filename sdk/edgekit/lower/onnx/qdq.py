@@ -29,6 +29,9 @@ def tidy(model: ir.Model, settings: OnnxSettings) -> None:
     for number, node in enumerate(list(graph)):
         if node.op_type == "Transpose":
             _fold_transpose(graph, node, number)
+    for node in list(graph):
+        if node.op_type == "Clip":
+            _drop_saturated_clip(graph, node)
     for number, node in enumerate(list(graph)):
         if node.op_type in _WITH_BIAS:
             _quantize_bias(graph, node, number)
@@ -71,6 +74,31 @@ def _fold_transpose(graph: ir.Graph, node: ir.Node, number: int) -> None:
         axis = dequantize.attributes.get_int("axis", 1)
         dequantize.attributes["axis"] = ir.AttrInt64("axis", list(permutation).index(int(axis)))
     node.outputs[0].replace_all_uses_with(dequantize.outputs[0])
+    graph.remove(node, safe=True)
+
+
+def _drop_saturated_clip(graph: ir.Graph, node: ir.Node) -> None:
+    """Drop a Clip, of ReLU6 say, where quantizing saturates at the same ends: it keeps the layer from being fused.
+
+    A bound within half a step of the outermost step, or beyond it, changes no rounded value.
+    """
+    value = node.inputs[0]
+    bounds = [node.inputs[index] if index < len(node.inputs) else None for index in (1, 2)]
+    readers = [use.node for use in node.outputs[0].uses()]
+    if value is None or not readers or node.outputs[0].is_graph_output():
+        return
+    if any(bound is not None and bound.const_value is None for bound in bounds):
+        return
+    low = -np.inf if bounds[0] is None else float(_constant(bounds[0]))
+    high = np.inf if bounds[1] is None else float(_constant(bounds[1]))
+    for reader in readers:
+        if reader.op_type != "QuantizeLinear" or _constant(reader.inputs[1]).size != 1:
+            return
+        scale, zero = float(_constant(reader.inputs[1])), _constant(reader.inputs[2])
+        steps = np.iinfo(zero.dtype)
+        if low > (steps.min - int(zero) + 0.5) * scale or high < (steps.max - int(zero) - 0.5) * scale:
+            return
+    node.outputs[0].replace_all_uses_with(value)
     graph.remove(node, safe=True)
 
 

@@ -1,0 +1,168 @@
+"""The shortcuts through the lowering change nothing but its duration."""
+
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import numpy as np
+import pytest
+import torch
+from executorch.backends.xnnpack import xnnpack_preprocess
+from executorch.backends.xnnpack.partition.graphs import bilinear_2d, sdpa
+from executorch.exir.pass_base import _ExportPassBase
+from executorch.exir.verification import verifier
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.fx.traceback import NodeSource
+
+from edgekit.capture import capture
+from edgekit.lower import pte, repetition, shortcuts
+from edgekit.program import Quantized
+from edgekit.quantize import quantize
+from edgekit.samples import Samples
+from edgekit.source.module import source_from_module
+from edgekit.spec import PteSettings, QuantSpec, Scheme, TensorSpec
+from tests.programs.networks import TwoInTwoOut, images, small_source
+
+PLAIN = QuantSpec(adaptive_rounding=False, bias_correction=False)
+
+
+class Mixed(nn.Module):
+    """What XNNPACK's passes rewrite or refuse: a lone batch norm, a concatenation, twins, attention, an upsampling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(3, 6, (3, 1), stride=2, padding=1, dilation=1, groups=3, bias=False)
+        self.norm = nn.BatchNorm2d(6)
+        self.same = nn.Conv2d(12, 4, 3, padding="same")
+        self.prelu = nn.PReLU()
+        self.attention = nn.Linear(4, 4)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return numbers (batch, n) of an image (batch, 3, 8, 8)."""
+        x = self.norm(torch.relu(self.convolution(image)))
+        twins = torch.cat([torch.sigmoid(x), torch.sigmoid(x)], dim=1)
+        x = self.prelu(self.same(nn.functional.max_pool2d(twins, 2, 1)))
+        x = nn.functional.interpolate(x, scale_factor=2.0, mode="bilinear")
+        tokens = self.attention(x.flatten(2).transpose(1, 2))
+        mixed = torch.softmax(tokens @ tokens.transpose(1, 2), dim=-1) @ tokens
+        numbers: Tensor = mixed.mean(1) * 0.5 + torch.clamp(x.mean((2, 3)), -1, 1)
+        return numbers
+
+
+class Sequence(nn.Module):
+    """One-dimensional convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv1d(2, 4, 3), nn.ReLU(), nn.Conv1d(4, 4, 3, padding=1))
+
+    def forward(self, signal: Tensor) -> Tensor:
+        """Return features (batch, 4) of a signal (batch, 2, 16)."""
+        y: Tensor = self.layers(signal).mean(-1)
+        return y
+
+
+def quantized(model: nn.Module, inputs: dict[str, tuple[int, ...]], outputs: dict[str, int]) -> Quantized:
+    """Quantize a model with seeded weights on noise."""
+    generator = np.random.default_rng(3)
+    samples = Samples(
+        inputs={name: generator.normal(size=(32, *shape)).astype(np.float32) for name, shape in inputs.items()},
+        labels=None,
+    )
+    source = source_from_module(
+        "model",
+        model.eval(),
+        tuple(TensorSpec(name=name, shape=("batch", *shape)) for name, shape in inputs.items()),
+        tuple(TensorSpec(name=name, shape=("batch", size)) for name, size in outputs.items()),
+        {"batch": 32},
+    )
+    return quantize(capture(source, samples), Scheme.INT8, PLAIN, samples)
+
+
+def small() -> Quantized:
+    """Return the small network, quantized."""
+    samples = images(64, seed=1)
+    return quantize(capture(small_source(), samples), Scheme.INT8, PLAIN, samples)
+
+
+NETWORKS: dict[str, Callable[[], Quantized]] = {
+    "small": small,
+    "two in, two out": lambda: quantized(TwoInTwoOut(), {"left": (6,), "right": (4,)}, {"scores": 3, "embedding": 5}),
+    "mixed": lambda: quantized(Mixed(), {"image": (3, 8, 8)}, {"numbers": 4}),
+    "sequence": lambda: quantized(Sequence(), {"signal": (2, 16)}, {"features": 4}),
+}
+
+
+@contextmanager
+def plain() -> Iterator[bool]:
+    """Take no shortcut."""
+    yield False
+
+
+def patched() -> tuple[object, ...]:
+    """Return what the shortcuts replace."""
+    return (
+        ExportedProgram.run_decompositions,
+        _ExportPassBase.call,
+        _ExportPassBase._fx,
+        verifier._check_tensor_args_matching_op_allowed_dtype,
+        xnnpack_preprocess.XNNPACKPassManager,
+        hasattr(NodeSource, "__deepcopy__"),
+        gc.isenabled(),
+    )
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_file_is_the_same_with_and_without(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Byte for byte, and so is what is said of it; the way that ExecuTorch goes by itself is the reference."""
+    torch.manual_seed(0)
+    program = NETWORKS[name]()
+    fast = pte.lower(program, PteSettings())
+    monkeypatch.setattr(pte, "shortcuts", plain)
+    monkeypatch.setattr(pte, "write_convolutions", lambda _: None)
+    assert pte.lower(program, PteSettings()) == fast
+
+
+def test_the_shortcuts_apply_to_the_installed_versions_and_are_taken_back() -> None:
+    """An update of ExecuTorch or torch must make somebody look at them again; an error leaves nothing behind."""
+    before = patched()
+    with suppress(ZeroDivisionError), shortcuts.shortcuts() as apply:
+        assert apply
+        assert all(now != then for now, then in zip(patched(), before, strict=True))
+        raise ZeroDivisionError
+    assert patched() == before
+
+
+def test_other_versions_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not known to repeat itself is not cut short."""
+    before = patched()
+    monkeypatch.setattr(shortcuts, "_EXECUTORCH", "1.6.0")
+    with shortcuts.shortcuts() as apply:
+        assert not apply
+        assert patched() == before
+
+
+def test_a_second_thread_replaces_nothing() -> None:
+    """Two that replace the same names could put them back in the wrong order."""
+    found: list[bool] = []
+
+    def second() -> None:
+        with shortcuts.shortcuts() as apply:
+            found.append(apply)
+
+    with shortcuts.shortcuts():
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join()
+    assert found == [False]
+
+
+def test_every_pattern_has_the_operation_that_it_is_known_by() -> None:
+    """So a graph without the operation cannot match, and the pass may be left out."""
+    graphs = dict(zip(repetition.PATTERN_PASSES, (bilinear_2d.get_graphs(), sdpa.get_graphs()), strict=True))
+    for kind, patterns in graphs.items():
+        assert patterns
+        for pattern in patterns:
+            assert repetition.PATTERN_PASSES[kind] in {node.target for node in pattern.graph.nodes}
