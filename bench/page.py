@@ -44,8 +44,16 @@ def _setting(results: Results) -> str:
         f"* **Latency:** {results.warmup} runs to warm up, {results.timed} timed",
         *_versions(results),
         *(f"* **Not run:** {ROUTES[name].title}: it {reason}" for name, reason in results.missing.items()),
+        *_left_out(results),
     ]
     return "## Setting\n\n" + "\n".join(lines)
+
+
+def _left_out(results: Results) -> list[str]:
+    """Name the routes that nobody asked for: a best peer is the best of those that ran."""
+    known = {route for network in results.networks for route in network.builds} | set(results.missing)
+    titles = [route.title for name, route in ROUTES.items() if name not in known]
+    return [f"* **Not part of this run, and so not among the peers:** {'; '.join(titles)}"] if titles else []
 
 
 def _versions(results: Results) -> list[str]:
