@@ -5,17 +5,8 @@ from typing import Literal
 
 import click
 
-from edgekit.cli.shell import Answer, verb
+from edgekit.cli.shell import FOLDER, Answer, verb
 from edgekit.progress import Progress
-
-FOLDER = click.option(
-    "--project",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    default=Path(),
-    show_default=".",
-    help="Folder with an edgekit.toml; without one the sample is taken.",
-)
 
 
 @click.group()

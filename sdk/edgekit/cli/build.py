@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from edgekit.cli.shell import Answer, verb
+from edgekit.cli.shell import FOLDER, Answer, verb
 from edgekit.errors import OverBudgetError
 from edgekit.progress import Progress
 
@@ -18,14 +18,7 @@ from edgekit.progress import Progress
     show_default=True,
     help="Folder for the bundles: OUTPUT/<model>/<target>.",
 )
-@click.option(
-    "--project",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    default=Path(),
-    show_default=".",
-    help="Folder with an edgekit.toml; without one the sample is built.",
-)
+@FOLDER
 @click.option("--no-cache", is_flag=True, help="Build everything anew, and keep nothing of it in the cache.")
 @verb
 def build(progress: Progress, *, wanted: tuple[str, ...], output: Path, folder: Path, no_cache: bool) -> Answer:
@@ -62,14 +55,7 @@ def build(progress: Progress, *, wanted: tuple[str, ...], output: Path, folder: 
     metavar="FILE",
     help="Recorded baseline; the project's if not given.",
 )
-@click.option(
-    "--project",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    default=Path(),
-    show_default=".",
-    help="Folder with an edgekit.toml, for the budget and the data.",
-)
+@FOLDER
 @verb
 def compare(progress: Progress, *, path: Path, reference: Path | None, folder: Path) -> Answer:
     """Measure the drift of PATH from a baseline.

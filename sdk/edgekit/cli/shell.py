@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import click
@@ -21,6 +22,14 @@ P = ParamSpec("P")
 
 INTERRUPTED = 130
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
+FOLDER = click.option(
+    "--project",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=Path(),
+    show_default=".",
+    help="Folder with an edgekit.toml; without one the sample is taken.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
