@@ -227,3 +227,17 @@ def test_run_reads_a_picture(sample: Build, tmp_path: Path) -> None:
         best = finished.json["classes"][0]
         assert best["label"] == str(data["labels"][0])
         assert best["probability"] > 0.5
+
+
+def test_a_server_without_executorch_and_onnx_records_a_baseline(tmp_path: Path) -> None:
+    """Where no exporter can be imported, the baseline is recorded all the same; a build says what is missing."""
+    names = ("executorch", "torchao", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "flatbuffers")
+    (tmp_path / "absent").mkdir()
+    for name in names:
+        (tmp_path / "absent" / f"{name}.py").write_text(f"raise ModuleNotFoundError({name!r}, name={name!r})\n")
+    server = {"PYTHONPATH": str(tmp_path / "absent")}
+    recorded = edgekit("baseline", "record", "--device", "cpu", "--output", "new.npz", cwd=tmp_path, **server)
+    assert recorded.code == 0, recorded.err
+    assert edgekit("compare", "new.npz", cwd=tmp_path).code == 0
+    build = edgekit("build", "--target", "linux-arm64", "--no-cache", cwd=tmp_path, **server)
+    assert (build.code, "edgekit doctor" in build.err) == (12, True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 import click
 
 from edgekit.cli.quiet import Streams, quiet
-from edgekit.errors import EdgeKitError
+from edgekit.errors import EdgeKitError, ToolchainError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,14 +84,22 @@ def _perform(work: Callable[["Progress"], Answer], *, debug: bool, as_json: bool
         except Exception as error:  # the last line of defence: a person gets a sentence, not a stack
             if debug:
                 traceback.print_exc(file=streams.err)
-            elif lines := streams.last_lines():
-                say(streams.err, "The libraries said last:", *(f"  {line}" for line in lines))
-            unexpected = EdgeKitError(
-                f"unexpected {describe(error)}",
-                hint="" if debug else "Run again with --debug to see where; please report it as a bug.",
-            )
-            _report(streams, unexpected, as_json=as_json, name=type(error).__name__)
-            return unexpected.exit_code
+            unforeseen = _in_words(error, streams, debug=debug)
+            _report(streams, unforeseen, as_json=as_json, name=type(error).__name__)
+            return unforeseen.exit_code
+
+
+def _in_words(error: Exception, streams: Streams, *, debug: bool) -> EdgeKitError:
+    """Say what a person can do about an error that is none of ours."""
+    if isinstance(error, ModuleNotFoundError):
+        return ToolchainError(
+            f"The library {(error.name or str(error)).partition('.')[0]} is not installed here.",
+            hint="edgekit doctor says what fits. A server that only records baselines needs torch alone.",
+        )
+    if not debug and (lines := streams.last_lines()):
+        say(streams.err, "The libraries said last:", *(f"  {line}" for line in lines))
+    hint = "" if debug else "Run again with --debug to see where; please report it as a bug."
+    return EdgeKitError(f"unexpected {describe(error)}", hint=hint)
 
 
 def _show(work: Callable[["Progress"], Answer], streams: Streams, *, as_json: bool) -> int:
