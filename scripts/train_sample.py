@@ -8,6 +8,7 @@ the same versions of the libraries give the same bytes.
 import argparse
 import json
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ SEED = 0
 EVALUATION = 597
 CALIBRATION = 256
 EPOCHS = 40
+RATE = 6e-3
 BATCH = 64
 
 
@@ -51,7 +53,8 @@ def main() -> None:
         np.arange(len(labels)), test_size=EVALUATION, stratify=labels, random_state=SEED
     )
     model = build(**PROJECT["model"]["arguments"])
-    train(model, inputs_of(pictures[training]), torch.from_numpy(labels[training]), epochs=options.epochs)
+    inputs, truth = inputs_of(pictures[training]), torch.from_numpy(labels[training])
+    train(model, inputs, truth, augment=distorted, epochs=options.epochs, rate=RATE)
 
     options.output.mkdir(parents=True, exist_ok=True)
     (options.output / "weights.safetensors").write_bytes(save(model.state_dict()))
@@ -79,15 +82,23 @@ def inputs_of(pictures: npt.NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.concatenate([to_array(Image.fromarray(p), PREPROCESSING) for p in pictures]))
 
 
-def train(model: nn.Module, inputs: Tensor, labels: Tensor, *, epochs: int) -> None:
+def train(
+    model: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    *,
+    augment: Callable[[Tensor], Tensor],
+    epochs: int,
+    rate: float,
+) -> None:
     """Train with AdamW and one cycle of the learning rate; leave the model in eval mode."""
     steps = len(inputs) // BATCH
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=6e-3, total_steps=epochs * steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rate, total_steps=epochs * steps)
     model.train()
     for _ in range(epochs):
         for batch in torch.randperm(len(inputs))[: steps * BATCH].view(steps, BATCH):
-            logits = model(distorted(inputs[batch]))
+            logits = model(augment(inputs[batch]))
             loss = functional.cross_entropy(logits, labels[batch], label_smoothing=0.05)
             optimizer.zero_grad()
             torch.autograd.backward(loss)

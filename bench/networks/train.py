@@ -4,21 +4,17 @@ The digits, the split and the augmentation of pictures are those of the sample, 
 held-out digits are only counted, once, at the end.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from safetensors.torch import save
 from sklearn.model_selection import train_test_split
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from bench.networks import Network
 from bench.networks.data import signals
 from scripts import train_sample as sample
-
-_BATCH = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,30 +46,13 @@ def train(network: Network) -> Trained:
     truth = torch.from_numpy(labels)
     model = network.make()
     augment = sample.distorted if image else _disturbed
-    _fit(model, inputs[training], truth[training], augment, network.training.epochs, network.training.rate)
+    plan = network.training
+    sample.train(model, inputs[training], truth[training], augment=augment, epochs=plan.epochs, rate=plan.rate)
     network.weights.parent.mkdir(parents=True, exist_ok=True)
     network.weights.write_bytes(save(model.state_dict()))
     with torch.no_grad():
         right = int((model(inputs[evaluation]).argmax(1) == truth[evaluation]).sum())
     return Trained(parameters=sum(p.numel() for p in model.parameters()), right=right, total=len(evaluation))
-
-
-def _fit(
-    model: nn.Module, inputs: Tensor, labels: Tensor, augment: Callable[[Tensor], Tensor], epochs: int, rate: float
-) -> None:
-    """Train with AdamW and one cycle of the learning rate; leave the model in eval mode."""
-    steps = len(inputs) // _BATCH
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rate, total_steps=epochs * steps)
-    model.train()
-    for _ in range(epochs):
-        for rows in torch.randperm(len(inputs))[: steps * _BATCH].view(steps, _BATCH):
-            loss = functional.cross_entropy(model(augment(inputs[rows])), labels[rows], label_smoothing=0.05)
-            optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            optimizer.step()
-            schedule.step()
-    model.eval()
 
 
 def _disturbed(batch: Tensor) -> Tensor:

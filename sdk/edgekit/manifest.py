@@ -11,7 +11,19 @@ from pydantic import Field, ValidationError
 
 from edgekit.drift.report import DriftReport
 from edgekit.errors import BundleError
-from edgekit.spec import Budget, Cpu, DType, Format, Name, Platform, Preprocessing, Scheme, Spec, TensorSpec
+from edgekit.spec import (
+    Budget,
+    Cpu,
+    DType,
+    Format,
+    Name,
+    Platform,
+    Postprocessing,
+    Preprocessing,
+    Scheme,
+    Spec,
+    TensorSpec,
+)
 
 MANIFEST_VERSION: Literal[1] = 1
 MANIFEST_FILE = "manifest.json"
@@ -134,7 +146,7 @@ class Manifest(Spec):
     """Largest value of each symbolic dimension."""
     preprocessing: Preprocessing | None
     """How a picture becomes the input; null if the input is no picture."""
-    postprocessing: tuple[Literal["softmax", "top_k"], ...]
+    postprocessing: Postprocessing
     """Steps from the output to what a person reads."""
     labels: tuple[str, ...]
     """Names of the classes, in the order of the output."""

@@ -17,7 +17,7 @@ from edgekit.quantize import quantize
 from edgekit.result import BuildResult, Built
 from edgekit.run import artifact as runs
 from edgekit.run.eager import run_float, run_quantized
-from edgekit.spec import Format, Scheme, Target
+from edgekit.spec import Format, Scheme, Target, postprocessing
 from edgekit.trace import Trace
 from edgekit.version import __version__
 from edgekit.versions import installed
@@ -128,7 +128,6 @@ def _bundle(
         bundle.describe(artifact, limit=target.size, float_bytes=source.float_bytes, batches=_batches(quantized))
         for artifact in artifacts
     )
-    classifier = any(spec.meaning == "logits" for spec in source.outputs)
     manifest = Manifest(
         schema_version=MANIFEST_VERSION,
         model=Model(
@@ -143,7 +142,7 @@ def _bundle(
         outputs=source.outputs,
         dimensions=dict(source.dimensions),
         preprocessing=job.preprocessing,
-        postprocessing=("softmax", "top_k") if classifier else (),
+        postprocessing=postprocessing(source.outputs),
         labels=job.labels,
         golden=golden,
         baseline=references.baseline.origin.place,

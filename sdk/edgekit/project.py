@@ -5,13 +5,24 @@ Reading a project finds all faults at once: unknown keys, wrong types, parts tha
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
 
 from edgekit import schema
 from edgekit.errors import ProjectError
-from edgekit.spec import Budget, Identifier, Name, Positive, Preprocessing, QuantSpec, Spec, TensorSpec
+from edgekit.spec import (
+    Budget,
+    Identifier,
+    Name,
+    Positive,
+    Postprocessing,
+    Preprocessing,
+    QuantSpec,
+    Spec,
+    TensorSpec,
+    postprocessing,
+)
 
 PROJECT_FILE = "edgekit.toml"
 SAMPLE = Path(__file__).parent / "sample"
@@ -74,9 +85,9 @@ class Project(Spec):
     """The reference."""
 
     @property
-    def postprocessing(self) -> tuple[Literal["softmax", "top_k"], ...]:
-        """Steps from the output to what a person reads: those of a classifier, if there are logits."""
-        return ("softmax", "top_k") if any(spec.meaning == "logits" for spec in self.outputs) else ()
+    def postprocessing(self) -> Postprocessing:
+        """Steps from the output to what a person reads."""
+        return postprocessing(self.outputs)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,6 +66,14 @@ class TensorSpec(Spec):
     """``logits`` adds the classifier metrics to an output, ``image`` marks the input that pictures go to."""
 
 
+Postprocessing = tuple[Literal["softmax", "top_k"], ...]
+
+
+def postprocessing(outputs: tuple[TensorSpec, ...]) -> Postprocessing:
+    """Return the steps from the outputs to what a person reads: those of a classifier, if there are logits."""
+    return ("softmax", "top_k") if any(spec.meaning == "logits" for spec in outputs) else ()
+
+
 class Resize(Spec):
     """Resample a picture with an antialiased filter (Pillow's)."""
 

@@ -19,7 +19,7 @@ FLOAT_FUNCTIONS = {
     _aten.hardswish.default, _aten.hardsigmoid.default, _aten.silu.default, _aten.gelu.default,
     _aten.sigmoid.default, _aten.tanh.default, _aten.elu.default,
 }  # fmt: skip
-_WEIGHTED = {_aten.conv1d.default, _aten.conv2d.default, _aten.linear.default}
+WEIGHTED = {_aten.conv1d.default, _aten.conv2d.default, _aten.linear.default}
 _CLAMPS = {_aten.hardtanh.default, _aten.hardtanh_.default, _aten.relu6.default}
 _ANNOTATION = "quantization_annotation"
 # The last layer stays float if that costs at most this share of all weights.
@@ -53,7 +53,7 @@ class Placement(XNNPACKQuantizer):
     def _stays_float(self, model: fx.GraphModule, last: fx.Node) -> bool:
         if self._spec.last_layer is not LastLayer.AUTO:
             return self._spec.last_layer is LastLayer.FLOAT
-        sizes = {node: _elements(node.args[1]) for node in model.graph.nodes if node.target in _WEIGHTED}
+        sizes = {node: _elements(node.args[1]) for node in model.graph.nodes if node.target in WEIGHTED}
         return len(sizes) > 1 and sizes[last] <= _CHEAP * sum(sizes.values())
 
 
@@ -61,7 +61,7 @@ def _fuse_clamp(node: fx.Node) -> None:
     """Round once behind a layer's ReLU6, not before it, too: both runtimes clamp in the layer's own kernel."""
     (layer, *_) = node.all_input_nodes
     annotation = layer.meta.get(_ANNOTATION)
-    if layer.target in _WEIGHTED and len(layer.users) == 1 and annotation is not None and annotation.output_qspec:
+    if layer.target in WEIGHTED and len(layer.users) == 1 and annotation is not None and annotation.output_qspec:
         node.meta[_ANNOTATION] = QuantizationAnnotation(output_qspec=annotation.output_qspec, _annotated=True)
         annotation.output_qspec = None
 
@@ -83,7 +83,7 @@ def _last_layer(graph: fx.Graph) -> fx.Node | None:
     """Return the weighted layer that gives the output, with nothing computed behind it; None if there are several."""
     layers = {_producer(node) for node in graph.output_node().all_input_nodes}
     (layer,) = layers if len(layers) == 1 else (None,)
-    return layer if layer is not None and layer.target in _WEIGHTED else None
+    return layer if layer is not None and layer.target in WEIGHTED else None
 
 
 def _producer(node: fx.Node) -> fx.Node:

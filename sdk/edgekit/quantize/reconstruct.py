@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, fx
 
 from edgekit.quantize.observers import HistogramObserver, PerChannelWeightObserver
+from edgekit.quantize.placement import WEIGHTED
 from edgekit.quantize.rounding import patches, round_adaptively
 from edgekit.spec import QuantSpec
 
 _aten = torch.ops.aten
-_LAYERS = {_aten.conv1d.default, _aten.conv2d.default, _aten.linear.default}
 
 
 class Pair(NamedTuple):
@@ -50,7 +50,7 @@ def reconstruct(prepared: fx.GraphModule, inputs: tuple[Tensor, ...], spec: Quan
             elif node.op == "call_module":
                 values[node] = _observed(prepared.get_submodule(str(node.target)), node, values)
             elif node.op == "call_function":
-                if node.target in _LAYERS and _observer_of(prepared, node.args[1]) is not None:
+                if node.target in WEIGHTED and _observer_of(prepared, node.args[1]) is not None:
                     _mend(prepared, node, values, spec)
                 else:
                     values[node] = Pair(_call(node, values, 0), _call(node, values, 1))
