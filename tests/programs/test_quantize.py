@@ -11,18 +11,37 @@ from torch import Tensor, nn
 
 from edgekit.capture import capture
 from edgekit.drift.metrics import sqnr_db
-from edgekit.graph import is_quantize, operation
+from edgekit.graph import is_dequantize, is_quantize, operation
+from edgekit.lower import onnx, pte
 from edgekit.program import Quantized
 from edgekit.quantize import quantize
 from edgekit.quantize.observers import HistogramObserver, PerChannelWeightObserver
 from edgekit.quantize.ranges import affine_parameters, candidates, quantization_error
+from edgekit.run.artifact import open_artifact
 from edgekit.run.eager import run_float, run_quantized
 from edgekit.samples import Samples
 from edgekit.source.module import source_from_module
-from edgekit.spec import LastLayer, QuantSpec, Ranges, Scheme, TensorSpec
+from edgekit.spec import (
+    Cpu,
+    OnnxSettings,
+    OutermostLayer,
+    PteSettings,
+    QuantSpec,
+    Ranges,
+    Scheme,
+    TensorSpec,
+)
 from tests.programs.networks import IMAGE, images, small_source
 
-PLAIN = QuantSpec(ranges=Ranges.MINMAX, adaptive_rounding=False, bias_correction=False, last_layer=LastLayer.INT8)
+PLAIN = QuantSpec(
+    ranges=Ranges.MINMAX,
+    adaptive_rounding=False,
+    bias_correction=False,
+    equalization=False,
+    smooth_quant=False,
+    first_layer=OutermostLayer.INT8,
+    last_layer=OutermostLayer.INT8,
+)
 
 
 def observer(ranges: Ranges) -> HistogramObserver:
@@ -200,10 +219,118 @@ def test_floats_between_float_functions_are_not_rounded() -> None:
     # 32 of 168 weights are no bargain: it is quantized, and so is its output.
     assert all(is_quantize(user) for user in linear.users)
     asked = quantize(
-        capture(small_source(), calibration), Scheme.INT8, QuantSpec(last_layer=LastLayer.FLOAT), calibration
+        capture(small_source(), calibration), Scheme.INT8, QuantSpec(last_layer=OutermostLayer.FLOAT), calibration
     )
     (linear,) = [node for node in asked.program.graph.nodes if operation(node) == "linear"]
     assert {user.op for user in linear.users} == {"output"}
+
+
+class Gated(nn.Module):
+    """A gate that is nearly always shut or open: what its layer gets wrong there does no harm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.gate, self.last = nn.Linear(16, 32), nn.Linear(16, 32), nn.Linear(32, 4)
+        with torch.no_grad():
+            self.gate.weight.mul_(40)
+            self.gate.weight[:, 0] = 60.0  # makes the steps of all others coarse
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (batch, 4) of (batch, 16)."""
+        logits: Tensor = self.last(
+            nn.functional.hardswish(self.body(image)) * nn.functional.hardsigmoid(self.gate(image))
+        )
+        return logits
+
+
+def vectors(count: int, seed: int) -> Samples:
+    """Return seeded noise, its first element small and never negative."""
+    values = np.random.default_rng(seed).normal(size=(count, 16)).astype(np.float32)
+    values[:, 0] = np.abs(values[:, 0]) * 0.01
+    return Samples(inputs={"image": values})
+
+
+def test_biases_take_up_what_passes_the_function_behind_them() -> None:
+    """Behind a gate that saturates, the mean error of the layer says nothing about the mean error of the gate."""
+    torch.manual_seed(0)
+    tensor, output = TensorSpec(name="image", shape=("batch", 16)), TensorSpec(name="logits", shape=("batch", 4))
+    source = source_from_module("gated", Gated(), (tensor,), (output,), {"batch": 64})
+    calibration, evaluation = vectors(512, 1), vectors(400, 2)
+    captured = capture(source, calibration)
+    spec = PLAIN.model_copy(update={"last_layer": OutermostLayer.FLOAT})
+    plain = quantize(captured, Scheme.INT8, spec, calibration)
+    mended = quantize(captured, Scheme.INT8, spec.model_copy(update={"bias_correction": True}), calibration)
+    assert ratio(mended, evaluation) > ratio(plain, evaluation)
+
+
+class Deep(nn.Module):
+    """A small first and a small last layer around large ones, with a residual sum that only a layer norm reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv1d(1, 32, 3, padding=1)
+        self.second, self.third = nn.Conv1d(32, 64, 3, padding=1), nn.Conv1d(64, 64, 3, padding=1)
+        self.norm = nn.LayerNorm(64)
+        self.last = nn.Linear(64, 4)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (batch, 4) of (batch, 1, 16)."""
+        x = torch.relu(self.second(torch.relu(self.first(image))))
+        x = x + self.third(x)
+        logits: Tensor = self.last(self.norm(x.transpose(1, 2)).mean(1))
+        return logits
+
+
+def deep(**settings: OutermostLayer) -> Quantized:
+    """Quantize the deep network."""
+    torch.manual_seed(0)
+    tensor, output = TensorSpec(name="image", shape=("batch", 1, 16)), TensorSpec(name="logits", shape=("batch", 4))
+    source = source_from_module("deep", Deep(), (tensor,), (output,), {"batch": 64})
+    calibration = Samples(inputs={"image": np.random.default_rng(0).normal(size=(64, 1, 16)).astype(np.float32)})
+    return quantize(capture(source, calibration), Scheme.INT8, QuantSpec.model_validate(settings), calibration)
+
+
+def layers_in_int8(quantized: Quantized) -> list[bool]:
+    """Return for each weighted layer whether it reads quantized values."""
+    layers = [node for node in quantized.program.graph.nodes if operation(node) in ("conv1d", "linear")]
+    return [all(map(is_dequantize, node.all_input_nodes[:2])) for node in layers]
+
+
+def test_the_outermost_layers_stay_float_where_that_is_cheap() -> None:
+    """96 of 18,784 weights first, 256 last; asked to, they are quantized."""
+    assert layers_in_int8(deep()) == [False, True, True, False]
+    assert layers_in_int8(deep(first_layer=OutermostLayer.INT8)) == [True, True, True, False]
+    assert layers_in_int8(deep(last_layer=OutermostLayer.INT8)) == [False, True, True, True]
+
+
+def test_an_expensive_first_layer_is_quantized() -> None:
+    """A first layer with half of the weights is none to keep; asked to, it stays float."""
+    calibration = images(64, seed=1)
+    captured = capture(small_source(), calibration)
+
+    def first(spec: QuantSpec) -> bool:
+        graph = quantize(captured, Scheme.INT8, spec, calibration).program.graph
+        return is_dequantize(next(node for node in graph.nodes if operation(node) == "conv2d").all_input_nodes[0])
+
+    assert first(QuantSpec())
+    assert not first(QuantSpec(first_layer=OutermostLayer.FLOAT))
+
+
+@pytest.mark.slow
+def test_a_float_first_layer_runs_in_both_runtimes() -> None:
+    """Also a 1-D convolution, which ExecuTorch's own pass would write as a file that does not load."""
+    quantized = deep()
+    source = quantized.captured.source
+    samples = Samples(inputs={"image": np.random.default_rng(1).normal(size=(50, 1, 16)).astype(np.float32)})
+    reference = run_quantized(quantized, samples).outputs["logits"].astype(np.float64)
+    for artifact in (pte.lower(quantized, PteSettings()), onnx.lower(quantized, OnnxSettings())):
+        opened = open_artifact(artifact.format, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
+        found = sqnr_db(reference, opened.run(samples, 50)["logits"].astype(np.float64))
+        assert found is None or found > 40
+        wrong = opened.run(samples.rows(slice(None, None, -1)), 50)["logits"].astype(np.float64)
+        other = sqnr_db(reference, wrong)
+        assert other is not None
+        assert other < 20
 
 
 @pytest.mark.parametrize(("adaptive", "bias"), list(itertools.product([False, True], repeat=2)))

@@ -12,7 +12,7 @@ from torch import fx
 from edgekit import graph
 from edgekit.artifact import Artifact
 from edgekit.errors import LowerError
-from edgekit.lower.shape import decompose_hardsigmoid, write_convolutions
+from edgekit.lower.shape import decompose_hardsigmoid, widen_convolutions, write_convolutions
 from edgekit.lower.shortcuts import shortcuts
 from edgekit.program import Quantized
 from edgekit.spec import Format, PteSettings
@@ -31,6 +31,7 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
     name = quantized.captured.source.name
     program = copy.deepcopy(quantized.program)
     decompose_hardsigmoid(program)
+    widen_convolutions(program)
     write_convolutions(program)
     try:
         with shortcuts():

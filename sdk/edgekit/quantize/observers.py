@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torchao.quantization.pt2e import ObserverBase
 
-from edgekit.quantize.ranges import Function, affine_parameters, candidates, quantization_error
+from edgekit.quantize.functions import Function
+from edgekit.quantize.ranges import affine_parameters, candidates, quantization_error
 from edgekit.spec import Ranges
 
 _BINS = 2048

@@ -1,11 +1,9 @@
 """Ranges: which part of an activation's values the 256 steps of int8 are spread over. Arithmetic is float64."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-Function = Callable[[Tensor], Tensor]
+from edgekit.quantize.functions import Function
 
 _CANDIDATES = 24  # for each end; one-sided ranges get the square of it, up to _ONE_SIDED
 _ONE_SIDED = 192

@@ -10,12 +10,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, fx
 
+from edgekit.quantize.attributes import attribute
+from edgekit.quantize.functions import FLOAT_FUNCTIONS, RECTIFIERS, WEIGHTED, Function, common_function
 from edgekit.quantize.observers import HistogramObserver, PerChannelWeightObserver
-from edgekit.quantize.placement import WEIGHTED
 from edgekit.quantize.rounding import patches, round_adaptively
 from edgekit.spec import QuantSpec
 
 _aten = torch.ops.aten
+# Mean squared slope of the function behind a layer below which a channel is taken for shut: nothing is to be mended.
+_LEAST_SLOPE = 1e-3
 
 
 class Pair(NamedTuple):
@@ -45,7 +48,7 @@ def reconstruct(prepared: fx.GraphModule, inputs: tuple[Tensor, ...], spec: Quan
                 tensor = next(waiting)
                 values[node] = Pair(tensor, tensor)
             elif node.op == "get_attr":
-                tensor = _attribute(prepared, node)
+                tensor = attribute(prepared, node)
                 values[node] = Pair(tensor, tensor)
             elif node.op == "call_module":
                 values[node] = _observed(prepared.get_submodule(str(node.target)), node, values)
@@ -72,7 +75,7 @@ def _mend(prepared: fx.GraphModule, node: fx.Node, values: dict[fx.Node, Pair], 
         scale, _ = observer.calculate_qparams()
         rounded = round_adaptively(weight, scale, patches(node, values[data].rounded, weight), observer.quant_max)
         if stored.op == "get_attr" and len(stored.users) == 1:
-            _attribute(prepared, stored).copy_(rounded)
+            attribute(prepared, stored).copy_(rounded)
         else:
             rounded = values[weight_node].rounded  # tied weights: another layer rounds them, too
     values[weight_node] = Pair(weight, rounded)
@@ -81,10 +84,34 @@ def _mend(prepared: fx.GraphModule, node: fx.Node, values: dict[fx.Node, Pair], 
     if spec.bias_correction and isinstance(bias, fx.Node) and bias.op == "get_attr" and len(bias.users) == 1:
         channel = result.ndim - 1 if node.target is _aten.linear.default else 1
         axes = [axis for axis in range(result.ndim) if axis != channel]
-        shift = (real - result).double().mean(axes).float()
-        _attribute(prepared, bias).add_(shift)
+        shift = _shift(real, result, _function_behind(node), axes)
+        attribute(prepared, bias).add_(shift)
         result = result + shift.view([-1 if axis == channel else 1 for axis in range(result.ndim)])
     values[node] = Pair(real, result)
+
+
+def _function_behind(node: fx.Node) -> Function | None:
+    """Return the function that follows a layer, whether the layer's own output is rounded in between or not."""
+    readers = [reader for user in node.users for reader in (user.users if user.op == "call_module" else (user,))]
+    return common_function(readers, FLOAT_FUNCTIONS | RECTIFIERS)
+
+
+def _shift(real: Tensor, rounded: Tensor, function: Function | None, axes: list[int]) -> Tensor:
+    """Return what to add to each channel so that the function behind the layer changes least, in least squares.
+
+    One step of Gauss and Newton. Without a function it is the mean error; with one, errors count as much as it passes
+    on. Those of a ReLU's negative side, say, count nothing: to mend them would harm the rest.
+    """
+    if function is None:
+        return (real - rounded).double().mean(axes).float()
+    with torch.enable_grad():
+        x = rounded.detach().requires_grad_()
+        result = function(x)
+        (slope,) = torch.autograd.grad(result.sum(), x)
+    error = (function(real) - result.detach()).double()
+    slope = slope.double()
+    passed = torch.square(slope).mean(axes)
+    return torch.where(passed < _LEAST_SLOPE, 0.0, (slope * error).mean(axes) / passed.clamp(min=_LEAST_SLOPE)).float()
 
 
 def _observed(module: torch.nn.Module, node: fx.Node, values: Mapping[fx.Node, Pair]) -> Pair:
@@ -99,15 +126,6 @@ def _observer_of(prepared: fx.GraphModule, node: Any) -> PerChannelWeightObserve
         return None
     module = prepared.get_submodule(str(node.target))
     return module if isinstance(module, PerChannelWeightObserver) else None
-
-
-def _attribute(prepared: fx.GraphModule, node: fx.Node) -> Tensor:
-    """Return the parameter or buffer that a get_attr node reads; its path may hold dots that are no modules."""
-    owner: Any = prepared
-    for part in str(node.target).split("."):
-        owner = getattr(owner, part)
-    assert isinstance(owner, Tensor)
-    return owner.data
 
 
 def _call(node: fx.Node, values: Mapping[fx.Node, Pair], stream: int) -> Any:

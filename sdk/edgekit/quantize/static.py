@@ -16,9 +16,11 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from edgekit.errors import EdgeKitError, QuantizeError
 from edgekit.graph import is_quantize
 from edgekit.program import Captured, Quantized
+from edgekit.quantize.channels import Kind
+from edgekit.quantize.equalize import equalize
+from edgekit.quantize.functions import FLOAT_FUNCTIONS, common_function
 from edgekit.quantize.observers import HistogramObserver
-from edgekit.quantize.placement import FLOAT_FUNCTIONS, Placement
-from edgekit.quantize.ranges import Function
+from edgekit.quantize.placement import Placement
 from edgekit.quantize.reconstruct import reconstruct
 from edgekit.samples import Samples
 from edgekit.spec import QuantSpec, Scheme
@@ -42,8 +44,11 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
     name = captured.source.name
     try:
         # Copied: the module shares its parameters with the captured program, and they are about to change.
-        prepared = copy.deepcopy(prepare_pt2e(captured.program.module(check_guards=False), Placement(spec)))
-        _calibrate(prepared, captured, calibration, spec.calibration_batch)
+        module = copy.deepcopy(captured.program.module(check_guards=False))
+        if kinds := _equalized(spec):
+            equalize(module, (_tensors(captured, part) for part in calibration.batches(_batch(captured, spec))), kinds)
+        prepared = prepare_pt2e(module, Placement(spec))
+        _calibrate(prepared, captured, calibration, _batch(captured, spec))
         if spec.adaptive_rounding or spec.bias_correction:
             reconstruct(prepared, _tensors(captured, calibration.rows(slice(_rows(captured)))), spec)
         program = export(convert_pt2e(prepared), captured.example, dynamic_shapes=captured.dynamic_shapes, strict=False)
@@ -62,10 +67,18 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
     return Quantized(captured=captured, scheme=scheme, program=program, calibration_sha256=calibration.digest)
 
 
+def _equalized(spec: QuantSpec) -> frozenset[Kind]:
+    wanted = {Kind.LAYER: spec.equalization, Kind.NORM: spec.smooth_quant}
+    return frozenset(kind for kind, is_wanted in wanted.items() if is_wanted)
+
+
+def _batch(captured: Captured, spec: QuantSpec) -> int:
+    return min([spec.calibration_batch, *captured.source.dimensions.values()])
+
+
 def _calibrate(prepared: fx.GraphModule, captured: Captured, calibration: Samples, batch: int) -> None:
-    rows = min([batch, *captured.source.dimensions.values()])
     with torch.no_grad():
-        for part in calibration.batches(rows):
+        for part in calibration.batches(batch):
             prepared(*_tensors(captured, part))
     readers: dict[HistogramObserver, set[fx.Node]] = {}
     for node in prepared.graph.nodes:
@@ -74,23 +87,7 @@ def _calibrate(prepared: fx.GraphModule, captured: Captured, calibration: Sample
             if isinstance(module, HistogramObserver):
                 readers.setdefault(module, set()).update(node.users)
     for observer, nodes in readers.items():
-        observer.after = _common_function(nodes)
-
-
-def _common_function(readers: set[fx.Node]) -> Function | None:
-    """Return the function that alone reads a value, if it is one that runs in float."""
-    if len({reader.target for reader in readers}) != 1:
-        return None
-    reader = next(iter(readers))
-    if reader.target not in FLOAT_FUNCTIONS or not callable(reader.target):
-        return None
-    function, arguments, keywords = reader.target, reader.args[1:], reader.kwargs
-
-    def after(values: Tensor) -> Tensor:
-        result: Tensor = function(values, *arguments, **keywords)
-        return result
-
-    return after
+        observer.after = common_function(nodes, FLOAT_FUNCTIONS)
 
 
 def _rows(captured: Captured) -> int:

@@ -1,0 +1,40 @@
+"""Operations by how quantization treats them."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+Function = Callable[[Tensor], Tensor]
+
+_aten = torch.ops.aten
+# Neither XNNPACK nor ONNX Runtime has int8 kernels for these: they run in float between a dequantize and a quantize.
+FLOAT_FUNCTIONS = {
+    _aten.hardswish.default, _aten.hardsigmoid.default, _aten.silu.default, _aten.gelu.default,
+    _aten.sigmoid.default, _aten.tanh.default, _aten.elu.default,
+}  # fmt: skip
+WEIGHTED = {_aten.conv1d.default, _aten.conv2d.default, _aten.linear.default}
+CLAMPS = {_aten.hardtanh.default, _aten.hardtanh_.default, _aten.relu6.default}
+RECTIFIERS = CLAMPS | {_aten.relu.default, _aten.relu_.default}
+
+
+def common_function(readers: Collection[fx.Node], among: Collection[Any]) -> Function | None:
+    """Return the function that all readers of a value apply to it, if it is one of those asked for.
+
+    Args:
+        readers: The users of the value.
+        among: Operations.
+    """
+    if len({(reader.target, reader.args[1:]) for reader in readers}) != 1:
+        return None
+    reader = next(iter(readers))
+    if reader.target not in among or not callable(reader.target):
+        return None
+    function, arguments, keywords = reader.target, reader.args[1:], reader.kwargs
+
+    def apply(values: Tensor) -> Tensor:
+        result: Tensor = function(values.clone(), *arguments, **keywords)  # it may work in place
+        return result
+
+    return apply

@@ -1,0 +1,276 @@
+"""Equalisation: the network computes what it did, and channels of unequal ranges no longer cost precision."""
+
+import copy
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, fx, nn
+
+from edgekit.capture import capture
+from edgekit.drift.metrics import sqnr_db
+from edgekit.program import Captured
+from edgekit.quantize import quantize
+from edgekit.quantize.channels import Kind
+from edgekit.quantize.equalize import equalize
+from edgekit.run.eager import run_float, run_quantized
+from edgekit.samples import Samples
+from edgekit.source.module import source_from_module
+from edgekit.spec import OutermostLayer, QuantSpec, Scheme, TensorSpec
+from tests.programs.networks import small_source
+from tests.programs.test_quantize import PLAIN
+
+ALL = frozenset(Kind)
+
+
+class Residual(nn.Module):
+    """Expansions with batch norm and ReLU6, a depthwise and a grouped convolution, and a sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8))
+        self.expand = nn.Sequential(nn.Conv2d(8, 16, 1), nn.ReLU6())
+        self.depthwise = nn.Sequential(nn.Conv2d(16, 16, 3, padding=1, groups=16), nn.ReLU6())
+        self.grouped = nn.Conv2d(16, 8, 3, padding=1, groups=4)
+        self.head = nn.Sequential(nn.Conv2d(8, 12, 1), nn.ReLU6())
+        self.classifier = nn.Linear(12, 4)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (batch, 4) of (batch, 1, 8, 8)."""
+        x = self.stem(image)
+        x = x + self.grouped(self.depthwise(self.expand(x)))
+        logits: Tensor = self.classifier(self.head(x).mean((2, 3)))
+        return logits
+
+
+class Concatenated(nn.Module):
+    """Two branches, concatenated and pooled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Conv2d(1, 6, 1), nn.Conv2d(1, 10, 3, padding=1)
+        self.pool = nn.MaxPool2d(2)
+        self.join = nn.Conv2d(16, 8, 3, padding=1)
+        self.classifier = nn.Conv2d(8, 4, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (batch, 4) of (batch, 1, 8, 8)."""
+        x = self.pool(torch.cat([torch.relu(self.left(image)), torch.relu(self.right(image))], 1))
+        logits: Tensor = self.classifier(torch.relu(self.join(x))).mean((2, 3), keepdim=True).flatten(1)
+        return logits
+
+
+class Excited(nn.Module):
+    """Squeeze-and-excite behind hard-swish: only the gate can be scaled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 12, 3, padding=1)
+        self.gate = nn.Conv2d(12, 12, 1)
+        self.project = nn.Conv2d(12, 8, 1)
+        self.classifier = nn.Conv2d(8, 4, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (batch, 4) of (batch, 1, 8, 8)."""
+        x = nn.functional.hardswish(self.first(image))
+        x = x * nn.functional.hardsigmoid(self.gate(x.mean((2, 3), keepdim=True)))
+        logits: Tensor = self.classifier(torch.relu(self.project(x))).mean((2, 3), keepdim=True).flatten(1)
+        return logits
+
+
+class Block(nn.Module):
+    """Two layer norms with their linear layers: the half of a transformer that is not attention."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Linear(8, 16)
+        self.norms = nn.ModuleList(nn.LayerNorm(16) for _ in range(2))
+        self.wide = nn.ModuleList(nn.Linear(16, 32) for _ in range(2))
+        self.narrow = nn.ModuleList(nn.Linear(32, 16) for _ in range(2))
+        self.classifier = nn.Linear(16, 4)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (batch, 4) of (batch, 1, 8, 8)."""
+        x = self.embed(image.flatten(1, 2))
+        for norm, wide, narrow in zip(self.norms, self.wide, self.narrow, strict=True):
+            x = x + narrow(nn.functional.gelu(wide(norm(x))))
+        logits: Tensor = self.classifier(x.mean(1))
+        return logits
+
+
+class Tied(nn.Module):
+    """One weight in two layers: what one would need, the other could not have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Linear(64, 16)
+        self.shared = nn.Linear(16, 16)
+        self.classifier = nn.Linear(16, 4)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (batch, 4) of (batch, 1, 8, 8)."""
+        x = torch.relu(self.embed(image.flatten(1)))
+        logits: Tensor = self.classifier(torch.relu(self.shared(torch.relu(self.shared(x)))))
+        return logits
+
+
+class Alone(nn.Module):
+    """One layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(64, 4)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (batch, 4) of (batch, 1, 8, 8)."""
+        logits: Tensor = self.layer(image.flatten(1))
+        return logits
+
+
+def captured(model: nn.Module, calibration: Samples) -> Captured:
+    """Capture a network of pictures of 8 x 8."""
+    image, output = TensorSpec(name="image", shape=("batch", 1, 8, 8)), TensorSpec(name="logits", shape=("batch", 4))
+    return capture(source_from_module("net", model, (image,), (output,), {"batch": 64}), calibration)
+
+
+def pictures(count: int, seed: int) -> Samples:
+    """Return seeded noise."""
+    return Samples(inputs={"image": np.random.default_rng(seed).normal(size=(count, 1, 8, 8)).astype(np.float32)})
+
+
+def uneven(model: nn.Module, seed: int = 0) -> nn.Module:
+    """Give the channels of every layer ranges from a twentieth to twice what they were; the network stays float."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear | nn.LayerNorm | nn.BatchNorm2d):
+                shares = torch.rand(len(module.weight), generator=generator) * 1.95 + 0.05
+                module.weight *= shares.view(-1, *[1] * (module.weight.ndim - 1))
+    return model
+
+
+def lopsided(writer: nn.Module, *readers: nn.Module) -> None:
+    """Make every second channel a tenth as large where it is written, and its readers' weights ten times as large."""
+    with torch.no_grad():
+        for parameter in writer.parameters():
+            parameter[::2] /= 10
+        for reader in readers:
+            reader.get_parameter("weight")[:, ::2] *= 10
+
+
+def needy(name: str) -> tuple[nn.Module, str]:
+    """Return a network built to need a step, and the step."""
+    torch.manual_seed(0)
+    if name == "layers":
+        plain = Concatenated()
+        for branch in (plain.left, plain.right):
+            lopsided(branch)
+        lopsided(nn.Identity(), plain.join)
+        return plain, "equalization"
+    if name == "gate":
+        excited = Excited()
+        with torch.no_grad():  # gates of a tenth and of nine tenths
+            excited.gate.weight.zero_()
+            excited.gate.get_parameter("bias").copy_(torch.tensor([-2.4, 2.4]).repeat(6))
+            excited.project.weight[:, ::2] *= 10
+        return excited, "equalization"
+    block = Block()
+    for norm, wide in zip(block.norms, block.wide, strict=True):
+        lopsided(norm, wide)
+    return block, "smooth_quant"
+
+
+def graph_of(program: Captured) -> fx.GraphModule:
+    """Return the captured graph with parameters of its own."""
+    module = copy.deepcopy(program.program.module(check_guards=False))
+    assert isinstance(module, fx.GraphModule)
+    return module
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: small_source().model, Residual, Concatenated, Excited, Block], ids=lambda make: make.__name__
+)
+def test_the_network_computes_what_it_did(make: type[nn.Module]) -> None:
+    """Also on samples that calibration never saw, as long as they reach no clamp that calibration did not."""
+    torch.manual_seed(0)
+    calibration, other = pictures(64, 1), torch.from_numpy(pictures(32, 2).inputs["image"]) / 2
+    module = graph_of(captured(uneven(make()), calibration))
+    before = module(other)
+    assert equalize(module, [(torch.from_numpy(calibration.inputs["image"]),)], ALL) > 0
+    torch.testing.assert_close(module(other), before, rtol=1e-4, atol=1e-5)
+
+
+def test_a_clamp_is_not_reached_by_scaling() -> None:
+    """ReLU6 ends at 6 for every channel: one that reaches 5 may be scaled by 1.2, although its mean is far lower."""
+    torch.manual_seed(0)
+    calibration = pictures(64, 1)
+    image = torch.from_numpy(calibration.inputs["image"])
+    model = uneven(Residual())
+    with torch.no_grad():
+        model.get_parameter("head.0.weight").mul_(5)
+    module = graph_of(captured(model, calibration))
+    before = module(image)
+    assert equalize(module, [(image,)], ALL) > 0
+    torch.testing.assert_close(module(image), before, rtol=1e-4, atol=1e-5)
+
+
+def test_tied_weights_are_left_alone() -> None:
+    """The layer before them must not be scaled, since they could make up for it only once."""
+    torch.manual_seed(0)
+    calibration = pictures(64, 1)
+    image = torch.from_numpy(calibration.inputs["image"])
+    module = graph_of(captured(uneven(Tied()), calibration))
+    before = module(image)
+    equalize(module, [(image,)], ALL)
+    torch.testing.assert_close(module(image), before)
+
+
+def test_kinds_are_switched_one_by_one() -> None:
+    """Norms alone, layers alone, and both scale different numbers of channels."""
+    torch.manual_seed(0)
+    calibration = pictures(64, 1)
+    program = captured(uneven(Block()), calibration)
+    image = torch.from_numpy(calibration.inputs["image"])
+    counts = {kinds: equalize(graph_of(program), [(image,)], frozenset(kinds)) for kinds in ((Kind.NORM,), tuple(Kind))}
+    assert 0 < counts[(Kind.NORM,)] <= counts[tuple(Kind)]
+    assert equalize(graph_of(captured(uneven(Concatenated()), calibration)), [(image,)], frozenset({Kind.NORM})) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "gain"), [("layers", 5.0), ("gate", 4.0), ("norms", 1.0)])
+def test_lopsided_channels_gain(name: str, gain: float) -> None:
+    """Small channels with large weights behind them are lost in the steps of the large ones, unless they are scaled."""
+    model, key = needy(name)
+    calibration, evaluation = pictures(256, 1), pictures(200, 2)
+    program = captured(model, calibration)
+    reference = run_float(program.source, evaluation).outputs["logits"].astype(np.float64)
+    reference -= reference.mean(0)  # what does not depend on the picture is no signal
+
+    def ratio(spec: QuantSpec) -> float:
+        found = run_quantized(quantize(program, Scheme.INT8, spec, calibration), evaluation).outputs["logits"]
+        value = sqnr_db(reference, found.astype(np.float64) - found.astype(np.float64).mean(0))
+        assert value is not None
+        return value
+
+    without = PLAIN.model_copy(update={"last_layer": OutermostLayer.FLOAT})
+    plain, better = ratio(without), ratio(without.model_copy(update={key: True}))
+    assert better > plain + gain
+
+
+def test_nothing_to_equalize_is_fine() -> None:
+    """A single layer has nobody to make up for it."""
+    calibration = pictures(64, 1)
+    module = graph_of(captured(Alone(), calibration))
+    assert equalize(module, [(torch.from_numpy(calibration.inputs["image"]),)], ALL) == 0
+
+
+def test_every_combination_of_the_switches_is_a_program() -> None:
+    """The steps do not lean on each other."""
+    calibration = pictures(64, 1)
+    torch.manual_seed(0)
+    program = captured(uneven(Excited()), calibration)
+    before = {name: tensor.clone() for name, tensor in program.program.state_dict.items()}
+    for equalization, smooth in itertools.product([False, True], repeat=2):
+        quantize(program, Scheme.INT8, QuantSpec(equalization=equalization, smooth_quant=smooth), calibration)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in program.program.state_dict.items())
