@@ -144,7 +144,8 @@ def _type_name(field: FieldInfo) -> str:
         return ", ".join(
             f'`"{value}"`' if isinstance(value, str) else f"`{value}`" for value in get_args(field.annotation)
         )
-    members = getattr(field.annotation, "__members__", None)
+    kinds_of = (field.annotation, *get_args(field.annotation))
+    members = next((kind.__members__ for kind in kinds_of if hasattr(kind, "__members__")), None)
     if members:
         return ", ".join(f'`"{member.value}"`' for member in members.values())
     return next((name for key, name in kinds.items() if key in text), "string")

@@ -9,8 +9,8 @@ PACKAGE = Path(__file__).parent.parent / "sdk" / "edgekit"
 FLOORS = (
     ("version", "errors"),
     ("versions", "spec", "digest", "progress", "probes", "requirements", "tools"),
-    ("schema", "samples", "artifact", "cache"),
-    ("targets", "project", "trace", "preprocess"),
+    ("schema", "samples", "artifact", "cache", "limits"),
+    ("targets", "project", "trace", "preprocess", "truth", "usercode"),
     ("data", "drift", "program", "scaffold", "doctor", "buildkey"),
     ("manifest", "graph", "atomic"),
     ("source", "capture", "quantize", "lower", "run", "bundle", "golden", "fingerprint"),
@@ -25,7 +25,7 @@ FLOORS = (
 # Rooms that must stay light: `edgekit targets list` and a GPU server without ExecuTorch load them.
 WITHOUT_TORCH = (
     "errors", "spec", "schema", "targets", "project", "manifest", "drift", "trace", "samples", "digest", "cache",
-    "buildkey", "bundle", "result", "rebuild",
+    "buildkey", "bundle", "result", "rebuild", "truth", "usercode", "limits",
 )  # fmt: skip
 TORCH_ALONE = ("baseline", "source", "program", "data", "run/eager")
 

@@ -40,7 +40,7 @@ def record(project: OpenProject, device: DeviceChoice, output: Path | None, prog
     with stages("load") as detail:
         source = load_model(project)
         spec = project.spec
-        samples = load_samples(project.evaluation, spec.inputs, spec.preprocessing, spec.labels)
+        samples = load_samples(project.evaluation, spec.inputs, spec.preprocessing, spec.labels, spec.tensors)
         detail.append(f"{source.name}, {len(samples)} samples")
     with stages("run") as detail:
         chosen: Literal["cuda", "cpu"] = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"

@@ -119,10 +119,11 @@ def _code(project: OpenProject) -> list[dict[str, str]]:
 
 
 def _code_folders(project: OpenProject) -> tuple[Path, ...]:
-    """Return the project's folder and, where it lies elsewhere, the model file's."""
-    beside = project.source[0].parent
-    inside = beside.resolve().is_relative_to(project.root.resolve())
-    return (project.root,) if inside else (project.root, beside)
+    """Return the project's folder and, where they lie elsewhere, those of the model's and the metrics' files."""
+    files = [project.source[0], *(metric[0] for metric in project.metrics if metric is not None)]
+    folders = dict.fromkeys(file.parent for file in files)
+    root = project.root.resolve()
+    return (project.root, *(folder for folder in folders if not folder.resolve().is_relative_to(root)))
 
 
 def _instruction_sets() -> str:

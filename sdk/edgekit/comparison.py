@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from edgekit import bundle, trace
+from edgekit.drift import custom
 from edgekit.drift.compare import compare
 from edgekit.drift.report import DriftReport, Leg, LegName
 from edgekit.errors import BundleError
@@ -33,41 +34,56 @@ def compare_path(path: Path, baseline: Trace, project: OpenProject, progress: Pr
         BundleError: If the file is missing, damaged, or of no kind that is known here.
         RunError: If an artifact does not load or run.
         DataError: If the traces do not fit each other.
+        ProjectError: If a metric of the project's own fails.
     """
     stages = Stages(progress)
+    own = custom.load(project)
     budget = DEFAULT_BUDGET.updated(project.spec.budget)
     if path.is_dir():
         manifest = bundle.read(path)
-        batch = min(manifest.dimensions.values(), default=1)
-        legs: list[Leg] = []
-        for info in manifest.artifacts:
-            with stages(f"run {info.file}"):
-                legs += _artifact(
-                    path / info.file,
-                    info.format,
-                    manifest.target.cpu,
-                    baseline,
-                    (manifest.inputs, manifest.outputs),
-                    manifest.budget,
-                    batch,
-                )
+        budget, batch = manifest.budget, min(manifest.dimensions.values(), default=1)
+        tensors = manifest.inputs, manifest.outputs
+        found = [(path / info.file, info.format, manifest.target.cpu) for info in manifest.artifacts]
     elif path.suffix in {f".{format}" for format in Format}:
-        cpu = Cpu.X86_64 if host_is_x86() else Cpu.ARM64
         batch = min(project.spec.dimensions.values(), default=1)
-        tensors = project.spec.inputs, project.spec.outputs
-        with stages(f"run {path.name}"):
-            legs = _artifact(path, Format(path.suffix[1:]), cpu, baseline, tensors, budget, batch)
+        tensors = project.spec.inputs, project.spec.tensors
+        found = [(path, Format(path.suffix[1:]), Cpu.X86_64 if host_is_x86() else Cpu.ARM64)]
     elif path.suffix == ".npz":
         candidate = trace.load(path)
         leg = _LEG_OF[candidate.origin.program]
-        limits = getattr(budget, leg)
-        legs = list(compare(leg, baseline, candidate, project.spec.outputs, limits))
+        limits, settings = budget.legs[leg], budget.bootstrap
+        legs = compare(leg, baseline, candidate, project.spec.tensors, limits, bootstrap=settings, own=own)
+        return _report(baseline, legs, budget)
     else:
         raise BundleError(
             f"{path} is {'no bundle, artifact or trace' if path.exists() else 'missing'}.",
             hint="Give a bundle folder, a .pte, an .onnx or a trace (.npz).",
         )
-    return DriftReport(samples=len(baseline), legs=tuple(legs), notes=notes(baseline))
+    measured: list[Leg] = []
+    for file, format, cpu in found:
+        with stages(f"run {file.name}"):
+            candidate = _run(file, format, cpu, baseline, tensors, batch)
+            measured += compare(
+                "total",
+                baseline,
+                candidate,
+                tensors[1],
+                budget.total,
+                artifact=file.name,
+                bootstrap=budget.bootstrap,
+                own=own,
+            )
+    return _report(baseline, tuple(measured), budget)
+
+
+def _report(baseline: Trace, legs: tuple[Leg, ...], budget: Budget) -> DriftReport:
+    return DriftReport(
+        samples=len(baseline),
+        samples_sha256=baseline.samples.digest,
+        bootstrap=budget.bootstrap,
+        legs=legs,
+        notes=notes(baseline),
+    )
 
 
 def notes(baseline: Trace) -> tuple[str, ...]:
@@ -77,18 +93,15 @@ def notes(baseline: Trace) -> tuple[str, ...]:
     return ()
 
 
-def _artifact(
+def _run(
     path: Path,
     format: Format,
     cpu: Cpu,
     baseline: Trace,
     tensors: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]],
-    budget: Budget,
     batch: int,
-) -> list[Leg]:
+) -> Trace:
     if not path.is_file():
         raise BundleError(f"There is no file {path}.", hint="edgekit build writes bundles to artifacts/MODEL/TARGET.")
-    inputs, outputs = tensors
-    opened = open_artifact(format, path, cpu, inputs, outputs)
-    candidate = run_artifact(opened, cpu, baseline.samples, batch=batch, model=baseline.origin.model)
-    return list(compare("total", baseline, candidate, outputs, budget.total, artifact=path.name))
+    opened = open_artifact(format, path, cpu, *tensors)
+    return run_artifact(opened, cpu, baseline.samples, batch=batch, model=baseline.origin.model)

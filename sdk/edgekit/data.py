@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from edgekit import truth
 from edgekit.errors import DataError
 from edgekit.preprocess import open_picture, to_array
 from edgekit.samples import Samples, check_fit
@@ -24,19 +25,25 @@ _HINT = "See docs/data.md for the layouts that are read."
 
 
 def load_samples(
-    path: Path, inputs: tuple[TensorSpec, ...], preprocessing: Preprocessing | None, labels: tuple[str, ...]
+    path: Path,
+    inputs: tuple[TensorSpec, ...],
+    preprocessing: Preprocessing | None,
+    labels: tuple[str, ...],
+    outputs: tuple[TensorSpec, ...] = (),
 ) -> Samples:
     """Read samples.
 
     A file holds arrays named after the inputs, used as they are, or ``pictures``, uint8 of shape (samples, H, W) or
-    (samples, H, W, 3), which are preprocessed; and perhaps ``labels``, integers of shape (samples,). A folder holds
-    pictures, or sub-folders of pictures named after the labels; they are read in order of name.
+    (samples, H, W, 3), which are preprocessed; and perhaps ``labels``, integers of shape (samples,), and
+    ``target.OUTPUT``, the true values of an output. A folder holds pictures, or sub-folders of pictures named after the
+    labels; they are read in order of name.
 
     Args:
         path: The file or folder.
         inputs: What the model takes.
         preprocessing: How pictures become the input that means an image.
         labels: Names of the classes.
+        outputs: What the model gives, for the true values.
 
     Raises:
         DataError: If the data cannot be read or does not fit.
@@ -44,8 +51,9 @@ def load_samples(
     if path.is_dir():
         samples = _from_folder(path, inputs, preprocessing, labels)
     else:
-        samples = _from_arrays(_arrays(path), path, inputs, preprocessing)
+        samples = _from_arrays(_arrays(path), path, inputs, preprocessing, tuple(spec.name for spec in outputs))
     check_fit(samples, inputs, what=f"data in {path}")
+    truth.check(samples, outputs, what=f"data in {path}")
     _check_labels(samples, labels, path)
     return samples
 
@@ -67,13 +75,18 @@ def _arrays(path: Path) -> dict[str, Array]:
 
 
 def _from_arrays(
-    arrays: Mapping[str, Array], path: Path, inputs: tuple[TensorSpec, ...], preprocessing: Preprocessing | None
+    arrays: Mapping[str, Array],
+    path: Path,
+    inputs: tuple[TensorSpec, ...],
+    preprocessing: Preprocessing | None,
+    outputs: tuple[str, ...],
 ) -> Samples:
     names = tuple(spec.name for spec in inputs)
-    known = {*names, "labels", "pictures"}
+    known = {*names, "labels", "pictures", *(f"target.{name}" for name in outputs)}
     if strange := sorted(arrays.keys() - known):
         faults = "".join(f"\n  - {name}{did_you_mean(name, known)}" for name in strange)
         raise DataError(f"{path} has arrays that are no input of the model:{faults}", hint=_HINT)
+    targets = {name: arrays[f"target.{name}"] for name in outputs if f"target.{name}" in arrays}
     found = {name: array for name, array in arrays.items() if name in names}
     if "pictures" in arrays and "pictures" not in names:
         image, steps = _image_input(path, inputs, preprocessing)
@@ -86,7 +99,15 @@ def _from_arrays(
             f"labels in {path} are {labels.dtype.name} of shape {labels.shape}, not integers of shape (samples,).",
             hint=_HINT,
         )
-    return Samples(inputs=found, labels=None if labels is None else labels.astype(np.int64))
+    return Samples(
+        inputs=found,
+        labels=None if labels is None else labels.astype(np.int64),
+        targets={name: _widened(array) for name, array in targets.items()},
+    )
+
+
+def _widened(target: Array) -> Array:
+    return target.astype(np.int64) if np.issubdtype(target.dtype, np.integer) else target
 
 
 def _preprocessed(pictures: Array, path: Path, preprocessing: Preprocessing) -> Array:

@@ -1,10 +1,14 @@
 """A job: everything that a build needs, loaded. Made from a project file or from the arguments of the Python API."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgekit import trace
+from edgekit import limits, schema, trace, truth
 from edgekit.data import load_samples
+from edgekit.drift import custom, detection
+from edgekit.drift.custom import OwnMetric
+from edgekit.errors import DataError, ProjectError
 from edgekit.program import Source
 from edgekit.project import OpenProject
 from edgekit.samples import Samples
@@ -29,6 +33,8 @@ class Job:
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader of the report must know about the data."""
+    own_metrics: Mapping[str, OwnMetric] = field(default_factory=dict)
+    """Metrics of the project's own, by output."""
 
 
 def of_project(project: OpenProject) -> Job:
@@ -36,19 +42,52 @@ def of_project(project: OpenProject) -> Job:
 
     Raises:
         SourceError, DataError, BundleError: If the model, the data or the baseline cannot be loaded.
+        ProjectError, ToolchainError: If what the budget limits cannot be measured.
     """
     spec = project.spec
+    own = check_gate(project)
 
     def samples(path: Path) -> Samples:
-        return load_samples(path, spec.inputs, spec.preprocessing, spec.labels)
+        return load_samples(path, spec.inputs, spec.preprocessing, spec.labels, spec.tensors)
 
+    evaluation = samples(project.evaluation)
+    if faults := limits.unanswered(spec.budget, spec.tensors, truth.known(evaluation, spec.tensors)):
+        raise DataError(
+            "The budget limits what the evaluation data cannot tell:\n" + "\n".join(f"  - {line}" for line in faults),
+            hint="Add true values as docs/data.md says, or limit the agreement with the reference instead.",
+        )
     return Job(
         source=load_model(project),
         calibration=samples(project.calibration),
-        evaluation=samples(project.evaluation),
+        evaluation=evaluation,
         baseline=trace.load(project.baseline) if project.baseline.is_file() else None,
         quantization=spec.quantize,
         budget=spec.budget,
         preprocessing=spec.preprocessing,
         labels=spec.labels,
+        own_metrics=own,
     )
+
+
+def check_gate(project: OpenProject) -> Mapping[str, OwnMetric]:
+    """Make sure that what a project wants measured can be, before the work that leads up to it.
+
+    Returns:
+        The metrics of the project's own, by output.
+
+    Raises:
+        ProjectError: If a limit is for no output, or a metric of the project's own cannot be imported.
+        ToolchainError: If the library for boxes is missing.
+    """
+    spec = project.spec
+    if faults := limits.unanswered(spec.budget, spec.tensors, None):
+        raise ProjectError(schema.report("The budget", faults), hint="Say what the outputs mean in [[outputs]].")
+    asked = {name for leg in spec.budget.legs.values() for name in leg.custom}
+    if asked and not any(output.metric for output in spec.outputs):
+        raise ProjectError(
+            f"The budget limits {', '.join(sorted(asked))}, and no output has a metric.",
+            hint='Name it in [[outputs]]: metric = "my.py:function".',
+        )
+    if any(output.meaning == "boxes" for output in spec.outputs):
+        detection.require()
+    return custom.load(project)

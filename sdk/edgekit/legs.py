@@ -1,5 +1,6 @@
 """The references that artifacts are held against, and the legs between them."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -102,12 +103,19 @@ def drift_report(job: Job, target: Target, references: References, artifacts: Ma
     """
     outputs, budget = job.source.outputs, target.budget.updated(job.budget)
     baseline, host, quantized = references.baseline, references.host, references.quantized
+    measured = functools.partial(compare, bootstrap=budget.bootstrap, own=job.own_metrics)
     legs: list[Leg] = [
-        *compare("server", baseline, host, outputs, budget.server),
-        *compare("quantization", host, quantized, outputs, budget.quantization),
+        *measured("server", baseline, host, outputs, budget.server),
+        *measured("quantization", host, quantized, outputs, budget.quantization),
     ]
     for file, trace in artifacts.items():
-        legs += compare("lowering", quantized, trace, outputs, budget.lowering, artifact=file)
+        legs += measured("lowering", quantized, trace, outputs, budget.lowering, artifact=file)
     for file, trace in artifacts.items():
-        legs += compare("total", baseline, trace, outputs, budget.total, artifact=file)
-    return DriftReport(samples=len(baseline), legs=tuple(legs), notes=references.notes)
+        legs += measured("total", baseline, trace, outputs, budget.total, artifact=file)
+    return DriftReport(
+        samples=len(baseline),
+        samples_sha256=baseline.samples.digest,
+        bootstrap=budget.bootstrap,
+        legs=tuple(legs),
+        notes=references.notes,
+    )

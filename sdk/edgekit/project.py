@@ -28,6 +28,14 @@ PROJECT_FILE = "edgekit.toml"
 SAMPLE = Path(__file__).parent / "sample"
 _HINT = "`edgekit init` writes a project that works, to compare with."
 
+# The axes of what is measured by them.
+_SHAPES = {
+    "segmentation": ("batch", "classes", "height", "width"),
+    "boxes": ("batch", "k", "4"),
+    "scores": ("batch", "k"),
+    "classes": ("batch", "k"),
+}
+
 File = Annotated[str, Field(min_length=1)]
 
 
@@ -42,6 +50,19 @@ class ModelSection(Spec):
     """Keyword arguments for the function."""
     weights: File
     """The state dict: ``.safetensors``, or ``.pt`` or ``.pth`` as ``torch.save(model.state_dict())`` writes it."""
+
+
+class OutputSection(TensorSpec):
+    """``[[outputs]]``: an output, and perhaps a metric of the project's own for it."""
+
+    metric: Annotated[str, Field(pattern=r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """A function of your own, ``my.py:function``, that takes the reference, the candidate and the true values (or None)
+    as NumPy arrays and returns a number, or numbers by name; its limits stand in ``[budget.LEG.custom]``."""
+
+    @property
+    def tensor(self) -> TensorSpec:
+        """The output alone, as manifests name it."""
+        return TensorSpec(name=self.name, dtype=self.dtype, shape=self.shape, meaning=self.meaning)
 
 
 class DataSection(Spec):
@@ -69,7 +90,7 @@ class Project(Spec):
     """The model."""
     inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
     """What goes in, in the order of the parameters of ``forward``."""
-    outputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
+    outputs: Annotated[tuple[OutputSection, ...], Field(min_length=1)]
     """What comes out, in order."""
     dimensions: dict[Identifier, Positive] = Field(default_factory=lambda: {"batch": 64})
     """Largest value of each symbolic dimension."""
@@ -83,6 +104,11 @@ class Project(Spec):
     """Drift limits, put over the target's."""
     baseline: BaselineSection = BaselineSection()
     """The reference."""
+
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """The outputs, without the project's own metrics."""
+        return tuple(output.tensor for output in self.outputs)
 
     @property
     def postprocessing(self) -> Postprocessing:
@@ -102,6 +128,12 @@ class OpenProject:
         """The Python file that makes the model, and the function in it."""
         file, _, function = self.spec.model.source.rpartition(":")
         return self.root / file, function
+
+    @property
+    def metrics(self) -> tuple[tuple[Path, str] | None, ...]:
+        """For each output the Python file and the function of the project's own metric, if there is one."""
+        sources = [output.metric and output.metric.rpartition(":") for output in self.spec.outputs]
+        return tuple((self.root / source[0], source[2]) if source else None for source in sources)
 
     @property
     def weights(self) -> Path:
@@ -157,22 +189,26 @@ def load(folder: Path) -> OpenProject:
 def _missing_files(root: Path, data: dict[str, Any]) -> list[str]:
     """Look for the named files in the raw data, so that they are reported beside wrong keys."""
     faults = []
-    for table, key in (("model", "source"), ("model", "weights"), ("data", "calibration"), ("data", "evaluation")):
-        section = data.get(table)
+    named = [("model", "source"), ("model", "weights"), ("data", "calibration"), ("data", "evaluation")]
+    places = [(f"{table}.{key}", data.get(table), key) for table, key in named]
+    outputs = data.get("outputs")
+    if isinstance(outputs, list):
+        places += [(f"outputs[{index}].metric", section, "metric") for index, section in enumerate(outputs)]
+    for place, section, key in places:
         value = section.get(key) if isinstance(section, dict) else None
         if not isinstance(value, str) or not value:
             continue
-        path = root / (value.rpartition(":")[0] or value if key == "source" else value)
-        if path.is_file() or (table == "data" and path.is_dir()):
+        path = root / (value.rpartition(":")[0] or value if key in ("source", "metric") else value)
+        if path.is_file() or (place.startswith("data.") and path.is_dir()):
             continue
         beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         reason = "is a folder" if path.is_dir() else f"does not exist{schema.did_you_mean(path.name, beside)}"
-        faults.append(f"{table}.{key}: {path} {reason}")
+        faults.append(f"{place}: {path} {reason}")
     return faults
 
 
 def _disagreements(project: Project) -> list[str]:
-    tensors = {
+    tensors: dict[str, TensorSpec] = {
         **{f"inputs[{index}]": spec for index, spec in enumerate(project.inputs)},
         **{f"outputs[{index}]": spec for index, spec in enumerate(project.outputs)},
     }
@@ -181,9 +217,12 @@ def _disagreements(project: Project) -> list[str]:
         if spec.name in names:
             faults.append(f"{key}.name: {spec.name} is taken by another tensor")
         names.add(spec.name)
-        wrong = "logits" if key.startswith("inputs") else "image"
-        if spec.meaning == wrong:
-            faults.append(f"{key}.meaning: only an {'output' if wrong == 'logits' else 'input'} can mean {wrong}")
+        side = "input" if key.startswith("inputs") else "output"
+        if spec.meaning != "tensor" and (spec.meaning == "image") != (side == "input"):
+            other = "output" if side == "input" else "input"
+            faults.append(f"{key}.meaning: only an {other} can mean {spec.meaning}")
+        elif spec.meaning in _SHAPES and len(spec.shape) != len(_SHAPES[spec.meaning]):
+            faults.append(f"{key}.shape: {spec.meaning} must be [{', '.join(_SHAPES[spec.meaning])}]")
         faults += [
             f"{key}.shape: {size} has no largest value in [dimensions]{schema.did_you_mean(size, project.dimensions)}"
             for size in spec.shape
@@ -192,7 +231,16 @@ def _disagreements(project: Project) -> list[str]:
     used = {size for spec in tensors.values() for size in spec.shape}
     if "dimensions" in project.model_fields_set:
         faults += [f"dimensions.{name}: no shape uses it" for name in project.dimensions if name not in used]
-    return faults + _picture_faults(project) + _label_faults(project)
+    return faults + _picture_faults(project) + _label_faults(project) + _detector_faults(project)
+
+
+def _detector_faults(project: Project) -> list[str]:
+    meanings = [spec.meaning for spec in project.outputs]
+    counts = {meaning: meanings.count(meaning) for meaning in ("boxes", "scores", "classes")}
+    if set(counts.values()) in ({0}, {1}):
+        return []
+    there = ", ".join(f"{count} {meaning}" for meaning, count in counts.items())
+    return [f"outputs: a detector has one output each that means boxes, scores and classes; there are {there}"]
 
 
 def _picture_faults(project: Project) -> list[str]:

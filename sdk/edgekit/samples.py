@@ -1,7 +1,7 @@
-"""Samples: named input arrays with as many rows as there are samples, and their labels."""
+"""Samples: named input arrays with as many rows as there are samples, and the right answers."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,24 +16,31 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """What a model is fed: ``inputs[name]`` has shape (samples, ...); ``labels`` int64 of shape (samples,)."""
+    """What a model is fed: ``inputs[name]`` has shape (samples, ...); ``labels`` int64 of shape (samples,).
+
+    ``targets[output]`` are true values of shape (samples, ...), by the name of an output; see ``truth``.
+    """
 
     inputs: Mapping[str, Array]
     labels: npt.NDArray[np.int64] | None = None
+    targets: Mapping[str, Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
 
     @property
     def digest(self) -> str:
-        """Digest of inputs and labels."""
-        return digest.of_arrays({**self.inputs, **({} if self.labels is None else {"(labels)": self.labels})})
+        """Digest of inputs, labels and true values."""
+        labels = {} if self.labels is None else {"(labels)": self.labels}
+        targets = {f"(target) {name}": array for name, array in self.targets.items()}
+        return digest.of_arrays({**self.inputs, **labels, **targets})
 
     def rows(self, rows: slice) -> "Samples":
         """Return a view of some rows."""
         return Samples(
             inputs={name: array[rows] for name, array in self.inputs.items()},
             labels=None if self.labels is None else self.labels[rows],
+            targets={name: array[rows] for name, array in self.targets.items()},
         )
 
     def batches(self, size: int) -> Iterator["Samples"]:

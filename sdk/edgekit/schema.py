@@ -109,7 +109,7 @@ def _dotted(path: list[int | str]) -> str:
 def _keys(model: type[BaseModel], path: list[int | str]) -> Iterable[str]:
     """Return the names of the fields at a place in a model."""
     for part in path:
-        if isinstance(part, str):
+        if isinstance(part, str) and part in model.model_fields:  # else a key that a person chose, in a table of tables
             inner = _model_in(model.model_fields[part].annotation)
             if inner is None:
                 return ()

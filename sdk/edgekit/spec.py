@@ -4,7 +4,7 @@ Every model here can stand in a TOML file. Unknown keys and wrong types are refu
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,6 +13,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
 
+Meaning = Literal["tensor", "image", "logits", "segmentation", "boxes", "scores", "classes", "embedding", "regression"]
 DType = Literal["float32", "float16", "int64", "int32", "uint8", "int8", "bool"]
 
 
@@ -62,8 +63,10 @@ class TensorSpec(Spec):
     """The element type."""
     shape: tuple[Positive | Identifier, ...]
     """Sizes; a name stands for a symbolic dimension, for instance ``["batch", 1, 32, 32]``."""
-    meaning: Literal["tensor", "logits", "image"] = "tensor"
-    """``logits`` adds the classifier metrics to an output, ``image`` marks the input that pictures go to."""
+    meaning: Meaning = "tensor"
+    """What the numbers are. ``image`` marks the input that pictures go to; all others add metrics to an output:
+    ``logits`` those of a classifier, ``segmentation`` of (samples, classes, height, width) scores, ``boxes`` with
+    ``scores`` and ``classes`` those of a detector, ``embedding`` and ``regression`` theirs; see docs/drift.md."""
 
 
 Postprocessing = tuple[Literal["softmax", "top_k"], ...]
@@ -169,6 +172,21 @@ class QuantSpec(Spec):
     """Whether the layer that gives the output is quantized."""
 
 
+class CustomLimit(Spec):
+    """A limit for a number that the project's own metric returns."""
+
+    min: float | None = None
+    """Least value: larger is better."""
+    max: float | None = None
+    """Largest value: smaller is better."""
+
+    @model_validator(mode="after")
+    def _one_end_at_least(self) -> Self:
+        if self.min is None and self.max is None:
+            raise ValueError("needs min (larger is better) or max (smaller is better)")
+        return self
+
+
 class Limits(Spec):
     """Limits for the metrics of one leg; a limit that is not given is not checked."""
 
@@ -190,15 +208,87 @@ class Limits(Spec):
     """Largest loss of accuracy against the reference, as a share (0.005 is half a point)."""
     min_accuracy_ratio: float | None = None
     """Least accuracy as a share of the reference's; MLPerf Mobile asks 0.98 of image classifiers."""
+    min_pixel_agreement: Share | None = None
+    """Least share of pixels whose class is the reference's."""
+    min_iou_agreement: Share | None = None
+    """Least mean intersection over union with the reference's classes."""
+    max_mean_iou_drop: float | None = None
+    """Largest loss of mean intersection over union against the reference."""
+    min_mean_iou_ratio: float | None = None
+    """Least mean intersection over union as a share of the reference's; MLPerf Mobile asks 0.96."""
+    min_map_agreement: Share | None = None
+    """Least mean average precision with the reference's detections in place of true boxes."""
+    max_mean_ap_drop: float | None = None
+    """Largest loss of mean average precision against the reference."""
+    min_mean_ap_ratio: float | None = None
+    """Least mean average precision as a share of the reference's; MLPerf Mobile asks 0.95."""
+    min_neighbour_agreement: Share | None = None
+    """Least mean share of the ten nearest neighbours that are the reference's too."""
+    min_r2_agreement: float | None = None
+    """Least R2 with the reference's outputs in place of true values."""
+    max_r2_drop: float | None = None
+    """Largest loss of R2 against the reference."""
+    min_r2_ratio: float | None = None
+    """Least R2 as a share of the reference's."""
+    max_mae_ratio: float | None = None
+    """Largest mean absolute error from the true values as a multiple of the reference's."""
+    custom: dict[Identifier, CustomLimit] = Field(default_factory=dict)
+    """Limits for what the project's own metric returns, by name: ``psnr = { min = 30 }``."""
 
     def updated(self, other: "Limits") -> "Limits":
         """Return these limits with those given in ``other`` put over them."""
-        return self.model_copy(update=other.model_dump(exclude_none=True))
+        given = other.model_dump(exclude_none=True, exclude={"custom"})
+        return self.model_copy(update={**given, "custom": {**self.custom, **other.custom}})
+
+
+class Preset(StrEnum):
+    """Named limits by task, all in total."""
+
+    CLASSIFICATION = "classification"
+    """98% of the float accuracy (MLPerf Mobile)."""
+    SEGMENTATION = "segmentation"
+    """96% of the float mean intersection over union (MLPerf Mobile)."""
+    DETECTION = "detection"
+    """95% of the float mean average precision (MLPerf Mobile)."""
+    EMBEDDING = "embedding"
+    """93% of the ten nearest neighbours, and a mean cosine of 0.98; needs no true values."""
+    REGRESSION = "regression"
+    """R2 of at least 0.98 with the reference's outputs as true values; needs none."""
+
+
+def limits_of(preset: Preset) -> Limits:
+    """Return the limits in total that a preset stands for."""
+    match preset:
+        case Preset.CLASSIFICATION:
+            return Limits(min_accuracy_ratio=0.98)
+        case Preset.SEGMENTATION:
+            return Limits(min_mean_iou_ratio=0.96)
+        case Preset.DETECTION:
+            return Limits(min_mean_ap_ratio=0.95)
+        case Preset.EMBEDDING:
+            return Limits(min_cosine=0.98, min_neighbour_agreement=0.93)
+        case Preset.REGRESSION:
+            return Limits(min_r2_agreement=0.98)
+        case _:
+            assert_never(preset)
+
+
+class Bootstrap(Spec):
+    """How confidence intervals are made: a percentile bootstrap over the evaluation samples, always from one seed."""
+
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Confidence level, two-sided."""
+    resamples: Annotated[int, Field(ge=100)] = 1000
+    """How often the evaluation set is drawn anew."""
 
 
 class Budget(Spec):
     """Limits per leg and in total."""
 
+    preset: Preset | None = None
+    """Limits in total by task; those given under ``[budget.total]`` go before them."""
+    bootstrap: Bootstrap = Bootstrap()
+    """How sure a limit must be broken before it counts as broken."""
     server: Limits = Limits()
     """Server float against host float."""
     quantization: Limits = Limits()
@@ -208,10 +298,27 @@ class Budget(Spec):
     total: Limits = Limits()
     """Server float against the artifact in its runtime."""
 
+    @property
+    def legs(self) -> dict[str, Limits]:
+        """The limits by leg, as they are written; the preset is not among them."""
+        return {"server": self.server, "quantization": self.quantization, "lowering": self.lowering,
+                "total": self.total}  # fmt: skip
+
+    @property
+    def resolved(self) -> "Budget":
+        """This budget with its preset's limits written out."""
+        if self.preset is None:
+            return self
+        return self.model_copy(update={"total": limits_of(self.preset).updated(self.total)})
+
     def updated(self, other: "Budget") -> "Budget":
-        """Return this budget with the limits given in ``other`` put over it."""
-        legs = type(self).model_fields
-        return Budget(**{leg: getattr(self, leg).updated(getattr(other, leg)) for leg in legs})
+        """Return this budget with what is given in ``other``, its preset included, put over it."""
+        given = other.resolved
+        return Budget(
+            preset=other.preset or self.preset,
+            bootstrap=other.bootstrap if "bootstrap" in other.model_fields_set else self.bootstrap,
+            **{leg: limits.updated(given.legs[leg]) for leg, limits in self.resolved.legs.items()},
+        )
 
 
 # For what is compared without a target. 60 dB is float rounding; 98% is what MLPerf Mobile asks of image classifiers.

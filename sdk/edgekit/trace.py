@@ -1,7 +1,7 @@
 """A trace: what some program computed on some samples, and where. A baseline is a trace in a file.
 
-The file is a compressed ``.npz`` without pickles: ``input.NAME``, ``output.NAME``, perhaps ``labels``, and ``origin``,
-the JSON text of an `Origin` as bytes. The same trace gives the same bytes.
+The file is a compressed ``.npz`` without pickles: ``input.NAME``, ``output.NAME``, perhaps ``labels`` and
+``target.NAME``, and ``origin``, the JSON text of an `Origin` as bytes. The same trace gives the same bytes.
 """
 
 import io
@@ -73,6 +73,7 @@ def save(trace: Trace, path: Path) -> None:
     """Write a trace; the same trace gives the same bytes."""
     arrays: dict[str, Array] = {f"input.{name}": array for name, array in sorted(trace.samples.inputs.items())}
     arrays |= {f"output.{name}": array for name, array in sorted(trace.outputs.items())}
+    arrays |= {f"target.{name}": array for name, array in sorted(trace.samples.targets.items())}
     if trace.samples.labels is not None:
         arrays["labels"] = trace.samples.labels
     text = json.dumps(trace.origin.model_dump(mode="json"), sort_keys=True)
@@ -102,8 +103,11 @@ def load(path: Path) -> Trace:
         raise BundleError(f"{path} is not a trace that this version reads: {error}", hint=hint) from error
     except Exception as error:  # zipfile.BadZipFile and zlib.error share no base class but this one
         raise BundleError(f"{path} is damaged: {error}", hint=hint) from error
-    inputs = {name.removeprefix("input."): array for name, array in arrays.items() if name.startswith("input.")}
-    outputs = {name.removeprefix("output."): array for name, array in arrays.items() if name.startswith("output.")}
+    inputs, outputs, targets = (
+        {name.removeprefix(kind): array for name, array in arrays.items() if name.startswith(kind)}
+        for kind in ("input.", "output.", "target.")
+    )
     if not inputs or not outputs:
         raise BundleError(f"{path} holds no inputs or no outputs.", hint=hint)
-    return Trace(samples=Samples(inputs=inputs, labels=arrays.get("labels")), outputs=outputs, origin=origin)
+    samples = Samples(inputs=inputs, labels=arrays.get("labels"), targets=targets)
+    return Trace(samples=samples, outputs=outputs, origin=origin)

@@ -7,7 +7,8 @@ import numpy as np
 
 from edgekit import digest, trace
 from edgekit.drift.metrics import Metrics
-from edgekit.drift.report import Breach, DriftReport, Leg, LegName
+from edgekit.drift.report import Check, DriftReport, Finding, Leg, LegName
+from edgekit.drift.statistics import Interval
 from edgekit.manifest import ArtifactInfo, Golden, GoldenOutput, GoldenTensor, Manifest, Model, TargetInfo
 from edgekit.result import BuildResult, Built
 from edgekit.samples import Samples
@@ -37,8 +38,8 @@ def metrics(**changes: Any) -> Metrics:
 
 
 def leg(name: LegName, artifact: str | None = None, output: str = "logits", **changes: Any) -> Leg:
-    """A leg; ``breaches`` among the changes are the leg's, all else its metrics'."""
-    breaches = changes.pop("breaches", ())
+    """A leg; ``checks`` among the changes are the leg's, all else its metrics'."""
+    checks = changes.pop("checks", ())
     reference = SERVER if name in ("server", "total") else HOST if name == "quantization" else PROGRAM
     runtime = "ExecuTorch 1.5.1 XNNPACK" if artifact == "model.pte" else "ONNX Runtime 1.32 as arm64"
     candidate = HOST if name == "server" else PROGRAM if name == "quantization" else runtime
@@ -49,16 +50,34 @@ def leg(name: LegName, artifact: str | None = None, output: str = "logits", **ch
         reference=reference,
         candidate=candidate,
         metrics=metrics(**changes),
-        breaches=breaches,
+        intervals={
+            "sqnr_db": Interval(low=31.5, high=32.75),
+            "top1_agreement": Interval(low=0.9833, high=0.9972),
+            "accuracy": Interval(low=0.975, high=0.997),
+        },
+        checks=checks,
     )
 
 
-def report(*, breach: bool = False) -> DriftReport:
-    """All legs of two artifacts; with a breach the .pte is over two limits."""
-    breaches = (
-        Breach(metric="sqnr_db", limit=25.0, value=11.25),
-        Breach(metric="top1_agreement", limit=0.98, value=0.9125),
+def check(name: str, limit: float, value: float, finding: Finding = Finding.KEPT, *, spread: float = 0.01) -> Check:
+    """A limit and what became of it, with an interval about the value."""
+    return Check(
+        name=name,
+        metric=name.removeprefix("min_").removeprefix("max_"),
+        limit=limit,
+        value=value,
+        interval=Interval(low=value - spread, high=value + spread),
+        finding=finding,
     )
+
+
+def report(*, breach: bool = False, doubt: bool = False) -> DriftReport:
+    """All legs of two artifacts; with a breach the .pte is over two limits, with a doubt the .onnx perhaps over one."""
+    checks = (
+        check("min_sqnr_db", 25.0, 11.25, Finding.BROKEN, spread=0.5),
+        check("min_top1_agreement", 0.98, 0.9125, Finding.BROKEN),
+    )
+    doubts = (check("min_top1_agreement", 0.98, 0.975, Finding.NOISE),)
     legs = (
         leg("server", sqnr_db=123.4, max_abs_error=1.2e-6, mean_abs_error=2e-7, kl_divergence=0.0, cosine=1.0,
             top1_agreement=1.0, top5_agreement=1.0, accuracy=0.98889),
@@ -66,8 +85,8 @@ def report(*, breach: bool = False) -> DriftReport:
         leg("lowering", "model.pte", sqnr_db=None, max_abs_error=0.0, mean_abs_error=0.0, kl_divergence=0.0,
             cosine=1.0, top1_agreement=1.0, top5_agreement=1.0),
         leg("lowering", "model.onnx", top1_agreement=0.99999),
-        leg("total", "model.pte", sqnr_db=11.25, top1_agreement=0.9125, breaches=breaches if breach else ()),
-        leg("total", "model.onnx"),
+        leg("total", "model.pte", sqnr_db=11.25, top1_agreement=0.9125, checks=checks if breach else ()),
+        leg("total", "model.onnx", checks=doubts if doubt else (check("min_top1_agreement", 0.98, 0.9917),)),
     )  # fmt: skip
     return DriftReport(samples=360, legs=legs, notes=("The evaluation set is small: a sample is 0.28 points.",))
 

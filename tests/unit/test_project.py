@@ -132,6 +132,22 @@ def test_weights_must_be_a_file(folder: Path) -> None:
         ('meaning = "image"\n', "", 'preprocessing: needs one input with meaning = "image"; there are 0'),
         ('meaning = "logits"\n', "", 'labels: need one output with meaning = "logits"; there are 0'),
         ('"9"]', '"9", "10"]', "labels: there are 11 for 10 logits"),
+        ('meaning = "image"', 'meaning = "boxes"', "inputs[0].meaning: only an output can mean boxes"),
+        ('meaning = "logits"', 'meaning = "segmentation"',
+         "outputs[0].shape: segmentation must be [batch, classes, height, width]"),
+        ('meaning = "logits"', 'meaning = "scores"', "outputs: a detector has one output each that means boxes, scores "
+         "and classes; there are 0 boxes, 1 scores, 0 classes"),
+        ('meaning = "logits"', 'meaning = "logits"\nmetric = "metrics.py"',
+         'outputs[0].metric = "metrics.py": String must match pattern \'^[^:]+\\.py:[A-Za-z_][A-Za-z0-9_]*$\''),
+        ("[budget.quantization]", '[budget]\npreset = "clasification"\n[budget.quantization]',
+         "budget.preset = \"clasification\": must be 'classification', 'segmentation', 'detection', 'embedding' or "
+         "'regression'"),
+        ("[budget.quantization]", "[budget.bootstrap]\nconfidence = 95\n[budget.quantization]",
+         "budget.bootstrap.confidence = 95: must be less than 1"),
+        ("[budget.quantization]", "[budget.total.custom]\npsnr = {}\n[budget.quantization]",
+         "budget.total.custom.psnr: needs min (larger is better) or max (smaller is better)"),
+        ("[budget.quantization]", "[budget.total.custom]\npsnr = { mim = 3 }\n[budget.quantization]",
+         "budget.total.custom.psnr.mim: unknown key; did you mean min?"),
     ],
 )  # fmt: skip
 def test_parts_must_agree(folder: Path, old: str, new: str, expected: str) -> None:

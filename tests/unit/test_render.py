@@ -11,11 +11,11 @@ import pytest
 from rich.console import Console
 
 from edgekit.drift.report import DriftReport
+from edgekit.limits import RULES
 from edgekit.render import json as render_json
 from edgekit.render import numbers, tables, verdict
-from edgekit.render.drift import COLUMNS, show_drift
+from edgekit.render.drift import COLUMNS, columns_of, show_drift
 from edgekit.render.terminal import TerminalProgress, console
-from edgekit.spec import Limits
 from tests.unit import examples
 
 
@@ -49,7 +49,9 @@ def test_at_120_columns_everything_is_there() -> None:
     """A wide terminal shows all metrics."""
     text = shown(120)
     assert "No room for" not in text
-    assert all(column.title in text for column in COLUMNS if column.title != "NaN/inf")
+    titles = [column.title for column in columns_of(examples.report())]
+    assert len(titles) == 8
+    assert all(title in text for title in titles)
 
 
 def test_failures_are_named() -> None:
@@ -63,6 +65,23 @@ def test_failures_are_named() -> None:
     assert "PASSED" not in text
 
 
+def test_limits_stand_with_their_intervals() -> None:
+    """Measured value, interval and what became of it, for limits that are kept as well."""
+    assert re.search(r"top1_agreement\s+total onnx\s+>= 0.98\s+0.9917\s+0.9817 to 1.002\s+kept", shown(120))
+    assert re.search(r"sqnr_db\s+total pte\s+>= 25\s+11.25\s+10.75 to 11.75\s+broken", shown(120, breach=True))
+
+
+def test_noise_is_no_failure() -> None:
+    """A break that may be noise is told with the number of samples, and the verdict is PASSED."""
+    stream = io.StringIO()
+    tables.show_comparison(Console(file=stream, width=120), examples.report(doubt=True), "model.onnx")
+    text = stream.getvalue()
+    assert "noise: total model.onnx: top1_agreement 0.975 against a limit of 0.98 (95 %: 0.965 to 0.985)" in text
+    assert "not told apart from noise with 360 samples" in text
+    assert "PASSED" in text
+    assert "FAILED" not in text
+
+
 def test_a_passed_build_names_no_failure() -> None:
     """The negative twin."""
     assert list(verdict.of_manifest(examples.manifest())) == []
@@ -71,13 +90,8 @@ def test_a_passed_build_names_no_failure() -> None:
 
 def test_every_budget_metric_marks_a_column() -> None:
     """Whatever limit the budget knows, the table can mark what broke it."""
-    starts = tuple(word for column in COLUMNS for word in column.of)
-    for name in Limits.model_fields:
-        assert (
-            name.removeprefix("min_")
-            .removeprefix("max_")
-            .startswith(tuple(word.removeprefix("max_") for word in starts))
-        )
+    marked = {metric for column in COLUMNS for metric in column.of}
+    assert {rule.metric for rule in RULES} | {"non_finite"} == marked
 
 
 def test_a_long_list_is_not_cut_in_a_log() -> None:

@@ -1,11 +1,21 @@
 """Hold two traces against each other and against a budget."""
 
-import operator
+from collections.abc import Mapping
+from typing import assert_never
 
-from edgekit.drift.metrics import Metrics, measure
-from edgekit.drift.report import Breach, Leg, LegName
+import numpy as np
+
+from edgekit import truth
+from edgekit.drift import custom, gate
+from edgekit.drift.custom import OwnMetrics
+from edgekit.drift.dense import embedding_statistics, regression_statistics, segmentation_statistics
+from edgekit.drift.detection import Detections, detection_statistics
+from edgekit.drift.metrics import answered, classifier_statistics, collect, comparable, tensor_statistics
+from edgekit.drift.report import Leg, LegName
+from edgekit.drift.statistics import Array, Derived, OfCounts, Statistic, intervals, points
 from edgekit.errors import DataError
-from edgekit.spec import Limits, TensorSpec
+from edgekit.limits import given
+from edgekit.spec import Bootstrap, Limits, TensorSpec
 from edgekit.trace import Trace
 
 
@@ -17,6 +27,8 @@ def compare(
     limits: Limits,
     *,
     artifact: str | None = None,
+    bootstrap: Bootstrap | None = None,
+    own: OwnMetrics | None = None,
 ) -> tuple[Leg, ...]:
     """Measure one leg: one row per output.
 
@@ -24,30 +36,37 @@ def compare(
         name: The leg.
         reference: What should have been computed.
         candidate: What was computed, for the same samples.
-        outputs: The outputs to compare; logits get the classifier metrics.
+        outputs: The outputs to compare; what they mean says which metrics they get.
         limits: The budget of this leg.
         artifact: The artifact's file, for a leg that ends in one.
+        bootstrap: How confidence intervals are made.
+        own: The project's own metrics, by output.
 
     Raises:
-        DataError: If the traces are of other samples or hold other outputs.
+        DataError: If the traces are of other samples or of fewer than two, or hold other outputs.
+        ProjectError: If a metric of the project's own fails, or the budget limits one that there is not.
     """
-    if reference.samples.digest != candidate.samples.digest:
-        raise DataError(
-            f"The {name} leg would compare answers to different samples.",
-            hint="The evaluation data has changed since the baseline: edgekit baseline record",
-        )
+    _check_samples(name, reference, candidate)
+    own, settings = own or {}, bootstrap or Bootstrap()
     legs = []
     for spec in outputs:
-        for side in (reference, candidate):
-            if spec.name not in side.outputs:
-                raise DataError(
-                    f"The {name} leg needs the output {spec.name}; {side.origin.place} has {', '.join(side.outputs)}.",
-                    hint="Record the baseline again: edgekit baseline record",
-                )
-        ours, theirs = candidate.outputs[spec.name], reference.outputs[spec.name]
-        if ours.shape != theirs.shape:
-            raise DataError(f"{spec.name} has shape {ours.shape} against {theirs.shape} in the {name} leg.")
-        metrics = measure(theirs, ours, logits=spec.meaning == "logits", labels=reference.samples.labels)
+        _check_output(name, spec, reference, candidate)
+        theirs, ours = reference.outputs[spec.name], candidate.outputs[spec.name]
+        a, b, finite = comparable(theirs, ours)
+        statistics = {
+            **tensor_statistics(a, b),
+            **_by_meaning(spec, outputs, reference, candidate),
+        }
+        true = truth.of(spec, reference.samples, outputs)
+        personal = custom.statistics_of(own[spec.name], theirs, ours, true) if spec.name in own else {}
+        values = points({**statistics, **personal}, len(a))
+        known = intervals(_drawn({**statistics, **personal}, limits), len(a), settings)
+        metrics = collect(a, b, finite, values).model_copy(update={"custom": {key: values[key] for key in personal}})
+        if limits.min_map_agreement is not None and spec.meaning == "boxes" and "map_agreement" not in values:
+            raise DataError(
+                f"The {name} leg cannot say how far detections agree: the reference finds nothing with confidence.",
+                hint="Leave min_map_agreement out, or check the evaluation data.",
+            )
         legs.append(
             Leg(
                 name=name,
@@ -56,9 +75,11 @@ def compare(
                 reference=describe(reference),
                 candidate=describe(candidate),
                 metrics=metrics,
-                breaches=breaches(metrics, limits),
+                intervals=known,
+                checks=gate.checks(metrics, values, known, limits),
             )
         )
+    custom.check_names(limits, frozenset(key for leg in legs for key in leg.metrics.custom))
     return tuple(legs)
 
 
@@ -67,30 +88,80 @@ def describe(trace: Trace) -> str:
     return f"{trace.origin.program}: {trace.origin.kernels} on {trace.origin.place}"
 
 
-def breaches(metrics: Metrics, limits: Limits) -> tuple[Breach, ...]:
-    """Return the limits that the metrics do not keep.
+def _check_samples(name: LegName, reference: Trace, candidate: Trace) -> None:
+    if reference.samples.digest != candidate.samples.digest:
+        raise DataError(
+            f"The {name} leg would compare answers to different samples.",
+            hint="The evaluation data has changed since the baseline: edgekit baseline record",
+        )
+    if len(reference) < 2:
+        raise DataError(
+            f"The {name} leg has {len(reference)} sample; how sure a number is cannot be said of fewer than two.",
+            hint="Evaluate on as many samples as there are; hundreds are usual.",
+        )
 
-    A limit on a metric that does not apply (top-1 of an output that is no logits) is not checked; identical outputs
-    keep every limit on the ratio of signal to noise; a value that is not finite always breaks the budget.
-    """
-    found = []
-    if metrics.non_finite:
-        found.append(Breach(metric="non_finite", limit=0, value=metrics.non_finite))
-    minima = ("sqnr_db", "cosine", "top1_agreement", "top5_agreement")
-    maxima = ("max_abs_error", "mean_abs_error", "kl_divergence")
-    limit_names = {"max_abs_error": "max_abs_error", "mean_abs_error": "max_mean_abs_error"}
-    checks = [(metric, f"min_{metric}", operator.lt) for metric in minima]
-    checks += [(metric, limit_names.get(metric, f"max_{metric}"), operator.gt) for metric in maxima]
-    for metric, limit_name, breaks in checks:
-        limit, value = getattr(limits, limit_name), getattr(metrics, metric)
-        if limit is not None and value is not None and breaks(value, limit):
-            found.append(Breach(metric=metric, limit=limit, value=value))
-    if metrics.accuracy is not None and metrics.reference_accuracy is not None:
-        drop = metrics.reference_accuracy - metrics.accuracy
-        if limits.max_accuracy_drop is not None and drop > limits.max_accuracy_drop + 1e-12:
-            found.append(Breach(metric="accuracy_drop", limit=limits.max_accuracy_drop, value=drop))
-        if limits.min_accuracy_ratio is not None:
-            ratio = metrics.accuracy / metrics.reference_accuracy if metrics.reference_accuracy else 1.0
-            if ratio < limits.min_accuracy_ratio:
-                found.append(Breach(metric="accuracy_ratio", limit=limits.min_accuracy_ratio, value=ratio))
-    return tuple(found)
+
+def _check_output(name: LegName, spec: TensorSpec, reference: Trace, candidate: Trace) -> None:
+    for side in (reference, candidate):
+        if spec.name not in side.outputs:
+            raise DataError(
+                f"The {name} leg needs the output {spec.name}; {side.origin.place} has {', '.join(side.outputs)}.",
+                hint="Record the baseline again: edgekit baseline record",
+            )
+    ours, theirs = candidate.outputs[spec.name], reference.outputs[spec.name]
+    if ours.shape != theirs.shape:
+        raise DataError(f"{spec.name} has shape {ours.shape} against {theirs.shape} in the {name} leg.")
+
+
+def _by_meaning(
+    spec: TensorSpec, outputs: tuple[TensorSpec, ...], reference: Trace, candidate: Trace
+) -> dict[str, Statistic]:
+    """Return the metrics that an output has for what it means; a detector's stand at its boxes."""
+    a, b, finite = comparable(reference.outputs[spec.name], candidate.outputs[spec.name])
+    true = truth.of(spec, reference.samples, outputs)
+    match spec.meaning:
+        case "logits":
+            return classifier_statistics(a, b, answered(finite), true)
+        case "segmentation":
+            return segmentation_statistics(a, b, finite, true)
+        case "embedding":
+            return embedding_statistics(a, b, finite)
+        case "regression":
+            return regression_statistics(a, b, None if true is None else true.astype(np.float64))
+        case "boxes":
+            names: dict[str, str] = {other.meaning: other.name for other in outputs}
+            return detection_statistics(
+                _detections(names, reference.outputs),
+                _detections(names, candidate.outputs),
+                None if true is None else _true_boxes(names, reference),
+            )
+        case "tensor" | "image" | "scores" | "classes":
+            return {}
+        case _:
+            assert_never(spec.meaning)
+
+
+def _detections(names: Mapping[str, str], outputs: Mapping[str, Array]) -> Detections:
+    return Detections(boxes=outputs[names["boxes"]], scores=outputs[names["scores"]], classes=outputs[names["classes"]])
+
+
+def _true_boxes(names: Mapping[str, str], reference: Trace) -> Detections:
+    targets = reference.samples.targets
+    classes = targets[names["classes"]]
+    return Detections(boxes=targets[names["boxes"]], scores=np.ones(classes.shape), classes=classes)
+
+
+def _drawn(statistics: Mapping[str, Statistic], limits: Limits) -> dict[str, Statistic]:
+    """Return the statistics that get an interval: all quick ones, and those slow ones that a limit asks about."""
+    asked = {rule.metric for rule, _ in given(limits)}
+    for name in [name for name in asked if name in statistics]:
+        statistic = statistics[name]
+        if isinstance(statistic, Derived):
+            asked |= set(statistic.of)
+
+    def slow(statistic: Statistic) -> bool:
+        if isinstance(statistic, Derived):
+            return any(slow(statistics[name]) for name in statistic.of)
+        return isinstance(statistic, OfCounts)
+
+    return {name: statistic for name, statistic in statistics.items() if name in asked or not slow(statistic)}

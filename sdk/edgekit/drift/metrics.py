@@ -1,18 +1,24 @@
-"""The drift metrics. Each is one pure function of two arrays; arithmetic is float64."""
+"""The drift metrics of tensors and of a classifier's logits. Each is one pure function of two arrays, in float64."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
+from edgekit.drift.statistics import Derived, Doubles, OfMeans, Statistic, mean_of, points
 from edgekit.spec import Spec
 
 Array = npt.NDArray[Any]
-Doubles = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 
 class Metrics(Spec):
-    """Differences of one output from its reference."""
+    """Differences of one output from its reference; null where a metric does not apply.
+
+    A name that ends in ``agreement`` takes the reference for the truth; ``reference_x`` is the reference's own ``x``.
+    """
 
     sqnr_db: float | None
     """Signal to quantization noise ratio in dB; null when the two are identical, for then it is infinite."""
@@ -34,10 +40,38 @@ class Metrics(Spec):
     """Share of samples that the candidate labels rightly; logits with labels only."""
     reference_accuracy: float | None = None
     """The same of the reference."""
+    pixel_agreement: float | None = None
+    """Share of pixels whose most likely class is the same; segmentation only."""
+    iou_agreement: float | None = None
+    """Mean intersection over union with the reference's classes; segmentation only."""
+    mean_iou: float | None = None
+    """Mean intersection over union with the true classes; segmentation with true values only."""
+    reference_mean_iou: float | None = None
+    """The same of the reference."""
+    map_agreement: float | None = None
+    """Mean average precision with the reference's detections as true boxes; boxes only."""
+    mean_ap: float | None = None
+    """Mean average precision as COCO defines it (IoU 0.50 to 0.95); boxes with true values only."""
+    reference_mean_ap: float | None = None
+    """The same of the reference."""
+    neighbour_agreement: float | None = None
+    """Mean share of the reference's ten nearest neighbours that are the candidate's too; embeddings only."""
+    r2_agreement: float | None = None
+    """R2 with the reference as the truth; regression only."""
+    r2: float | None = None
+    """R2 against the true values; regression with true values only."""
+    reference_r2: float | None = None
+    """The same of the reference."""
+    mae: float | None = None
+    """Mean absolute error from the true values; regression with true values only."""
+    reference_mae: float | None = None
+    """The same of the reference."""
+    custom: dict[str, float] = Field(default_factory=dict)
+    """What the project's own metric returns, by name."""
 
 
 def measure(reference: Array, candidate: Array, *, logits: bool, labels: npt.NDArray[np.int64] | None) -> Metrics:
-    """Measure the difference of ``candidate`` from ``reference``, both of shape (samples, ...).
+    """Measure the difference of ``candidate`` from ``reference``, both of shape (samples, ...), without intervals.
 
     Args:
         reference: What should have been computed; finite.
@@ -50,67 +84,147 @@ def measure(reference: Array, candidate: Array, *, logits: bool, labels: npt.NDA
     """
     if reference.shape != candidate.shape or reference.size == 0:
         raise ValueError(f"cannot compare shapes {reference.shape} and {candidate.shape}")
-    truth = reference.astype(np.float64)
-    finite = np.isfinite(candidate)
-    value = np.where(finite, candidate.astype(np.float64), truth)
-    classifier: dict[str, float] = {}
-    if logits and truth.ndim == 2 and truth.shape[1] > 1:
-        # A sample with a value that is not a number has no answer: it agrees with nothing.
-        answered: npt.NDArray[np.bool_] = np.all(finite, axis=1)
-        classifier["top1_agreement"] = top_agreement(truth, value, answered, 1)
-        classifier["top5_agreement"] = top_agreement(truth, value, answered, min(5, truth.shape[1]))
-        classifier["kl_divergence"] = kl_divergence(truth, value)
-        if labels is not None:
-            classifier["accuracy"] = float(((value.argmax(1) == labels) & answered).mean())
-            classifier["reference_accuracy"] = float((truth.argmax(1) == labels).mean())
-    return Metrics(
-        sqnr_db=sqnr_db(truth, value),
-        max_abs_error=float(np.abs(truth - value).max()),
-        mean_abs_error=float(np.abs(truth - value).mean()),
-        cosine=cosine(truth, value),
-        non_finite=int((~finite).sum()),
-        **classifier,
+    truth, value, finite = comparable(reference, candidate)
+    found = tensor_statistics(truth, value)
+    if logits:
+        found |= classifier_statistics(truth, value, answered(finite), labels)
+    return collect(truth, value, finite, points(found, len(truth)))
+
+
+def comparable(reference: Array, candidate: Array) -> tuple[Doubles, Doubles, Bools]:
+    """Return both in float64, the candidate's values that are not finite replaced, and which ones are finite."""
+    truth, value = reference.astype(np.float64), candidate.astype(np.float64)
+    finite = np.isfinite(value)
+    return truth, np.where(finite, value, truth), finite
+
+
+def answered(finite: Bools) -> Bools:
+    """Return which samples have an answer: with a value that is not a number there is none, it agrees with nothing."""
+    rows: Bools = np.all(finite.reshape(len(finite), -1), axis=1)
+    return rows
+
+
+def collect(truth: Doubles, value: Doubles, finite: Bools, values: Mapping[str, float]) -> Metrics:
+    """Return the metrics of one output.
+
+    Args:
+        truth: The reference.
+        value: The candidate, with what is not finite replaced.
+        finite: Which of its elements are.
+        values: The statistics by name; those that are no field (ratios, drops) are left out.
+    """
+    fields = {name: number for name, number in values.items() if name in Metrics.model_fields}
+    fields["sqnr_db"] = values["sqnr_db"] if np.isfinite(values["sqnr_db"]) else None  # type: ignore[assignment]
+    error = np.abs(truth - value)
+    return Metrics.model_validate(
+        {**fields, "max_abs_error": float(error.max()), "non_finite": int((~finite).sum())}, strict=True
     )
+
+
+def tensor_statistics(reference: Doubles, candidate: Doubles) -> dict[str, Statistic]:
+    """Return the metrics that every output has."""
+    a, b = reference.reshape(len(reference), -1), candidate.reshape(len(candidate), -1)
+    energies = np.stack([np.square(a).sum(axis=1), np.square(a - b).sum(axis=1)], axis=1)
+    return {
+        "sqnr_db": OfMeans(columns=energies, value=_decibel),
+        "mean_abs_error": mean_of(np.abs(a - b).mean(axis=1)),
+        "cosine": mean_of(_cosines(a, b)),
+    }
+
+
+def classifier_statistics(
+    reference: Doubles, candidate: Doubles, answered: Bools, labels: npt.NDArray[np.int64] | None
+) -> dict[str, Statistic]:
+    """Return the metrics of logits of shape (samples, classes); none for any other shape.
+
+    Args:
+        reference: The reference's logits.
+        candidate: The candidate's.
+        answered: Which samples the candidate has an answer for.
+        labels: True classes of shape (samples,), if known.
+    """
+    if reference.ndim != 2 or reference.shape[1] < 2:
+        return {}
+    found: dict[str, Statistic] = {
+        "top1_agreement": mean_of(_shared_top(reference, candidate, 1) * answered),
+        "top5_agreement": mean_of(_shared_top(reference, candidate, min(5, reference.shape[1])) * answered),
+        "kl_divergence": mean_of(_divergences(reference, candidate)),
+    }
+    if labels is not None:
+        found["accuracy"] = mean_of((candidate.argmax(axis=1) == labels) & answered)
+        found["reference_accuracy"] = mean_of(reference.argmax(axis=1) == labels)
+        found |= against_reference("accuracy")
+    return found
+
+
+def against_reference(name: str) -> dict[str, Statistic]:
+    """Return the loss and the share of a metric, larger being better, against the reference's."""
+    both = (name, f"reference_{name}")
+    return {
+        f"{name}_drop": Derived(of=both, value=lambda value, reference: reference - value),
+        f"{name}_ratio": Derived(of=both, value=share),
+    }
+
+
+def share(value: Doubles, reference: Doubles) -> Doubles:
+    """Return ``value / reference``; below a reference that is negative (an R2 may be) one minus the relative loss.
+
+    A reference of zero cannot be kept a share of: the share is then 1.
+    """
+    size = np.abs(reference)
+    return 1 - np.divide(reference - value, size, out=np.zeros_like(size), where=size > 0)
 
 
 def sqnr_db(reference: Doubles, candidate: Doubles) -> float | None:
     """Return 10 log10(sum r^2 / sum (r - c)^2) in dB, or None if the noise is zero.
 
-    A reference of all zeros has no signal: the ratio is then taken against one unit of energy a element's float32
-    resolution, so that it stays finite and very low.
+    A reference of all zeros has no signal: the ratio is then taken against the least float32, so that it stays finite
+    and very low.
     """
-    noise = float(np.square(reference - candidate).sum())
-    if noise == 0:
-        return None
-    signal = max(float(np.square(reference).sum()), float(np.finfo(np.float32).tiny))
-    return 10 * float(np.log10(signal / noise))
+    ratio = points({"sqnr_db": tensor_statistics(reference, candidate)["sqnr_db"]}, len(reference))["sqnr_db"]
+    return ratio if np.isfinite(ratio) else None
 
 
 def cosine(reference: Doubles, candidate: Doubles) -> float:
     """Return the mean over samples of the cosine of the angle between the two; two zero vectors have cosine 1."""
-    a = reference.reshape(len(reference), -1)
-    b = candidate.reshape(len(candidate), -1)
+    return float(_cosines(reference.reshape(len(reference), -1), candidate.reshape(len(candidate), -1)).mean())
+
+
+def kl_divergence(reference: Doubles, candidate: Doubles) -> float:
+    """Return mean KL(softmax(reference) || softmax(candidate)) in nats; never below zero."""
+    return float(_divergences(reference, candidate).mean())
+
+
+def _decibel(energies: Doubles) -> Doubles:
+    signal = np.maximum(energies[:, 0], np.finfo(np.float32).tiny)
+    noise = energies[:, 1]
+    ratio = np.divide(signal, noise, out=np.full_like(signal, np.inf), where=noise > 0)
+    decibel: Doubles = 10 * np.log10(ratio)
+    return decibel
+
+
+def _cosines(a: Doubles, b: Doubles) -> Doubles:
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     same = (a == b).all(axis=1)
     ratio = np.divide((a * b).sum(axis=1), lengths, out=np.zeros(len(a)), where=lengths > 0)
-    return float(np.where(same, 1.0, ratio).mean())
+    return np.where(same, 1.0, ratio)
 
 
-def top_agreement(reference: Doubles, candidate: Doubles, answered: npt.NDArray[np.bool_], k: int) -> float:
-    """Return the mean share of the reference's ``k`` likeliest classes among the candidate's ``k`` likeliest.
+def _shared_top(reference: Doubles, candidate: Doubles, k: int) -> Doubles:
+    """Return, per sample, the share of the reference's ``k`` likeliest classes among the candidate's.
 
     Ties go to the lower class number on both sides.
     """
     ours = np.argsort(-candidate, axis=1, kind="stable")[:, :k]
     theirs = np.argsort(-reference, axis=1, kind="stable")[:, :k]
-    shared = (ours[:, :, None] == theirs[:, None, :]).any(axis=2).mean(axis=1)
-    return float((shared * answered).mean())
+    shared: Doubles = (ours[:, :, None] == theirs[:, None, :]).any(axis=2).mean(axis=1)
+    return shared
 
 
-def kl_divergence(reference: Doubles, candidate: Doubles) -> float:
-    """Return mean KL(softmax(reference) || softmax(candidate)) in nats; never below zero."""
+def _divergences(reference: Doubles, candidate: Doubles) -> Doubles:
     p, q = _log_softmax(reference), _log_softmax(candidate)
-    return max(0.0, float((np.exp(p) * (p - q)).sum(axis=1).mean()))
+    divergences: Doubles = np.maximum(0.0, (np.exp(p) * (p - q)).sum(axis=1))
+    return divergences
 
 
 def _log_softmax(logits: Doubles) -> Doubles:

@@ -1,22 +1,42 @@
 """Drift in legs, held against a budget: values only, see ``compare`` for how they are made."""
 
+from enum import StrEnum
 from typing import Literal
 
 from edgekit.drift.metrics import Metrics
-from edgekit.spec import Spec
+from edgekit.drift.statistics import Interval
+from edgekit.spec import Bootstrap, Spec
 
 LegName = Literal["server", "quantization", "lowering", "total", "device"]
 
 
-class Breach(Spec):
-    """A limit that was not kept."""
+class Finding(StrEnum):
+    """What became of a limit."""
 
+    KEPT = "kept"
+    """The measured value keeps it."""
+    NOISE = "noise"
+    """The measured value breaks it, and the favourable end of the interval does not: with so few samples the break is
+    not told apart from noise."""
+    BROKEN = "broken"
+    """The whole interval breaks it."""
+
+
+class Check(Spec):
+    """One limit of the budget, held against what was measured."""
+
+    name: str
+    """The limit's name in the budget, for instance ``min_sqnr_db``; ``finite`` always holds."""
     metric: str
     """The metric's name."""
     limit: float
     """What the budget allows."""
-    value: float
-    """What was measured."""
+    value: float | None
+    """What was measured; null: infinite, as the SQNR of identical outputs."""
+    interval: Interval | None
+    """The confidence interval; null for a metric of single elements, which has none."""
+    finding: Finding
+    """What became of it."""
 
 
 class Leg(Spec):
@@ -34,8 +54,20 @@ class Leg(Spec):
     """Where and how the candidate was computed."""
     metrics: Metrics
     """The measured differences."""
-    breaches: tuple[Breach, ...]
-    """Limits of the budget that were not kept."""
+    intervals: dict[str, Interval]
+    """Confidence intervals by metric; also of losses and shares, whose names end in ``_drop`` and ``_ratio``."""
+    checks: tuple[Check, ...]
+    """The limits that apply to this output."""
+
+    @property
+    def breaches(self) -> tuple[Check, ...]:
+        """The limits that are broken beyond noise."""
+        return tuple(check for check in self.checks if check.finding is Finding.BROKEN)
+
+    @property
+    def doubts(self) -> tuple[Check, ...]:
+        """The limits whose break is not told apart from noise."""
+        return tuple(check for check in self.checks if check.finding is Finding.NOISE)
 
 
 class DriftReport(Spec):
@@ -43,6 +75,10 @@ class DriftReport(Spec):
 
     samples: int
     """Number of evaluation samples."""
+    samples_sha256: str = ""
+    """Digest of the evaluation samples and their true values: reports of other samples do not compare."""
+    bootstrap: Bootstrap = Bootstrap()
+    """How the confidence intervals were made."""
     legs: tuple[Leg, ...]
     """The legs, in the order of the pipeline."""
     notes: tuple[str, ...] = ()
@@ -50,5 +86,5 @@ class DriftReport(Spec):
 
     @property
     def within_budget(self) -> bool:
-        """Whether no leg breaks a limit."""
+        """Whether no leg breaks a limit beyond noise."""
         return not any(leg.breaches for leg in self.legs)

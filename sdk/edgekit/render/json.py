@@ -77,6 +77,7 @@ def trace(recorded: "Trace") -> dict[str, Any]:
     return {
         "samples": len(recorded),
         "labels": recorded.samples.labels is not None,
+        "targets": tensors(recorded.samples.targets),
         "inputs": tensors(recorded.samples.inputs),
         "outputs": tensors(recorded.outputs),
         "origin": recorded.origin.model_dump(mode="json"),

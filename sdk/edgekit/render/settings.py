@@ -7,6 +7,7 @@ from rich.text import Text
 
 from edgekit.cache import Cache, Kept
 from edgekit.doctor import Check
+from edgekit.limits import given
 from edgekit.render.layout import fields, heading, indented, simple_table
 from edgekit.spec import Limits, Target
 
@@ -34,14 +35,13 @@ def show_target(console: Console, target: Target) -> None:
     grid.add_row("size", f"at most {100 * share:g} % of the float weights plus {overhead / 1000:g} kB")
     for place, version in target.runtimes.items():
         grid.add_row("runtime", Text(f"{place} {version}"))
-    for leg in type(target.budget).model_fields:
-        grid.add_row("budget", f"{leg}: {_limits(getattr(target.budget, leg))}")
+    for leg, limits in target.budget.resolved.legs.items():
+        grid.add_row("budget", f"{leg}: {_limits(limits)}")
     console.print(indented(grid))
 
 
 def _limits(limits: Limits) -> str:
-    given = limits.model_dump(exclude_none=True)
-    return ", ".join(f"{name} {value:g}" for name, value in given.items()) or "no limits"
+    return ", ".join(f"{rule.name} {limit:g}" for rule, limit in given(limits)) or "no limits"
 
 
 def show_new_project(console: Console, folder: Path, files: tuple[Path, ...]) -> None:

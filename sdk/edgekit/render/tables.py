@@ -34,7 +34,8 @@ def show_bundle(console: Console, bundle: Built) -> None:
     console.print()
     show_drift(console, manifest.drift)
     console.print()
-    show_verdict(console, list(verdict.of_manifest(manifest)), str(bundle.folder))
+    doubts = list(verdict.doubts_of(manifest.drift))
+    show_verdict(console, list(verdict.of_manifest(manifest)), doubts, str(bundle.folder))
     console.print()
 
 
@@ -69,8 +70,10 @@ def _artifact_row(console: Console, item: ArtifactInfo, float_bytes: int) -> lis
     ]
 
 
-def show_verdict(console: Console, failures: list[str], what: str) -> None:
-    """Print PASSED or FAILED with every limit that was broken, and what was judged."""
+def show_verdict(console: Console, failures: list[str], doubts: list[str], what: str) -> None:
+    """Print PASSED or FAILED with every limit that was broken, those that may be, and what was judged."""
+    for doubt in doubts:
+        console.print(Text.assemble(("noise: ", "yellow"), doubt), soft_wrap=True)
     for failure in failures:
         console.print(Text.assemble(("FAILED: ", "bold red"), failure), soft_wrap=True)
     word = ("FAILED", "bold red") if failures else ("PASSED", "bold green")
@@ -81,7 +84,7 @@ def show_comparison(console: Console, report: DriftReport, what: str) -> None:
     """Print a drift report and its verdict."""
     show_drift(console, report)
     console.print()
-    show_verdict(console, list(verdict.of_drift(report)), what)
+    show_verdict(console, list(verdict.of_drift(report)), list(verdict.doubts_of(report)), what)
 
 
 def show_trace(console: Console, trace: Trace, path: str) -> None:
@@ -95,6 +98,8 @@ def show_trace(console: Console, trace: Trace, path: str) -> None:
         grid.add_row("output", f"{name}  {array.dtype.name}  {numbers.shape(array.shape)}")
     labels = trace.samples.labels
     grid.add_row("labels", "none" if labels is None else f"{len(labels)}")
+    for name, array in trace.samples.targets.items():
+        grid.add_row("target", f"{name}  {array.dtype.name}  {numbers.shape(array.shape)}")
     grid.add_row("program", origin.program)
     grid.add_row("place", origin.place)
     grid.add_row("kernels", origin.kernels)

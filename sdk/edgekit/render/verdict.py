@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from edgekit.drift.report import DriftReport, Leg
+from edgekit.drift.report import Check, DriftReport, Leg
+from edgekit.drift.statistics import Interval
 from edgekit.manifest import Manifest
 from edgekit.render.numbers import kilobytes
 
@@ -12,13 +13,32 @@ def leg_name(leg: Leg) -> str:
     return leg.name if leg.artifact is None else f"{leg.name} {leg.artifact}"
 
 
+def number(value: float | None) -> str:
+    """Return a metric's value; what is infinite is the SQNR of outputs that do not differ."""
+    return "identical" if value is None else f"{value:.4g}"
+
+
+def interval(found: Interval | None) -> str:
+    """Return ``low to high``, or nothing."""
+    if found is None:
+        return ""
+    ends = [number(found.low), number(found.high)]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
 def of_drift(report: DriftReport) -> Iterator[str]:
     """Yield one line for each limit that the drift breaks."""
-    outputs = {leg.output for leg in report.legs}
     for leg in report.legs:
-        where = leg_name(leg) + (f" ({leg.output})" if len(outputs) > 1 else "")
-        for breach in leg.breaches:
-            yield f"{where}: {breach.metric} {breach.value:.4g} against a limit of {breach.limit:.4g}"
+        for check in leg.breaches:
+            yield f"{_where(report, leg)}: {sentence(check, report)}"
+
+
+def doubts_of(report: DriftReport) -> Iterator[str]:
+    """Yield one line for each limit whose break may be noise."""
+    for leg in report.legs:
+        for check in leg.doubts:
+            told = f"not told apart from noise with {report.samples} samples"
+            yield f"{_where(report, leg)}: {sentence(check, report)}: {told}"
 
 
 def of_manifest(manifest: Manifest) -> Iterator[str]:
@@ -27,3 +47,14 @@ def of_manifest(manifest: Manifest) -> Iterator[str]:
     for item in manifest.artifacts:
         if not item.within_size:
             yield f"{item.file}: size {kilobytes(item.bytes)} against a limit of {kilobytes(item.size_limit)}"
+
+
+def sentence(check: Check, report: DriftReport) -> str:
+    """Say of one limit what was measured, what is allowed, and how sure the number is."""
+    sure = f" ({100 * report.bootstrap.confidence:g} %: {interval(check.interval)})" if check.interval else ""
+    return f"{check.metric} {number(check.value)} against a limit of {check.limit:.4g}{sure}"
+
+
+def _where(report: DriftReport, leg: Leg) -> str:
+    several = len({other.output for other in report.legs}) > 1
+    return leg_name(leg) + (f" ({leg.output})" if several else "")

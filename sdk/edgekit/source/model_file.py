@@ -1,25 +1,19 @@
 """The model of a project: import its Python file, call its function, load its weights."""
 
-import importlib.util
 import pickle
-import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from edgekit import digest
 from edgekit.errors import SourceError
 from edgekit.program import Source
 from edgekit.project import OpenProject
 from edgekit.schema import did_you_mean
 from edgekit.source.module import source_from_module
+from edgekit.usercode import importable, load_function, place
 
 _SHOWN = 10
 
@@ -32,75 +26,24 @@ def load_model(project: OpenProject) -> Source:
     """
     spec = project.spec
     file, function = project.source
-    with _importable(file.parent):
+    with importable(file.parent):
         model = _build(file, function, dict(spec.model.arguments))
     _load_weights(model, project.weights)
-    return source_from_module(spec.model.name, model, spec.inputs, spec.outputs, spec.dimensions)
+    return source_from_module(spec.model.name, model, spec.inputs, spec.tensors, spec.dimensions)
 
 
 def _build(file: Path, function: str, arguments: dict[str, object]) -> nn.Module:
-    module = _import(file)
-    build = getattr(module, function, None)
-    if not callable(build):
-        known = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
-        raise SourceError(
-            f"{file} has no function {function}{did_you_mean(function, known)}", hint="Correct model.source."
-        )
+    build = load_function(file, function, key="model.source", error=SourceError)
     try:
         model = build(**arguments)
     except Exception as error:  # anything may be raised by a person's code
-        raise SourceError(f"{function} in {_place(file, error)}", hint="Correct it, or model.arguments.") from error
+        raise SourceError(f"{function} in {place(file, error)}", hint="Correct it, or model.arguments.") from error
     if not isinstance(model, nn.Module):
         raise SourceError(
             f"{function} in {file} returns a {type(model).__name__}, no torch.nn.Module.",
             hint="Return the model; EdgeKit loads its weights.",
         )
     return model
-
-
-def _import(file: Path) -> ModuleType:
-    # The name is the file's own: no other project's model.py, and no installed module, can be meant by it.
-    name = f"edgekit_model_{digest.of_bytes(str(file.resolve()).encode())[:16]}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise SourceError(f"{file} is no Python file.", hint="Correct model.source.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and torch look modules up while their classes are made and used
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # anything may be raised by a person's code
-        del sys.modules[name]
-        raise SourceError(f"Importing {_place(file, error)}", hint="Does `python` run this file?") from error
-    return module
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Let the file import its neighbours; afterwards ``sys.path`` and the neighbours' names are as they were.
-
-    No byte code is written: a file that is edited twice within a second would be taken for the old one.
-    """
-    entry = str(folder.resolve())
-    names = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
-    path_before, quiet_before = list(sys.path), sys.dont_write_bytecode
-    hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names}
-    sys.path.insert(0, entry)
-    sys.dont_write_bytecode = True
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        sys.path[:], sys.dont_write_bytecode = path_before, quiet_before
-        for name in [name for name in sys.modules if name.partition(".")[0] in names]:
-            del sys.modules[name]
-        sys.modules.update(hidden)
-
-
-def _place(file: Path, error: Exception) -> str:
-    """Return file, line and reason; the line is the last one in the file itself."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
-    line = f":{frames[-1].lineno}" if frames else ""
-    return f"{file}{line} failed: {type(error).__name__}: {error}"
 
 
 def _load_weights(model: nn.Module, path: Path) -> None:
