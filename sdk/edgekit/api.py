@@ -1,7 +1,7 @@
 """The Python API: the verbs as functions."""
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +10,24 @@ import torch
 from torch import Tensor, nn
 
 from edgekit import cache as caches
-from edgekit import pipeline, targets
+from edgekit import pipeline, targets, truth
+from edgekit.drift import detection
+from edgekit.drift.custom import OwnMetric
 from edgekit.errors import DataError, SourceError
-from edgekit.job import Job
+from edgekit.job import Job, check_answers
 from edgekit.progress import Progress, Silent
+from edgekit.project import output_faults
 from edgekit.rebuild import build_project
 from edgekit.result import BuildResult
 from edgekit.samples import Array, Samples, check_fit
+from edgekit.schema import did_you_mean
 from edgekit.source.module import source_from_module
-from edgekit.spec import Budget, Preprocessing, QuantSpec, TensorSpec
+from edgekit.spec import Budget, Meaning, Preprocessing, QuantSpec, TensorSpec
 
 __all__ = ["build", "build_project"]
 
 Batch = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
+Metric = Callable[[Array, Array, Array | None], float | Mapping[str, float]]
 
 
 def build(
@@ -36,6 +41,8 @@ def build(
     name: str | None = None,
     output_names: Sequence[str] = ("output",),
     labels: Sequence[str] = (),
+    meanings: Mapping[str, Meaning] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
     preprocessing: Preprocessing | None = None,
     quantization: QuantSpec | None = None,
     budget: Budget | None = None,
@@ -52,12 +59,15 @@ def build(
         example_inputs: The arguments of ``forward``, batch first; the batch becomes symbolic.
         target: A target's name, several names, or a path to a profile of your own.
         calibration: A batch or an iterable of batches. A batch is a tensor, a sequence in the order of ``forward``
-            (one element more is taken for the true classes), or a mapping by parameter name.
+            (one element more is taken for the true classes), or a mapping by parameter name; in the evaluation data
+            ``target.OUTPUT`` holds the true values of an output.
         output: The bundles are written to ``output / name / target``.
         evaluation: The samples that drift is measured on, in the same forms; the calibration samples unless given.
         name: The model's name; the class's name in lower case unless given.
         output_names: Names of what ``forward`` returns, in order.
         labels: Names of the classes. If given, the first output is taken for logits.
+        meanings: What outputs mean, by name: it says which metrics they get, see docs/drift.md.
+        metrics: Metrics of your own, by output: functions of reference, candidate and true values (or None).
         preprocessing: How a picture becomes the input, for the apps.
         quantization: How to quantize; the target's scheme unless given.
         budget: Limits put over the target's.
@@ -77,7 +87,8 @@ def build(
         _spec(parameter, tensor, "image" if preprocessing is not None else "tensor")
         for parameter, tensor in zip(names, example, strict=True)
     )
-    outputs = _output_specs(model, example, tuple(output_names), classifier=bool(labels))
+    outputs = _output_specs(model, example, tuple(output_names), dict(meanings or {}), classifier=bool(labels))
+    own = _own_metrics(metrics or {}, outputs)
     source = source_from_module(
         name=name or type(model).__name__.lower(),
         model=model,
@@ -91,7 +102,8 @@ def build(
         evaluating = calibrating
         notes = ("Drift was measured on the calibration samples: give evaluation= samples that calibration never saw.",)
     else:
-        evaluating = _samples(evaluation, inputs, what="evaluation data")
+        evaluating = _samples(evaluation, inputs, what="evaluation data", outputs=outputs)
+    check_answers(budget or Budget(), outputs, evaluating)
     job = Job(
         source=source,
         calibration=calibrating,
@@ -102,6 +114,7 @@ def build(
         preprocessing=preprocessing,
         labels=tuple(labels),
         notes=notes,
+        own_metrics=own,
     )
     wanted = (target,) if isinstance(target, str) else tuple(target)
     profiles = tuple(targets.load(name) for name in wanted)
@@ -128,8 +141,30 @@ def _spec(name: str, tensor: Tensor, meaning: str) -> TensorSpec:
     )
 
 
+def _own_metrics(metrics: Mapping[str, Metric], outputs: tuple[TensorSpec, ...]) -> dict[str, OwnMetric]:
+    _check_names("metrics", metrics, outputs)
+    return {
+        output: OwnMetric(name=function.__name__, file=Path(inspect.getfile(function)), function=function)
+        for output, function in metrics.items()
+    }
+
+
+def _check_names(argument: str, given: Mapping[str, Any], outputs: tuple[TensorSpec, ...]) -> None:
+    known = [spec.name for spec in outputs]
+    if wrong := [name for name in given if name not in known]:
+        raise DataError(
+            f"{argument} names {wrong[0]}, which is no output{did_you_mean(wrong[0], known)}",
+            hint=f"The outputs are: {', '.join(known)}; output_names= names them.",
+        )
+
+
 def _output_specs(
-    model: nn.Module, example: tuple[Tensor, ...], names: tuple[str, ...], *, classifier: bool
+    model: nn.Module,
+    example: tuple[Tensor, ...],
+    names: tuple[str, ...],
+    meanings: Mapping[str, Meaning],
+    *,
+    classifier: bool,
 ) -> tuple[TensorSpec, ...]:
     training = model.training
     try:
@@ -146,13 +181,25 @@ def _output_specs(
     tensors = (result,) if isinstance(result, Tensor) else tuple(result)
     if len(tensors) != len(names):
         names = tuple(f"output_{number}" for number in range(len(tensors)))
-    return tuple(
-        _spec(name, tensor, "logits" if classifier and index == 0 else "tensor")
+    specs = tuple(
+        _spec(name, tensor, meanings.get(name, "logits" if classifier and index == 0 else "tensor"))
         for index, (name, tensor) in enumerate(zip(names, tensors, strict=True))
     )
+    _check_names("meanings", meanings, specs)
+    if faults := output_faults(specs):
+        raise DataError("\n".join(faults), hint="See docs/drift.md for what each meaning takes.")
+    if any(spec.meaning == "boxes" for spec in specs):
+        detection.require()
+    return specs
 
 
-def _samples(data: Batch | Iterable[Batch], inputs: tuple[TensorSpec, ...], *, what: str) -> Samples:
+def _samples(
+    data: Batch | Iterable[Batch],
+    inputs: tuple[TensorSpec, ...],
+    *,
+    what: str,
+    outputs: tuple[TensorSpec, ...] = (),
+) -> Samples:
     one = isinstance(data, Tensor | Mapping) or _is_one_batch(data, inputs)
     batches: list[Any] = [data] if one else list(data)
     rows = [_row(batch, inputs, what) for batch in batches]
@@ -162,9 +209,25 @@ def _samples(data: Batch | Iterable[Batch], inputs: tuple[TensorSpec, ...], *, w
     samples = Samples(
         inputs={spec.name: np.concatenate([row[index] for row in rows]) for index, spec in enumerate(inputs)},
         labels=np.concatenate(labels) if labels else None,
+        targets=_targets(batches, outputs, what),
     )
     check_fit(samples, inputs, what=what)
+    truth.check(samples, outputs, what=what)
     return samples
+
+
+def _targets(batches: list[Any], outputs: tuple[TensorSpec, ...], what: str) -> dict[str, Array]:
+    """Return the true values in batches that are mappings; all batches have them or none."""
+    found = {}
+    for name in (spec.name for spec in outputs):
+        key = f"target.{name}"
+        there = [batch[key] for batch in batches if isinstance(batch, Mapping) and key in batch]
+        if there and len(there) < len(batches):
+            raise DataError(f"{key} is in {len(there)} of {len(batches)} batches of the {what}.")
+        if there:
+            values = np.concatenate([torch.as_tensor(value).detach().cpu().numpy() for value in there])
+            found[name] = values.astype(np.int64) if np.issubdtype(values.dtype, np.integer) else values
+    return found
 
 
 def _row(batch: Any, inputs: tuple[TensorSpec, ...], what: str) -> list[Array]:

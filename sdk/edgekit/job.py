@@ -13,7 +13,7 @@ from edgekit.program import Source
 from edgekit.project import OpenProject
 from edgekit.samples import Samples
 from edgekit.source.model_file import load_model
-from edgekit.spec import Budget, Preprocessing, QuantSpec
+from edgekit.spec import Budget, Preprocessing, QuantSpec, TensorSpec
 from edgekit.trace import Trace
 
 
@@ -51,11 +51,7 @@ def of_project(project: OpenProject) -> Job:
         return load_samples(path, spec.inputs, spec.preprocessing, spec.labels, spec.tensors)
 
     evaluation = samples(project.evaluation)
-    if faults := limits.unanswered(spec.budget, spec.tensors, truth.known(evaluation, spec.tensors)):
-        raise DataError(
-            "The budget limits what the evaluation data cannot tell:\n" + "\n".join(f"  - {line}" for line in faults),
-            hint="Add true values as docs/data.md says, or limit the agreement with the reference instead.",
-        )
+    check_answers(spec.budget, spec.tensors, evaluation)
     return Job(
         source=load_model(project),
         calibration=samples(project.calibration),
@@ -67,6 +63,24 @@ def of_project(project: OpenProject) -> Job:
         labels=spec.labels,
         own_metrics=own,
     )
+
+
+def check_answers(budget: Budget, outputs: tuple[TensorSpec, ...], evaluation: Samples) -> None:
+    """Make sure that the evaluation data can tell what a budget limits, before the work that leads up to it.
+
+    Raises:
+        DataError: If there are fewer than two samples; or with the limits that no output, or no true value, can answer.
+    """
+    if len(evaluation) < 2:
+        raise DataError(
+            f"The evaluation data has {len(evaluation)} sample; how sure a number is cannot be said of fewer than two.",
+            hint="Evaluate on as many samples as there are; hundreds are usual.",
+        )
+    if faults := limits.unanswered(budget, outputs, truth.known(evaluation, outputs)):
+        raise DataError(
+            "The budget limits what the evaluation data cannot tell:\n" + "\n".join(f"  - {line}" for line in faults),
+            hint="Add true values as docs/data.md says, or limit the agreement with the reference instead.",
+        )
 
 
 def check_gate(project: OpenProject) -> Mapping[str, OwnMetric]:

@@ -221,8 +221,6 @@ def _disagreements(project: Project) -> list[str]:
         if spec.meaning != "tensor" and (spec.meaning == "image") != (side == "input"):
             other = "output" if side == "input" else "input"
             faults.append(f"{key}.meaning: only an {other} can mean {spec.meaning}")
-        elif spec.meaning in _SHAPES and len(spec.shape) != len(_SHAPES[spec.meaning]):
-            faults.append(f"{key}.shape: {spec.meaning} must be [{', '.join(_SHAPES[spec.meaning])}]")
         faults += [
             f"{key}.shape: {size} has no largest value in [dimensions]{schema.did_you_mean(size, project.dimensions)}"
             for size in spec.shape
@@ -231,16 +229,24 @@ def _disagreements(project: Project) -> list[str]:
     used = {size for spec in tensors.values() for size in spec.shape}
     if "dimensions" in project.model_fields_set:
         faults += [f"dimensions.{name}: no shape uses it" for name in project.dimensions if name not in used]
-    return faults + _picture_faults(project) + _label_faults(project) + _detector_faults(project)
+    return faults + _picture_faults(project) + _label_faults(project) + output_faults(project.outputs)
 
 
-def _detector_faults(project: Project) -> list[str]:
-    meanings = [spec.meaning for spec in project.outputs]
+def output_faults(outputs: tuple[TensorSpec, ...]) -> list[str]:
+    """Return what does not fit between the meanings and the shapes of outputs, one line each."""
+    faults = [
+        f"outputs[{index}].shape: {spec.meaning} must be [{', '.join(_SHAPES[spec.meaning])}]"
+        for index, spec in enumerate(outputs)
+        if spec.meaning in _SHAPES and len(spec.shape) != len(_SHAPES[spec.meaning])
+    ]
+    meanings = [spec.meaning for spec in outputs]
     counts = {meaning: meanings.count(meaning) for meaning in ("boxes", "scores", "classes")}
-    if set(counts.values()) in ({0}, {1}):
-        return []
-    there = ", ".join(f"{count} {meaning}" for meaning, count in counts.items())
-    return [f"outputs: a detector has one output each that means boxes, scores and classes; there are {there}"]
+    if set(counts.values()) not in ({0}, {1}):
+        there = ", ".join(f"{count} {meaning}" for meaning, count in counts.items())
+        faults.append(
+            f"outputs: a detector has one output each that means boxes, scores and classes; there are {there}"
+        )
+    return faults
 
 
 def _picture_faults(project: Project) -> list[str]:
