@@ -14,7 +14,7 @@ FLOORS = (
     ("data", "drift", "program", "scaffold", "doctor", "buildkey"),
     ("manifest", "graph", "atomic"),
     ("source", "capture", "quantize", "lower", "run", "bundle", "golden", "fingerprint"),
-    ("job", "result", "inspect"),
+    ("job", "result", "inspect", "changes"),
     ("legs", "baseline", "comparison", "predict", "lowering"),
     ("pipeline",),
     ("rebuild",),
@@ -25,7 +25,7 @@ FLOORS = (
 # Rooms that must stay light: `edgekit targets list` and a GPU server without ExecuTorch load them.
 WITHOUT_TORCH = (
     "errors", "spec", "schema", "targets", "project", "manifest", "drift", "trace", "samples", "digest", "cache",
-    "buildkey", "bundle", "result", "rebuild", "truth", "usercode", "limits",
+    "buildkey", "bundle", "result", "rebuild", "truth", "usercode", "limits", "changes",
 )  # fmt: skip
 TORCH_ALONE = ("baseline", "source", "program", "data", "run/eager")
 

@@ -1,12 +1,14 @@
 """The documentation is about this code: generated pages are fresh, links lead somewhere, examples work."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from tests.programs.networks import Small, images
 
@@ -45,6 +47,25 @@ def test_the_commands_of_the_documentation_exist() -> None:
         inner = getattr(command, "commands", {}).get(words[1]) if len(words) > 1 else None
         known = {option for parameter in (inner or command).params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= known, line
+
+
+def test_the_workflow_is_one_and_its_commands_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workflow file parses, has the shape that GitHub asks for, and its command lines are taken."""
+    from edgekit.cli import main
+
+    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "gate.md").read_text("utf-8"), re.DOTALL)
+    workflow = yaml.safe_load(text)
+    assert workflow[True] == "pull_request"  # `on`, which YAML 1.1 takes for a truth value
+    steps = workflow["jobs"]["gate"]["steps"]
+    assert all(("uses" in step) != ("run" in step) for step in steps)
+    lines = [line for step in steps if "run" in step for line in step["run"].splitlines() if line.startswith("edgekit")]
+    assert [line.split()[1] for line in lines] == ["build", "build", "compare"]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".base").mkdir()  # which the second checkout makes
+    for line in lines:
+        words = shlex.split(line.partition(" || ")[0])[1:]
+        with main.commands[words[0]].make_context(words[0], words[1:]) as context:
+            assert context.params["summary"] == (Path("$GITHUB_STEP_SUMMARY") if "--summary" in words else None)
 
 
 @pytest.mark.slow

@@ -1,6 +1,5 @@
 """Bundles on disk: written in one step, read with every digest checked."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -8,11 +7,11 @@ from edgekit import digest
 from edgekit.artifact import Artifact
 from edgekit.atomic import check_writable, replace_folder
 from edgekit.errors import BundleError
-from edgekit.manifest import MANIFEST_FILE, ArtifactInfo, Manifest, parse
+from edgekit.manifest import MANIFEST_FILE, ArtifactInfo, Manifest, parse, report
 from edgekit.spec import Format, SizeLimit
 from edgekit.versions import installed
 
-_REPORT_FILE = "report.json"
+REPORT_FILE = "report.json"
 _RUNTIME = {Format.PTE: "executorch", Format.ONNX: "onnxruntime"}
 
 
@@ -61,15 +60,10 @@ def check_place(folder: Path) -> None:
 
 def contents(manifest: Manifest, artifacts: tuple[Artifact, ...], golden: dict[str, bytes]) -> dict[str, bytes]:
     """Return the content of all files of a bundle, by path within its folder."""
-    report = {
-        "drift": manifest.drift.model_dump(mode="json"),
-        "verdict": manifest.verdict,
-        "baseline": manifest.baseline,
-    }
     return {
         **{artifact.file: artifact.data for artifact in artifacts},
         **golden,
-        _REPORT_FILE: (json.dumps(report, indent=2, sort_keys=True) + "\n").encode(),
+        REPORT_FILE: report(manifest).to_json().encode(),
         MANIFEST_FILE: manifest.to_json().encode(),
     }
 
@@ -93,7 +87,7 @@ def checked(content: Mapping[str, bytes], *, where: str) -> Manifest:
     """
     manifest = parse(content.get(MANIFEST_FILE, b"").decode(errors="replace"), where=where)
     named = dict(files(manifest))
-    if content.keys() != named.keys() | {MANIFEST_FILE, _REPORT_FILE}:
+    if content.keys() != named.keys() | {MANIFEST_FILE, REPORT_FILE}:
         raise BundleError(f"{where} has not the files that its manifest names.", hint="Build the bundle again.")
     if changed := [name for name, sha256 in named.items() if digest.of_bytes(content[name]) != sha256]:
         raise BundleError(f"{where} is damaged: {', '.join(changed)}.", hint="Build the bundle again.")

@@ -168,6 +168,52 @@ class Manifest(Spec):
         return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
+class Report(Spec):
+    """``report.json``: what the manifest says of drift and sizes, for readers that need nothing else."""
+
+    model: Model
+    """The model."""
+    target: TargetInfo
+    """The target."""
+    artifacts: tuple[ArtifactInfo, ...]
+    """The files that were measured."""
+    baseline: str
+    """Where the reference was computed."""
+    drift: DriftReport
+    """The drift, leg by leg."""
+    budget: Budget
+    """What the drift was held against."""
+    verdict: Literal["passed", "failed"]
+    """Whether drift and sizes are within their limits."""
+    producer: dict[str, str]
+    """Versions of the libraries that made the bundle."""
+
+    def to_json(self) -> str:
+        """Return the text of ``report.json``."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def report(manifest: Manifest) -> Report:
+    """Return the report of a bundle."""
+    return Report(**{name: getattr(manifest, name) for name in Report.model_fields})
+
+
+def parse_report(text: str, *, where: str) -> Report:
+    """Read the text of a ``report.json``.
+
+    Raises:
+        BundleError: If it is none that this version writes.
+    """
+    try:
+        return Report.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the text"
+        raise BundleError(
+            f"{where} is no report that this version reads: {place}: {first['msg']}", hint="Build the bundle again."
+        ) from error
+
+
 def parse(text: str, *, where: str) -> Manifest:
     """Read the text of a ``manifest.json``.
 

@@ -14,6 +14,7 @@ HEAVY = {"torch", "onnx", "onnxruntime", "executorch", "torchao", "numpy", "PIL"
         ["--help"],
         ["--version"],
         ["build", "--help"],
+        ["compare", "--help"],
         ["targets", "list"],
         ["targets", "list", "--json"],
         ["cache", "show"],
@@ -38,3 +39,14 @@ def test_looking_into_a_trace_needs_no_torch() -> None:
     program = "import sys, edgekit.inspect.trace, edgekit.render.tables; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"torch", "onnx", "onnxruntime", "executorch"} & set(done.stdout.split())
+
+
+def test_measuring_and_comparing_drift_need_no_torch() -> None:
+    """What two builds measured is compared, and traces are held against a budget, by the light dependencies."""
+    program = (
+        "import sys, edgekit.drift.compare, edgekit.changes, edgekit.render.changes, edgekit.render.markdown\n"
+        "import edgekit.render.junit\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"torch", "onnx", "onnxruntime", "executorch", "pycocotools"} & set(done.stdout.split())

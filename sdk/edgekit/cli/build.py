@@ -1,12 +1,18 @@
 """``edgekit build`` and ``edgekit compare``: what ends in a verdict."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from edgekit.cli.gate import Gate, gate_options
 from edgekit.cli.shell import FOLDER, Answer, verb
 from edgekit.errors import OverBudgetError
 from edgekit.progress import Progress
+
+if TYPE_CHECKING:
+    from edgekit.changes import Side
+    from edgekit.drift.report import DriftReport
 
 
 @click.command()
@@ -20,8 +26,18 @@ from edgekit.progress import Progress
 )
 @FOLDER
 @click.option("--no-cache", is_flag=True, help="Build everything anew, and keep nothing of it in the cache.")
+@gate_options
 @verb
-def build(progress: Progress, *, wanted: tuple[str, ...], output: Path, folder: Path, no_cache: bool) -> Answer:
+def build(
+    progress: Progress,
+    *,
+    wanted: tuple[str, ...],
+    output: Path,
+    folder: Path,
+    no_cache: bool,
+    junit: Path | None,
+    summary: Path | None,
+) -> Answer:
     """Quantize, lower, verify and bundle the project's model.
 
     What has not changed since an earlier build is taken from the cache.
@@ -31,23 +47,30 @@ def build(progress: Progress, *, wanted: tuple[str, ...], output: Path, folder: 
     if not wanted:
         names = "\n  ".join(targets.names())
         raise click.UsageError(f"Say what to build for with --target NAME. There are:\n  {names}")
+    gate = Gate.asked(junit, summary)
     chosen = tuple(targets.load(name) for name in dict.fromkeys(wanted))
     opened = project.find(folder)
 
     from edgekit import rebuild
-    from edgekit.render import json, tables, verdict
+    from edgekit.render import cases, json, markdown, tables, verdict
 
     result = rebuild.build_project(opened, chosen, output, progress, cache=not no_cache)
     failures = [f"{b.manifest.target.name}: {line}" for b in result.bundles for line in verdict.of_manifest(b.manifest)]
+    judged = [(cases.of_manifest(bundle.manifest), bundle.manifest.drift) for bundle in result.bundles]
     return Answer(
         data=json.build_result(result),
-        text=lambda console: tables.show_build(console, result),
+        text=gate.write(
+            tuple(suite for suite, _ in judged),
+            markdown.of_build(judged),
+            lambda console: tables.show_build(console, result),
+        ),
         failure=None if result.passed else over_budget(failures),
     )
 
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--baseline",
     "reference",
@@ -56,25 +79,75 @@ def build(progress: Progress, *, wanted: tuple[str, ...], output: Path, folder: 
     help="Recorded baseline; the project's if not given.",
 )
 @FOLDER
+@gate_options
 @verb
-def compare(progress: Progress, *, path: Path, reference: Path | None, folder: Path) -> Answer:
-    """Measure the drift of PATH from a baseline.
+def compare(
+    progress: Progress,
+    *,
+    path: Path,
+    new: Path | None,
+    reference: Path | None,
+    folder: Path,
+    junit: Path | None,
+    summary: Path | None,
+) -> Answer:
+    """Measure the drift of PATH from a baseline, or show what changed from PATH to NEW.
 
-    PATH is a bundle's folder, a .pte, an .onnx or a trace (.npz).
+    PATH is a bundle's folder, a .pte, an .onnx or a trace (.npz). Of two bundles, or their report.json, the numbers of
+    their builds are compared and nothing is run; two artifacts or traces are measured against the baseline. The exit
+    code is NEW's verdict.
     """
+    gate = Gate.asked(junit, summary)
+    if new is not None:
+        return _changes(_side(path, reference, folder, progress), _side(new, reference, folder, progress), gate)
+
+    from edgekit.render import cases, json, markdown, tables, verdict
+
+    report = _measured(path, reference, folder, progress)
+    suite = cases.of_drift(str(path), report)
+    return Answer(
+        data=json.comparison(report),
+        text=gate.write(
+            (suite,),
+            markdown.of_build([(suite, report)]),
+            lambda console: tables.show_comparison(console, report, str(path)),
+        ),
+        failure=None if report.within_budget else over_budget(list(verdict.of_drift(report))),
+    )
+
+
+def _measured(path: Path, reference: Path | None, folder: Path, progress: Progress) -> "DriftReport":
     from edgekit import project, trace
 
     opened = project.find(folder)
     recorded = trace.load(reference or opened.baseline)
 
     from edgekit import comparison
-    from edgekit.render import json, tables, verdict
 
-    report = comparison.compare_path(path, recorded, opened, progress)
+    return comparison.compare_path(path, recorded, opened, progress)
+
+
+def _side(path: Path, reference: Path | None, folder: Path, progress: Progress) -> "Side":
+    from edgekit import changes
+
+    if path.is_dir() or path.suffix == ".json":
+        return changes.read(path)
+    return changes.Side(path=str(path), report=None, drift=_measured(path, reference, folder, progress))
+
+
+def _changes(old: "Side", new: "Side", gate: Gate) -> Answer:
+    from edgekit import changes
+    from edgekit.render import cases, json, markdown
+    from edgekit.render import changes as render
+
+    found = changes.compare(old, new)
+    suite = cases.of_side(new)
     return Answer(
-        data=json.comparison(report),
-        text=lambda console: tables.show_comparison(console, report, str(path)),
-        failure=None if report.within_budget else over_budget(list(verdict.of_drift(report))),
+        data=json.changes(found),
+        text=gate.write(
+            (suite,), markdown.of_changes(suite, found), lambda console: render.show_changes(console, found)
+        ),
+        failure=None if new.passed else over_budget(render.failures(found)),
     )
 
 

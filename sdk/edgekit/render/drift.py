@@ -170,8 +170,13 @@ def _show_limits(console: Console, report: DriftReport) -> None:
         for check in leg.checks:
             if check.name == "finite" and check.finding is Finding.KEPT:
                 continue
-            allowed = f"{'>=' if check.name.startswith('min_') else '<='} {check.limit:g}"
-            row = [check.metric, where, allowed, verdict.number(check.value), verdict.interval(check.interval)]
+            row = [
+                check.metric,
+                where,
+                verdict.allowed(check),
+                verdict.number(check.value),
+                verdict.interval(check.interval),
+            ]
             table.add_row(*map(Text, row), Text(check.finding, styles[check.finding]))
     if table.row_count:
         console.print(indented(table))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgekit.cache import Kept
+    from edgekit.changes import BundleComparison
     from edgekit.drift.report import DriftReport
     from edgekit.inspect import Inspection
     from edgekit.predict import Prediction
@@ -65,6 +66,11 @@ def cache(folder: Path, limit: int, kept: "tuple[Kept, ...]") -> dict[str, Any]:
 def comparison(report: "DriftReport") -> dict[str, Any]:
     """Return a drift report and its verdict."""
     return {"passed": report.within_budget, "drift": report.model_dump(mode="json")}
+
+
+def changes(found: "BundleComparison") -> dict[str, Any]:
+    """Return what a change did, and the verdict of the new build."""
+    return {"passed": found.new.passed, "comparison": found.model_dump(mode="json")}
 
 
 def trace(recorded: "Trace") -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from edgekit.drift.report import Check, DriftReport, Leg
 from edgekit.drift.statistics import Interval
-from edgekit.manifest import Manifest
+from edgekit.manifest import ArtifactInfo, Manifest
 from edgekit.render.numbers import kilobytes
 
 
@@ -26,6 +26,12 @@ def interval(found: Interval | None) -> str:
     return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
+def allowed(check: Check) -> str:
+    """Return what a limit allows, ``>= 0.98``."""
+    sign = "<=" if check.name == "finite" or check.name.startswith("max_") else ">="
+    return f"{sign} {check.limit:g}"
+
+
 def of_drift(report: DriftReport) -> Iterator[str]:
     """Yield one line for each limit that the drift breaks."""
     for leg in report.legs:
@@ -44,7 +50,12 @@ def doubts_of(report: DriftReport) -> Iterator[str]:
 def of_manifest(manifest: Manifest) -> Iterator[str]:
     """Yield one line for each limit that a bundle breaks: drift, then sizes."""
     yield from of_drift(manifest.drift)
-    for item in manifest.artifacts:
+    yield from of_sizes(manifest.artifacts)
+
+
+def of_sizes(artifacts: tuple[ArtifactInfo, ...]) -> Iterator[str]:
+    """Yield one line for each file that is too large."""
+    for item in artifacts:
         if not item.within_size:
             yield f"{item.file}: size {kilobytes(item.bytes)} against a limit of {kilobytes(item.size_limit)}"
 

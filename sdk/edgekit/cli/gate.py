@@ -1,0 +1,87 @@
+"""``--junit`` and ``--summary``: what a gate leaves for build servers and pull requests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edgekit.render.cases import Suite
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _place(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse a file that cannot be written before the work that leads up to it."""
+    if path is not None and path != Path("-") and not path.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {path.parent}.")
+    return path
+
+
+def gate_options(function: F) -> F:
+    """Add the two options to a verb."""
+    junit = click.option(
+        "--junit",
+        type=click.Path(path_type=Path, dir_okay=False, writable=True),
+        callback=_place,
+        metavar="FILE",
+        help="Write every limit as a test case, in JUnit's XML.",
+    )
+    summary = click.option(
+        "--summary",
+        type=click.Path(path_type=Path, dir_okay=False, writable=True, allow_dash=True),
+        callback=_place,
+        metavar="FILE",
+        help="Append a summary in Markdown, for instance to $GITHUB_STEP_SUMMARY; - prints it in place of the table.",
+    )
+    return junit(summary(function))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """Where the results go."""
+
+    junit: Path | None
+    summary: Path | None
+
+    @classmethod
+    def asked(cls, junit: Path | None, summary: Path | None) -> "Gate":
+        """Return what the options ask for.
+
+        Raises:
+            UsageError: If two things are to be printed on standard output.
+        """
+        if summary == Path("-") and click.get_current_context().params["as_json"]:
+            raise click.UsageError("--summary - and --json both print on standard output: give the summary a file.")
+        return cls(junit=junit, summary=summary)
+
+    def write(
+        self, suites: "tuple[Suite, ...]", markdown: str, table: "Callable[[Console], None]"
+    ) -> "Callable[[Console], None]":
+        """Write the files that were asked for.
+
+        Args:
+            suites: The limits.
+            markdown: The summary.
+            table: What a person sees otherwise.
+
+        Returns:
+            What a person sees: the table, or the summary if it was asked for on standard output.
+        """
+        from edgekit.render import junit
+
+        try:
+            if self.junit is not None:
+                self.junit.write_text(junit.text(suites), encoding="utf-8")
+            if self.summary is not None and self.summary != Path("-"):
+                with self.summary.open("a", encoding="utf-8") as file:
+                    file.write(markdown)
+        except OSError as error:
+            raise click.FileError(str(error.filename), hint=error.strerror or str(error)) from error
+        if self.summary == Path("-"):
+            return lambda console: console.print(markdown, end="", soft_wrap=True)
+        return table

@@ -1,0 +1,34 @@
+"""JUnit XML, as GitHub's reporters, GitLab and Jenkins read it: one test case for each limit."""
+
+from xml.etree import ElementTree
+
+from edgekit.drift.report import Finding
+from edgekit.render.cases import Case, Suite
+
+
+def text(suites: tuple[Suite, ...]) -> str:
+    """Return the XML. A broken limit is a failure; one whose break may be noise passes, and says so in its output."""
+    root = ElementTree.Element("testsuites", {"name": "edgekit", **_counts([case for s in suites for case in s.cases])})
+    for suite in suites:
+        element = ElementTree.SubElement(root, "testsuite", {"name": suite.name, **_counts(list(suite.cases))})
+        for case in suite.cases:
+            _case(element, suite, case)
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _counts(cases: list[Case]) -> dict[str, str]:
+    # Some readers want every one of these.
+    failures = sum(case.finding is Finding.BROKEN for case in cases)
+    return {"tests": str(len(cases)), "failures": str(failures), "errors": "0", "skipped": "0", "time": "0"}
+
+
+def _case(suite: ElementTree.Element, named: Suite, case: Case) -> None:
+    element = ElementTree.SubElement(
+        suite, "testcase", classname=f"{named.name}.{case.place}", name=case.name, time="0"
+    )
+    if case.finding is Finding.BROKEN:
+        failure = ElementTree.SubElement(element, "failure", type="OverBudget", message=case.sentence)
+        failure.text = f"{case.place}: {case.sentence}"
+    else:
+        ElementTree.SubElement(element, "system-out").text = f"{case.finding}: {case.sentence}"

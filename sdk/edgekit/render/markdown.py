@@ -1,0 +1,85 @@
+"""Markdown for a pull request: what was judged, each limit, and what a change did."""
+
+from collections.abc import Iterable
+
+from edgekit.changes import BundleComparison, Change, LegChange, MetricChange
+from edgekit.drift.report import DriftReport, Finding
+from edgekit.render import changes, verdict
+from edgekit.render.cases import Suite
+
+_WORDS = {Finding.KEPT: "kept", Finding.NOISE: "noise", Finding.BROKEN: "**broken**"}
+
+
+def of_build(judged: Iterable[tuple[Suite, DriftReport]]) -> str:
+    """Return one section for each build: its verdict, its limits, and the metrics behind them."""
+    return "\n".join(_section(suite, drift) for suite, drift in judged)
+
+
+def of_changes(suite: Suite, found: BundleComparison) -> str:
+    """Return what a change did, and the limits of the new build."""
+    lines = [
+        f"### EdgeKit: {_text(found.old.path)} to {_text(found.new.path)}\n",
+        f"The new build {'passed' if found.new.passed else '**failed**'}; the old one "
+        f"{'passed' if found.old.passed else 'failed'}.\n",
+    ]
+    if found.artifacts:
+        lines += _table(("file", "size", "delegated", "int8"), [changes.artifact_row(one) for one in found.artifacts])
+    lines += [f"* {_text(line)}" for line in changes.words(found)]
+    rows = [(changes.where(found, leg), one.metric, *changes.values(one), _change(one)) for leg, one in changed(found)]
+    if rows:
+        lines += ["", *_table(("leg", "metric", "old", "new", "change"), rows)]
+    unchanged = changes.unchanged(found)
+    lines.append(f"\n{unchanged} metric{'' if unchanged == 1 else 's'} did not change.\n")
+    return "\n".join(lines) + "\n" + _section(suite, found.new.drift)
+
+
+def changed(found: BundleComparison) -> list[tuple[LegChange, MetricChange]]:
+    """Return the metrics that are not the same."""
+    return [(leg, one) for leg in found.legs for one in leg.metrics if one.change is not Change.SAME]
+
+
+def _change(one: MetricChange) -> str:
+    return f"**{one.change}**" if one.change is Change.WORSE else str(one.change)
+
+
+def _section(suite: Suite, drift: DriftReport) -> str:
+    confidence = f"{100 * drift.bootstrap.confidence:g} % interval"
+    rows = [
+        (case.place, case.name, case.allowed, case.measured, case.interval, _WORDS[case.finding])
+        for case in suite.cases
+        if case.name != "finite" or case.finding is Finding.BROKEN
+    ]
+    lines = [
+        f"### EdgeKit: {_text(suite.name)} {'passed' if suite.passed else '**failed**'}\n",
+        *_table(("where", "limit", "allowed", "measured", confidence, ""), rows),
+        f"Measured on {drift.samples} samples.\n",
+        *(f"* {_text(line)}" for line in (*verdict.doubts_of(drift), *drift.notes)),
+        "",
+        "<details><summary>All metrics</summary>\n",
+        *_table(("leg", "output", "metric", "value", confidence), _metrics(drift)),
+        "</details>\n",
+    ]
+    return "\n".join(lines)
+
+
+def _metrics(drift: DriftReport) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for leg in drift.legs:
+        values = leg.metrics.model_dump(exclude={"custom"}) | leg.metrics.custom
+        for name, value in values.items():
+            if value is None and name != "sqnr_db":
+                continue
+            interval = leg.intervals.get(name)
+            rows.append((verdict.leg_name(leg), leg.output, name, verdict.number(value), verdict.interval(interval)))
+    return rows
+
+
+def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    lines = [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
+    lines += [f"| {' | '.join(map(_text, row))} |" for row in rows]
+    return [*lines, ""]
+
+
+def _text(value: str) -> str:
+    """Keep what a person named from being read as Markdown."""
+    return value.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

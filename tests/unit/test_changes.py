@@ -1,0 +1,122 @@
+"""What a change did, told from the numbers of two builds."""
+
+from typing import Any
+
+import pytest
+
+from edgekit.changes import Change, MetricChange, Side, compare
+from edgekit.drift.report import DriftReport, Leg
+from edgekit.drift.statistics import Interval
+from edgekit.manifest import report
+from edgekit.spec import Bootstrap
+from tests.unit import examples
+
+
+def a_leg(low: float = 31.0, high: float = 33.0, **metrics: Any) -> Leg:
+    """Return a leg with an interval for its ratio alone; ``checks`` are the leg's, all else its metrics'."""
+    return examples.leg("total", "model.pte", **metrics).model_copy(
+        update={"intervals": {"sqnr_db": Interval(low=low, high=high)}}
+    )
+
+
+def side(*legs: Leg, samples: str = "s", **changes: Any) -> Side:
+    """Return a build with these legs; keywords are changes of its report."""
+    drift = DriftReport(samples=360, samples_sha256=samples, legs=legs)
+    return Side(
+        path="p", drift=drift, report=report(examples.manifest()).model_copy(update={"drift": drift, **changes})
+    )
+
+
+def metric(old: Side, new: Side, name: str) -> MetricChange:
+    """Return what became of a metric of the only leg."""
+    (leg,) = compare(old, new).legs
+    return {one.metric: one for one in leg.metrics}[name]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "change"),
+    [
+        (a_leg(), a_leg(), Change.SAME),
+        (a_leg(31, 33), a_leg(32, 34, sqnr_db=33.0), Change.NOISE),
+        (a_leg(31, 33), a_leg(34, 36, sqnr_db=35.0), Change.BETTER),
+        (a_leg(31, 33), a_leg(28, 30, sqnr_db=29.0), Change.WORSE),
+        (a_leg(31, 33), a_leg(34, None, sqnr_db=None), Change.BETTER),  # type: ignore[arg-type]
+        (a_leg(31, None, sqnr_db=None), a_leg(28, 30, sqnr_db=29.0), Change.WORSE),  # type: ignore[arg-type]
+    ],
+)
+def test_a_change_is_told_apart_from_noise(old: Leg, new: Leg, change: Change) -> None:
+    """By whether the intervals overlap; identical outputs are better than any."""
+    assert metric(side(old), side(new), "sqnr_db").change is change
+
+
+@pytest.mark.parametrize(
+    ("name", "better"), [("max_abs_error", 0.1), ("mean_abs_error", 0.01), ("kl_divergence", 0.0), ("cosine", 1.0),
+                         ("top1_agreement", 1.0), ("accuracy", 1.0), ("mae", 0.5), ("mean_iou", 0.9)]
+)  # fmt: skip
+def test_each_metric_has_a_direction(name: str, better: float) -> None:
+    """Errors shrink, agreements grow; without intervals the values decide."""
+    before = {"mae": 1.0, "mean_iou": 0.5}.get(name)
+    old, new = (side(a_leg(**({name: value} if value is not None else {}))) for value in (before, better))
+    assert metric(old, new, name).change is Change.BETTER
+    assert metric(new, old, name).change is Change.WORSE
+
+
+def test_own_metrics_have_the_direction_of_their_limit() -> None:
+    """Without a limit nobody has said which way is better."""
+    checks = (examples.check("max_delta", 3.0, 1.0),)
+    old, new = a_leg(custom={"delta": 2.0, "odd": 1.0}), a_leg(custom={"delta": 1.0, "odd": 2.0}, checks=checks)
+    assert metric(side(old), side(new), "delta").change is Change.BETTER
+    assert metric(side(old), side(new), "odd").change is Change.DIFFERS
+
+
+def test_other_samples_are_not_judged() -> None:
+    """Answers to different questions are shown, and which is better is not said."""
+    found = compare(side(a_leg()), side(a_leg(40, 41, sqnr_db=40.5), samples="t"))
+    assert {one.metric: one for one in found.legs[0].metrics}["sqnr_db"].change is Change.DIFFERS
+    assert "other evaluation samples" in found.notes[0]
+    assert compare(side(a_leg()), side(a_leg())).notes == ()
+
+
+def test_legs_and_metrics_of_one_side_only() -> None:
+    """Neither is dropped."""
+    other = examples.leg("total", "model.onnx")
+    found = compare(side(a_leg(), other), side(a_leg(mae=0.5)))
+    assert [(leg.artifact, leg.sides) for leg in found.legs] == [("model.pte", "both"), ("model.onnx", "old")]
+    mae = {one.metric: one for one in found.legs[0].metrics}["mae"]
+    assert (mae.old, mae.new, mae.change) == (None, 0.5, Change.DIFFERS)
+
+
+def test_files_and_settings() -> None:
+    """Sizes, operators, delegates, what is delegated, versions and weights; nothing where nothing changed."""
+    changed = (
+        examples.artifact(operators=("aten::add.out",), delegates=(), not_delegated=("Mul",), bytes=70_000),
+        examples.artifact("model.onnx", bytes=71_234),
+    )
+    producer = {"edgekit": "0.2.0", "onnx": "1"}
+    found = compare(side(a_leg()), side(a_leg(), artifacts=changed, producer=producer))
+    pte = found.artifacts[0]
+    assert (pte.operators_added, pte.operators_removed) == (("aten::add.out",), ())
+    assert (pte.delegates_added, pte.delegates_removed) == ((), ("XnnpackBackend",))
+    assert (pte.not_delegated_added, pte.not_delegated_removed) == (("Mul",), ())
+    assert {setting.name: (setting.old, setting.new) for setting in found.settings} == {
+        "edgekit": ("0.1.0", "0.2.0"), "torch": ("2.13.0", None), "onnx": (None, "1"),
+    }  # fmt: skip
+    same = compare(side(a_leg()), side(a_leg()))
+    assert same.settings == ()
+    assert not any(getattr(one, f"{kind}_added") for one in same.artifacts for kind in ("operators", "delegates"))
+
+
+def test_bare_files_are_matched_whatever_their_names() -> None:
+    """Two artifacts that were measured now are the old and the new one."""
+    drifts = [
+        DriftReport(samples=9, samples_sha256="s", legs=(examples.leg("total", name),)) for name in ("a.pte", "b.onnx")
+    ]
+    found = compare(*(Side(path="p", report=None, drift=drift) for drift in drifts))
+    assert [leg.sides for leg in found.legs] == ["both"]
+
+
+def test_other_confidence_levels_are_noted() -> None:
+    """Intervals of different levels do not compare as they stand."""
+    old, new = side(a_leg()), side(a_leg())
+    wide = new.drift.model_copy(update={"bootstrap": Bootstrap(confidence=0.99)})
+    assert "95 % and 99 %" in compare(old, new.model_copy(update={"drift": wide})).notes[0]
