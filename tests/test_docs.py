@@ -52,6 +52,7 @@ def test_the_commands_of_the_documentation_exist() -> None:
 def test_the_workflow_is_one_and_its_commands_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The workflow file parses, has the shape that GitHub asks for, and its command lines are taken."""
     from edgekit.cli import main
+    from edgekit.cli.shell import HELP_OPTIONS
 
     (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "gate.md").read_text("utf-8"), re.DOTALL)
     workflow = yaml.safe_load(text)
@@ -64,7 +65,9 @@ def test_the_workflow_is_one_and_its_commands_exist(tmp_path: Path, monkeypatch:
     (tmp_path / ".base").mkdir()  # which the second checkout makes
     for line in lines:
         words = shlex.split(line.partition(" || ")[0])[1:]
-        with main.commands[words[0]].make_context(words[0], words[1:]) as context:
+        with main.commands[words[0]].make_context(
+            words[0], words[1:], help_option_names=HELP_OPTIONS["help_option_names"]
+        ) as context:
             assert context.params["summary"] == (Path("$GITHUB_STEP_SUMMARY") if "--summary" in words else None)
 
 

@@ -135,7 +135,7 @@ def test_weights_must_be_a_file(folder: Path) -> None:
         ('meaning = "image"', 'meaning = "boxes"', "inputs[0].meaning: only an output can mean boxes"),
         ('meaning = "logits"', 'meaning = "segmentation"',
          "outputs[0].shape: segmentation must be [batch, classes, height, width]"),
-        ('meaning = "logits"', 'meaning = "scores"', "outputs: a detector has one each that means boxes, scores "
+        ('meaning = "logits"', 'meaning = "scores"', "outputs: a detector has one output each that means boxes, scores "
          "and classes; there are 0 boxes, 1 scores, 0 classes"),
         ('meaning = "logits"', 'meaning = "logits"\nmetric = "metrics.py"',
          'outputs[0].metric = "metrics.py": String must match pattern \'^[^:]+\\.py:[A-Za-z_][A-Za-z0-9_]*$\''),
