@@ -7,7 +7,8 @@ PACKAGE = Path(__file__).parent.parent / "sdk" / "edgekit"
 
 # Ground floor first. Rooms on one line are siblings.
 FLOORS = (
-    ("version", "errors"),
+    ("version", "errors", "values"),
+    ("budget",),
     ("versions", "spec", "digest", "progress", "probes", "requirements", "tools"),
     ("schema", "samples", "artifact", "cache", "limits"),
     ("targets", "project", "trace", "preprocess", "truth", "usercode"),
@@ -24,8 +25,8 @@ FLOORS = (
 )
 # Rooms that must stay light: `edgekit targets list` and a GPU server without ExecuTorch load them.
 WITHOUT_TORCH = (
-    "errors", "spec", "schema", "targets", "project", "manifest", "drift", "trace", "samples", "digest", "cache",
-    "buildkey", "bundle", "result", "rebuild", "truth", "usercode", "limits", "changes",
+    "errors", "values", "budget", "spec", "schema", "targets", "project", "manifest", "drift", "trace", "samples",
+    "digest", "cache", "buildkey", "bundle", "result", "rebuild", "truth", "usercode", "limits", "changes",
 )  # fmt: skip
 TORCH_ALONE = ("baseline", "source", "program", "data", "run/eager")
 
