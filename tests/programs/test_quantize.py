@@ -14,7 +14,7 @@ from edgekit.drift.metrics import sqnr_db
 from edgekit.graph import is_dequantize, is_quantize, operation
 from edgekit.lower import onnx, pte
 from edgekit.program import Quantized
-from edgekit.quantize import quantize
+from edgekit.quantize import observers, quantize
 from edgekit.quantize.observers import HistogramObserver, PerChannelWeightObserver
 from edgekit.quantize.ranges import affine_parameters, candidates, quantization_error
 from edgekit.run.artifact import open_artifact
@@ -128,6 +128,18 @@ def test_weight_scales_have_the_least_error_per_channel() -> None:
     scales, plain = best.calculate_qparams()[0], largest.calculate_qparams()[0]
     assert scales[0] < plain[0]
     assert torch.square(best.quantize(weight) - weight).sum() < torch.square(largest.quantize(weight) - weight).sum()
+
+
+def test_weight_scales_do_not_depend_on_how_many_are_searched_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A weight that is too large for one go is searched in parts, channel by channel if need be."""
+    weight = torch.randn(7, 50, generator=torch.Generator().manual_seed(0))
+    whole = weights(Ranges.MSE)
+    whole(weight)
+    for limit in (1, 120):
+        monkeypatch.setattr(observers, "_WEIGHTS_AT_ONCE", limit)
+        parts = weights(Ranges.MSE)
+        parts(weight)
+        assert torch.equal(parts.calculate_qparams()[0], whole.calculate_qparams()[0])
 
 
 def ratio(quantized: Quantized, evaluation: Samples) -> float:

@@ -15,6 +15,8 @@ _BINS = 2048
 _TAIL = 1e-4
 # Shares of the largest weight that are tried as the end of a channel's range.
 _WEIGHT_SHARES = 21
+# Weights that the search holds at once, each as many times in float64.
+_WEIGHTS_AT_ONCE = 2**20
 # The least scale. Zero would divide by zero; much less than this lets the int32 bias of a dead channel overflow, since
 # its scale is the product of two; more (ExecuTorch has 2**-12) coarsens channels that batch norm made small.
 EPS = 2**-16
@@ -133,7 +135,9 @@ class PerChannelWeightObserver(ObserverBase):
     def forward(self, x: Tensor) -> Tensor:
         """Choose the scales for a weight of shape (channels, ...) when it is first seen, and pass it on."""
         if self.scale is None:
-            self.scale = self._decide(x.detach().movedim(self.ch_axis, 0).flatten(1).double())
+            rows = x.detach().movedim(self.ch_axis, 0).flatten(1)
+            block = max(1, _WEIGHTS_AT_ONCE // rows.shape[1])
+            self.scale = torch.cat([self._decide(part.double()) for part in rows.split(block)])
         return x
 
     def _decide(self, rows: Tensor) -> Tensor:
