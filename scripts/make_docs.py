@@ -118,7 +118,9 @@ def _tables(model: type[BaseModel], path: str, brackets: str = "[{}]") -> Iterat
         child, several = _model_in(field.annotation), str(field.annotation).startswith("tuple")
         if child is not None:
             inner.append((child, f"{path}.{key}".strip("."), several))
-        type_name = _type_name(field) if child is None else "list of tables" if several else "table"
+        choices = _choices(field.annotation)
+        table = "list of tables" if several else f"{choices} or a table" if choices else "table"
+        type_name = _type_name(field) if child is None else table
         meaning = (field.description or "").replace("``", "`").replace("\n", " ").replace("|", "\\|")
         yield f"| `{key}` | {type_name} | {_default(field)} | {meaning} |"
     yield ""
@@ -144,11 +146,16 @@ def _type_name(field: FieldInfo) -> str:
         return ", ".join(
             f'`"{value}"`' if isinstance(value, str) else f"`{value}`" for value in get_args(field.annotation)
         )
-    kinds_of = (field.annotation, *get_args(field.annotation))
-    members = next((kind.__members__ for kind in kinds_of if hasattr(kind, "__members__")), None)
-    if members:
-        return ", ".join(f'`"{member.value}"`' for member in members.values())
+    if choices := _choices(field.annotation):
+        return choices
     return next((name for key, name in kinds.items() if key in text), "string")
+
+
+def _choices(annotation: object) -> str:
+    """Return the values of the enumeration that an annotation is or that is one of its parts."""
+    if members := getattr(annotation, "__members__", None):
+        return ", ".join(f'`"{member.value}"`' for member in members.values())
+    return next((found for part in get_args(annotation) if (found := _choices(part))), "")
 
 
 def _default(field: FieldInfo) -> str:

@@ -10,7 +10,7 @@ FLOORS = (
     ("version", "errors", "values"),
     ("budget",),
     ("versions", "spec", "digest", "progress", "probes", "requirements", "tools"),
-    ("schema", "samples", "artifact", "cache", "limits"),
+    ("schema", "schemes", "samples", "artifact", "cache", "limits"),
     ("targets", "project", "trace", "preprocess", "truth", "usercode"),
     ("data", "drift", "program", "scaffold", "doctor", "buildkey"),
     ("manifest", "graph", "atomic"),
@@ -25,8 +25,8 @@ FLOORS = (
 )
 # Rooms that must stay light: `edgekit targets list` and a GPU server without ExecuTorch load them.
 WITHOUT_TORCH = (
-    "errors", "values", "budget", "spec", "schema", "targets", "project", "manifest", "drift", "trace", "samples",
-    "digest", "cache", "buildkey", "bundle", "result", "rebuild", "truth", "usercode", "limits", "changes",
+    "errors", "values", "budget", "spec", "schema", "schemes", "targets", "project", "manifest", "drift", "trace",
+    "samples", "digest", "cache", "buildkey", "bundle", "result", "rebuild", "truth", "usercode", "limits", "changes",
 )  # fmt: skip
 TORCH_ALONE = ("baseline", "source", "program", "data", "run/eager")
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from edgekit import cache as caches
-from edgekit import pipeline, targets, truth
+from edgekit import pipeline, schemes, targets, truth
 from edgekit.drift import detection
 from edgekit.drift.custom import OwnMetric
-from edgekit.errors import DataError, SourceError
+from edgekit.errors import DataError, ProjectError, SourceError
 from edgekit.job import Job, check_answers
 from edgekit.progress import Progress, Silent
 from edgekit.project import output_faults
@@ -22,7 +22,7 @@ from edgekit.result import BuildResult
 from edgekit.samples import Array, Samples, check_fit
 from edgekit.schema import did_you_mean
 from edgekit.source.module import source_from_module
-from edgekit.spec import Budget, Meaning, Preprocessing, QuantSpec, TensorSpec
+from edgekit.spec import Budget, Format, Meaning, Preprocessing, QuantSpec, TensorSpec
 
 __all__ = ["build", "build_project"]
 
@@ -45,6 +45,7 @@ def build(
     metrics: Mapping[str, Metric] | None = None,
     preprocessing: Preprocessing | None = None,
     quantization: QuantSpec | None = None,
+    formats: Sequence[str] = (),
     budget: Budget | None = None,
     max_batch: int = 64,
     progress: Progress | None = None,
@@ -69,7 +70,9 @@ def build(
         meanings: What outputs mean, by name: it says which metrics they get, see docs/drift.md.
         metrics: Metrics of your own, by output: functions of reference, candidate and true values (or None).
         preprocessing: How a picture becomes the input, for the apps.
-        quantization: How to quantize; the target's scheme unless given.
+        quantization: How to quantize, ``QuantSpec(scheme=Scheme.INT8_DYNAMIC)`` for instance; the target's scheme
+            unless given.
+        formats: The artifacts to write, of ``"pte"`` and ``"onnx"``; all that the target names unless given.
         budget: Limits put over the target's.
         max_batch: Largest batch that the .pte plans memory for.
         progress: Told about every stage.
@@ -117,9 +120,17 @@ def build(
         own_metrics=own,
     )
     wanted = (target,) if isinstance(target, str) else tuple(target)
-    profiles = tuple(targets.load(name) for name in wanted)
+    profiles = schemes.narrowed([targets.load(name) for name in wanted], _formats(formats))
     store = caches.from_environment() if cache else None
     return pipeline.build(job, profiles, Path(output), progress or Silent(), store)
+
+
+def _formats(names: Sequence[str]) -> tuple[Format, ...]:
+    if unknown := [name for name in names if name not in set(Format)]:
+        raise ProjectError(
+            f"There is no format {', '.join(unknown)}.", hint=f"formats= takes a sequence of {', '.join(Format)}."
+        )
+    return tuple(map(Format, names))
 
 
 def _parameter_names(model: nn.Module, count: int) -> list[str]:

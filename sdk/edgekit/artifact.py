@@ -21,7 +21,8 @@ class Artifact:
     delegated_fraction: float
     """Share of the compute operations that delegates take."""
     int8_fraction: float
-    """Share of the compute operations whose inputs and outputs are quantized; the others compute in float."""
+    """Share of the compute operations that compute with integers: inputs and outputs are quantized, or, dynamically,
+    the inputs alone. The others compute in float."""
     not_delegated: tuple[str, ...]
     """Operations that stay outside, each with the module it came from."""
 

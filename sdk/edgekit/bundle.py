@@ -15,16 +15,16 @@ REPORT_FILE = "report.json"
 _RUNTIME = {Format.PTE: "executorch", Format.ONNX: "onnxruntime"}
 
 
-def describe(artifact: Artifact, *, limit: SizeLimit, float_bytes: int, batches: tuple[int, ...]) -> ArtifactInfo:
+def describe(artifact: Artifact, *, limit: SizeLimit, weight_bytes: int, batches: tuple[int, ...]) -> ArtifactInfo:
     """Return an artifact's entry in the manifest.
 
     Args:
         artifact: The artifact.
         limit: The target's size limit.
-        float_bytes: Bytes of the float weights.
+        weight_bytes: Bytes of the weights as the scheme stores them.
         batches: Batch sizes that were verified.
     """
-    allowed = int(limit.max_share * float_bytes) + limit.overhead_bytes
+    allowed = int(4 * limit.max_share * weight_bytes) + limit.overhead_bytes
     runtime = _RUNTIME[artifact.format]
     return ArtifactInfo(
         format=artifact.format,

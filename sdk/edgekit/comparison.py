@@ -9,9 +9,9 @@ from edgekit.drift.report import DriftReport, Leg, LegName
 from edgekit.errors import BundleError
 from edgekit.progress import Progress, Stages
 from edgekit.project import OpenProject
-from edgekit.run.artifact import open_artifact
+from edgekit.run.artifact import open_artifact, steady_batch
 from edgekit.run.artifact import trace as run_artifact
-from edgekit.spec import DEFAULT_BUDGET, Budget, Cpu, Format, TensorSpec
+from edgekit.spec import DEFAULT_BUDGET, Budget, Cpu, Format, Scheme, TensorSpec
 from edgekit.trace import Trace
 from edgekit.versions import host_is_x86
 
@@ -39,15 +39,19 @@ def compare_path(path: Path, baseline: Trace, project: OpenProject, progress: Pr
     stages = Stages(progress)
     own = custom.load(project)
     budget = DEFAULT_BUDGET.updated(project.spec.budget)
+    found: list[tuple[Path, Format, Scheme | None, tuple[int, ...]]]
     if path.is_dir():
         manifest = bundle.read(path)
-        budget, batch = manifest.budget, min(manifest.dimensions.values(), default=1)
+        budget, cpu = manifest.budget, manifest.target.cpu
         tensors = manifest.inputs, manifest.outputs
-        found = [(path / info.file, info.format, manifest.target.cpu) for info in manifest.artifacts]
+        found = [
+            (path / info.file, info.format, info.quantization, info.verified_batches) for info in manifest.artifacts
+        ]
     elif path.suffix in {f".{format}" for format in Format}:
         batch = min(project.spec.dimensions.values(), default=1)
         tensors = project.spec.inputs, project.spec.tensors
-        found = [(path, Format(path.suffix[1:]), Cpu.X86_64 if host_is_x86() else Cpu.ARM64)]
+        cpu = Cpu.X86_64 if host_is_x86() else Cpu.ARM64
+        found = [(path, Format(path.suffix[1:]), None, (batch,))]
     elif path.suffix == ".npz":
         candidate = trace.load(path)
         leg = _LEG_OF[candidate.origin.program]
@@ -60,9 +64,9 @@ def compare_path(path: Path, baseline: Trace, project: OpenProject, progress: Pr
             hint="Give a bundle folder, a .pte, an .onnx or a trace (.npz).",
         )
     measured: list[Leg] = []
-    for file, format, cpu in found:
+    for file, format, scheme, sizes in found:
         with stages(f"run {file.name}"):
-            candidate = _run(file, format, cpu, baseline, tensors, batch)
+            candidate = _run(file, (format, scheme), cpu, baseline, tensors, sizes)
             measured += compare(
                 "total",
                 baseline,
@@ -95,13 +99,15 @@ def notes(baseline: Trace) -> tuple[str, ...]:
 
 def _run(
     path: Path,
-    format: Format,
+    kind: tuple[Format, Scheme | None],
     cpu: Cpu,
     baseline: Trace,
     tensors: tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]],
-    batch: int,
+    sizes: tuple[int, ...],
 ) -> Trace:
     if not path.is_file():
         raise BundleError(f"There is no file {path}.", hint="edgekit build writes bundles to artifacts/MODEL/TARGET.")
+    format, scheme = kind
     opened = open_artifact(format, path, cpu, *tensors)
-    return run_artifact(opened, cpu, baseline.samples, batch=batch, model=baseline.origin.model)
+    batch = steady_batch(format, scheme, sizes)
+    return run_artifact(opened, cpu, baseline.samples, batch=batch, model=baseline.origin.model, scheme=scheme)

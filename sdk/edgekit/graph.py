@@ -15,17 +15,23 @@ _FUSED = {"relu", "relu_", "hardtanh", "hardtanh_"}
 
 def is_quantize(node: fx.Node) -> bool:
     """Whether the node turns float values into integers."""
-    return _quant_name(node).startswith("quantize_per_")
+    return _quant_name(node).startswith(("quantize_per_", "quantize_affine"))
 
 
 def is_dequantize(node: fx.Node) -> bool:
     """Whether the node turns integers into float values."""
-    return _quant_name(node).startswith("dequantize_per_")
+    return _quant_name(node).startswith(("dequantize_per_", "dequantize_affine"))
+
+
+def is_dynamic(node: fx.Node) -> bool:
+    """Whether the node is a quantization whose parameters are chosen while the program runs."""
+    parameters = [source for source in node.all_input_nodes if source.target is operator.getitem]
+    return any(_quant_name(source).startswith("choose_qparams") for one in parameters for source in one.all_input_nodes)
 
 
 def is_compute(node: fx.Node) -> bool:
     """Whether the node computes: no quantization, no data movement, no bookkeeping."""
-    if node.op != "call_function" or node.target is operator.getitem or is_quantize(node) or is_dequantize(node):
+    if node.op != "call_function" or node.target is operator.getitem or _quant_name(node):
         return False
     if isinstance(node.meta.get("val"), int | torch.SymInt):
         return False  # arithmetic on sizes
@@ -68,11 +74,10 @@ def _is_fused_activation(node: fx.Node) -> bool:
 
 def _runs_int8(node: fx.Node, int8_operations: frozenset[str]) -> bool:
     data = [source for source in node.all_input_nodes if source.op == "call_function"]
-    return (
-        operation(node) in int8_operations
-        and all(map(is_dequantize, data))
-        and all(map(is_quantize, _users_behind_activation(node)))
-    )
+    if operation(node) not in int8_operations or not all(map(is_dequantize, data)):
+        return False
+    # Quantized when they are there, the inputs are integers and the outputs float.
+    return any(map(is_dynamic, data)) or all(map(is_quantize, _users_behind_activation(node)))
 
 
 def _users_behind_activation(node: fx.Node) -> list[fx.Node]:

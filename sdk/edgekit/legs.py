@@ -22,11 +22,12 @@ _FLOAT_ONNX_DB = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class References:
-    """The baseline, and the float and the quantized program on this host, all on the evaluation samples."""
+    """The baseline, and the float and the quantized programs on this host, all on the evaluation samples."""
 
     baseline: Trace
     host: Trace
-    quantized: Trace
+    quantized: Mapping[str, Trace]
+    """The program that each artifact was lowered from, by the artifact's file name."""
     notes: tuple[str, ...]
 
 
@@ -102,14 +103,14 @@ def drift_report(job: Job, target: Target, references: References, artifacts: Ma
         artifacts: The artifacts' traces by file name.
     """
     outputs, budget = job.source.outputs, target.budget.updated(job.budget)
-    baseline, host, quantized = references.baseline, references.host, references.quantized
+    baseline, host, programs = references.baseline, references.host, references.quantized
     measured = functools.partial(compare, bootstrap=budget.bootstrap, own=job.own_metrics)
-    legs: list[Leg] = [
-        *measured("server", baseline, host, outputs, budget.server),
-        *measured("quantization", host, quantized, outputs, budget.quantization),
-    ]
+    legs: list[Leg] = list(measured("server", baseline, host, outputs, budget.server))
+    schemes = {program.origin.dtype for program in programs.values()}
+    for file, program in programs.items() if len(schemes) > 1 else [(None, next(iter(programs.values())))]:
+        legs += measured("quantization", host, program, outputs, budget.quantization, artifact=file)
     for file, trace in artifacts.items():
-        legs += measured("lowering", quantized, trace, outputs, budget.lowering, artifact=file)
+        legs += measured("lowering", programs[file], trace, outputs, budget.lowering, artifact=file)
     for file, trace in artifacts.items():
         legs += measured("total", baseline, trace, outputs, budget.total, artifact=file)
     return DriftReport(

@@ -18,9 +18,26 @@ def name(format: Format, target: Target, scheme: Scheme) -> str:
         case Format.PTE:
             return f"{scheme} .pte for {target.pte.delegate}"
         case Format.ONNX:
-            return f"{scheme} .onnx with {target.onnx.weights} weights, {target.onnx.activations} activations"
+            settings = _onnx_settings(target, scheme)
+            return f"{scheme} .onnx" + (f" with {settings}" if settings else "")
         case _:
             assert_never(format)
+
+
+def _onnx_settings(target: Target, scheme: Scheme) -> str:
+    """Name the types that a scheme stores values in, as far as it stores any."""
+    weights, activations = target.onnx.weights, target.onnx.activations
+    match scheme:
+        case Scheme.FLOAT:
+            return ""
+        case Scheme.INT8_DYNAMIC:
+            return f"{weights} weights"
+        case Scheme.INT8 | Scheme.W4_DYNAMIC:
+            return f"{weights} weights, {activations} activations"
+        case Scheme.W8A16:
+            return f"{weights} weights, {activations.replace('8', '16')} activations"
+        case _:
+            assert_never(scheme)
 
 
 def lower(format: Format, target: Target, quantized: Quantized, cache: Cache | None) -> tuple[Artifact, bool]:

@@ -81,7 +81,8 @@ class ArtifactInfo(Spec):
     delegated_fraction: float
     """Share of the compute operations that delegates take."""
     int8_fraction: float
-    """Share of the compute operations whose inputs and outputs are quantized."""
+    """Share of the compute operations that compute with integers: inputs and outputs are quantized, or, dynamically,
+    the inputs alone."""
     not_delegated: tuple[str, ...]
     """Operations that stay outside the delegates."""
     verified_batches: tuple[int, ...]

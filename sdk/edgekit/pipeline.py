@@ -1,5 +1,6 @@
 """The main job on one page: capture -> quantize -> lower -> run -> compare -> bundle."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgekit import bundle, lowering
@@ -11,12 +12,13 @@ from edgekit.golden import golden_vectors
 from edgekit.job import Job
 from edgekit.legs import References, check_float_onnx, drift_report, reference
 from edgekit.manifest import MANIFEST_VERSION, Manifest, Model, TargetInfo
-from edgekit.program import Quantized
+from edgekit.program import Quantized, Source
 from edgekit.progress import Progress, Stages
 from edgekit.quantize import quantize
 from edgekit.result import BuildResult, Built
 from edgekit.run import artifact as runs
 from edgekit.run.eager import run_float, run_quantized
+from edgekit.schemes import calibrated, of_target
 from edgekit.spec import Format, Scheme, Target, postprocessing
 from edgekit.trace import Trace
 from edgekit.version import __version__
@@ -45,6 +47,7 @@ def build(
     """
     stages = Stages(progress)
     source = job.source
+    schemes = {target.name: of_target(target, job.quantization) for target in targets}
     for target in targets:
         bundle.check_place(output / source.name / target.name)
     with stages("capture") as detail:
@@ -59,55 +62,60 @@ def build(
             exported, kept = lowering.export_float(captured, cache)
             detail.append(check_float_onnx(exported, source, host) + (", export from the cache" if kept else ""))
 
-    quantized: dict[Scheme, tuple[Quantized, References]] = {}
-    for scheme in dict.fromkeys(_scheme(job, target) for target in targets):
+    quantized: dict[Scheme, Quantized] = {}
+    simulated: dict[Scheme, Trace] = {}
+    for scheme in dict.fromkeys(scheme for each in schemes.values() for scheme in each.values()):
         with stages(f"quantize {scheme}") as detail:
-            program = quantize(captured, scheme, job.quantization, job.calibration)
-            detail.append(f"calibrated on {len(job.calibration)} samples")
+            quantized[scheme] = quantize(captured, scheme, job.quantization, job.calibration)
+            detail += [calibrated(scheme, len(job.calibration)), *quantized[scheme].notes]
         with stages(f"run {scheme} program") as detail:
-            trace = run_quantized(program, job.evaluation)
-            detail.append(f"{len(trace)} samples")
-        quantized[scheme] = program, References(baseline=baseline, host=host, quantized=trace, notes=notes)
+            simulated[scheme] = run_quantized(quantized[scheme], job.evaluation)
+            detail.append(f"{len(job.evaluation)} samples")
 
     lowered: dict[str, Artifact] = {}
     bundles = []
     for target in targets:
-        program, references = quantized[_scheme(job, target)]
-        for format in target.formats:
+        programs = {format: quantized[scheme] for format, scheme in schemes[target.name].items()}
+        for format, program in programs.items():
             key = lowering.name(format, target, program.scheme)
             if key not in lowered:
                 with stages(f"lower {key}") as detail:
                     lowered[key], detail.cached = lowering.lower(format, target, program, cache)
                     detail.append(f"{len(lowered[key].data) / 1000:.1f} kB")
-        artifacts = tuple(lowered[lowering.name(format, target, program.scheme)] for format in target.formats)
+        artifacts = tuple(
+            lowered[lowering.name(format, target, program.scheme)] for format, program in programs.items()
+        )
+        references = References(
+            baseline=baseline,
+            host=host,
+            quantized={f"model.{format}": simulated[program.scheme] for format, program in programs.items()},
+            notes=(*notes, *dict.fromkeys(note for program in programs.values() for note in program.notes)),
+        )
         with stages(f"verify {target.name}") as detail:
-            traces = {artifact.file: _verify(artifact, program, target, job) for artifact in artifacts}
+            traces = {artifact.file: _verify(artifact, target, job) for artifact in artifacts}
             report = drift_report(job, target, references, traces)
-            detail.append(f"batches {', '.join(map(str, _batches(program)))}")
+            detail.append(f"batches {', '.join(map(str, _batches(source)))}")
         with stages(f"bundle {target.name}") as detail:
             folder = output / source.name / target.name
-            bundles.append(_bundle(job, target, program, artifacts, traces, references, report, folder))
+            bundles.append(_bundle(job, target, programs, artifacts, traces, references, report, folder))
             detail.append(str(folder))
     return BuildResult(bundles=tuple(bundles), seconds=tuple(stages.seconds), cached=tuple(stages.cached))
 
 
-def _scheme(job: Job, target: Target) -> Scheme:
-    return job.quantization.scheme or target.quantization
-
-
-def _batches(quantized: Quantized) -> tuple[int, ...]:
+def _batches(source: Source) -> tuple[int, ...]:
     """Batch sizes to verify: those of the usual three that the model's dimensions allow."""
-    source = quantized.captured.source
     if not any(isinstance(size, str) for spec in source.inputs for size in spec.shape[:1]):
         return (int(source.inputs[0].shape[0]),)
     return tuple(size for size in _BATCHES if size <= min(source.dimensions.values()))
 
 
-def _verify(artifact: Artifact, quantized: Quantized, target: Target, job: Job) -> Trace:
+def _verify(artifact: Artifact, target: Target, job: Job) -> Trace:
     source = job.source
     opened = runs.open_artifact(artifact.format, artifact.data, target.cpu, source.inputs, source.outputs)
-    sizes = _batches(quantized)
-    whole = runs.trace(opened, target.cpu, job.evaluation, batch=max(sizes), model=source.weights_sha256)
+    sizes = _batches(source)
+    batch = runs.steady_batch(artifact.format, artifact.scheme, sizes)
+    model = source.weights_sha256
+    whole = runs.trace(opened, target.cpu, job.evaluation, batch=batch, model=model, scheme=artifact.scheme)
     runs.verify_batches(opened, whole, sizes)
     return whole
 
@@ -115,7 +123,7 @@ def _verify(artifact: Artifact, quantized: Quantized, target: Target, job: Job) 
 def _bundle(
     job: Job,
     target: Target,
-    quantized: Quantized,
+    programs: Mapping[Format, Quantized],
     artifacts: tuple[Artifact, ...],
     traces: dict[str, Trace],
     references: References,
@@ -125,7 +133,12 @@ def _bundle(
     source = job.source
     golden, files = golden_vectors(references.baseline, traces)
     infos = tuple(
-        bundle.describe(artifact, limit=target.size, float_bytes=source.float_bytes, batches=_batches(quantized))
+        bundle.describe(
+            artifact,
+            limit=target.size,
+            weight_bytes=programs[artifact.format].weight_bytes,
+            batches=_batches(source),
+        )
         for artifact in artifacts
     )
     manifest = Manifest(

@@ -46,6 +46,10 @@ class Quantized:
     scheme: Scheme
     program: ExportedProgram
     calibration_sha256: str
+    weight_bytes: int
+    """Bytes that the scheme stores the model's weights in; what stays float counts as float."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the report must know: layers that the scheme cannot take, for instance."""
 
 
 def named_outputs(name: str, result: object, outputs: tuple[TensorSpec, ...]) -> Mapping[str, Tensor]:

@@ -9,10 +9,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue
 
-from edgekit import schema
+from edgekit import schema, schemes
 from edgekit.errors import ProjectError
 from edgekit.spec import (
     Budget,
+    Format,
+    FormatSchemes,
     Identifier,
     Name,
     Positive,
@@ -86,6 +88,8 @@ class Project(Spec):
 
     labels: tuple[str, ...] = ()
     """Names of the classes, in the order of the output."""
+    formats: tuple[Format, ...] = ()
+    """The artifacts to write, of those that a target names: ``"pte"``, ``"onnx"``; all of them unless given."""
     model: ModelSection
     """The model."""
     inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
@@ -229,7 +233,21 @@ def _disagreements(project: Project) -> list[str]:
     used = {size for spec in tensors.values() for size in spec.shape}
     if "dimensions" in project.model_fields_set:
         faults += [f"dimensions.{name}: no shape uses it" for name in project.dimensions if name not in used]
-    return faults + _picture_faults(project) + _label_faults(project) + output_faults(project.outputs)
+    return (
+        faults
+        + _picture_faults(project)
+        + _label_faults(project)
+        + output_faults(project.outputs)
+        + _scheme_faults(project)
+    )
+
+
+def _scheme_faults(project: Project) -> list[str]:
+    """Return what no target can mend; without `formats`, a scheme for all of them depends on the target."""
+    written = project.formats
+    if not written and isinstance(project.quantize.scheme, FormatSchemes):
+        written = tuple(Format)
+    return [f"quantize.scheme: {fault}" for fault in schemes.faults(project.quantize, written)]
 
 
 def output_faults(outputs: tuple[TensorSpec, ...]) -> list[str]:

@@ -1,15 +1,16 @@
 """Build a project, or find that nothing has changed since it was built: decided before torch is imported."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from edgekit import buildkey, bundle
+from edgekit import buildkey, bundle, schemes
 from edgekit import cache as caches
 from edgekit.cache import Cache, Entry
 from edgekit.errors import BundleError
 from edgekit.progress import Progress, Silent, Stages
 from edgekit.project import OpenProject
 from edgekit.result import BuildResult, Built
-from edgekit.spec import Target
+from edgekit.spec import Format, Target
 
 
 def build_project(
@@ -18,6 +19,7 @@ def build_project(
     output: Path,
     progress: Progress | None = None,
     *,
+    formats: Sequence[Format] = (),
     cache: bool = True,
 ) -> BuildResult:
     """Build what a project file describes; bundles that were built before from the same things come from the cache.
@@ -27,12 +29,16 @@ def build_project(
         profiles: The targets.
         output: The bundles are written to ``output / model / target``.
         progress: Told about every stage.
+        formats: The artifacts to write, of those that the targets name; the project's choice, or all, unless given.
         cache: False builds everything anew and keeps nothing.
 
     Raises:
         EdgeKitError: A subclass for what is wrong, with a hint.
     """
     progress = progress or Silent()
+    profiles = schemes.narrowed(profiles, formats or project.spec.formats)
+    for profile in profiles:
+        schemes.of_target(profile, project.spec.quantize)
     if not cache:
         return _build(project, profiles, output, progress, None)
     store = caches.from_environment()

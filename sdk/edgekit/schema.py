@@ -84,10 +84,10 @@ def _is_inside(location: Location, outer: Location) -> bool:
 def _explain(kind: str, message: str, location: Location, data: Any, model: type[BaseModel]) -> tuple[str, str]:
     path: list[int | str] = []
     for part in location:
-        # Behind the value's own path pydantic puts the member of the union that it tried.
+        # Between the parts of a value's own path pydantic puts the members of unions that it tried.
         inside = isinstance(data, dict | list) and (part in data if isinstance(data, dict) else isinstance(part, int))
         if not inside and kind != "missing":
-            break
+            continue
         path.append(part)
         data = data[part] if inside else None
     place = _dotted(path) or "(top level)"

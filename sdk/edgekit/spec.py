@@ -7,7 +7,7 @@ budget and the base of all have modules of their own; their names can be had fro
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from edgekit.budget import DEFAULT_BUDGET as DEFAULT_BUDGET
 from edgekit.budget import Bootstrap as Bootstrap
@@ -37,6 +37,35 @@ class Scheme(StrEnum):
 
     INT8 = "int8"
     """Static 8-bit weights (symmetric, per channel) and activations (affine, per tensor): w8a8."""
+    INT8_DYNAMIC = "int8-dynamic"
+    """Linear layers: 8-bit weights (symmetric, per channel), activations quantized when they are there."""
+    W8A16 = "w8a16"
+    """Static 8-bit weights (symmetric, per channel) and 16-bit activations (affine, per tensor)."""
+    W4_DYNAMIC = "8da4w"
+    """Linear layers: 4-bit weights (symmetric, in groups), 8-bit activations quantized when they are there."""
+    FLOAT = "float"
+    """Nothing is quantized."""
+
+
+DYNAMIC = frozenset({Scheme.INT8_DYNAMIC, Scheme.W4_DYNAMIC})
+"""Schemes that take linear layers alone, and choose the ranges of activations when these are there."""
+
+REFUSED_SCHEMES = {
+    "int8-weight-only": "is refused: of linear layers whose weights alone are quantized XNNPACK computes something "
+    "else, without an error, or nothing at all, depending on how they were exported; take int8-dynamic, which stores "
+    "the same weights",
+}
+
+
+def _scheme(value: object) -> object:
+    """Give a scheme's name its meaning, and say of a name that is none what there is."""
+    if not isinstance(value, str) or isinstance(value, Scheme):
+        return value
+    if value in REFUSED_SCHEMES:
+        raise ValueError(REFUSED_SCHEMES[value])
+    if value not in set(Scheme):
+        raise ValueError(f"must be one of {', '.join(Scheme)}")
+    return Scheme(value)
 
 
 class Cpu(StrEnum):
@@ -148,11 +177,28 @@ class OutermostLayer(StrEnum):
     """It stays float."""
 
 
+class FormatSchemes(Spec):
+    """A scheme for each format."""
+
+    pte: Annotated[Scheme | None, BeforeValidator(_scheme)] = None
+    """The scheme of the .pte; the target's own unless given."""
+    onnx: Annotated[Scheme | None, BeforeValidator(_scheme)] = None
+    """The scheme of the .onnx; the target's own unless given."""
+
+
+# Told apart by hand: pydantic would try both, and complain of both.
+_OneOrEach = Annotated[
+    Annotated[Scheme, Tag("one")] | Annotated[FormatSchemes, Tag("each")],
+    Discriminator(lambda value: "each" if isinstance(value, dict | FormatSchemes) else "one"),
+]
+
+
 class QuantSpec(Spec):
     """How the captured program is quantized."""
 
-    scheme: Scheme | None = None
-    """The scheme; the target's own unless given."""
+    scheme: Annotated[_OneOrEach | None, BeforeValidator(_scheme)] = None
+    """The scheme, ``"int8"`` for instance, or one for each format: ``{ pte = "8da4w", onnx = "int8-dynamic" }``; the
+    target's own unless given."""
     calibration_batch: Positive = 64
     """Samples per calibration call: as large as memory allows."""
     ranges: Ranges = Ranges.MSE
@@ -160,6 +206,9 @@ class QuantSpec(Spec):
     adaptive_rounding: bool = False
     """Round weights by what they do to the layer's output (GPTQ), not each to the nearest step. Helps where weights
     lose most; with 8-bit weights per channel that is rare."""
+    group_size: Annotated[int, Field(gt=0, multiple_of=32)] = 32
+    """Weights that share a scale in the scheme 8da4w, a multiple of 32. A layer whose inputs it does not divide stays
+    float."""
     bias_correction: bool = True
     """Let biases take up the mean error of their layer's outputs."""
     equalization: bool = True
@@ -189,10 +238,15 @@ class OnnxSettings(Spec):
 
 
 class SizeLimit(Spec):
-    """How large one artifact may be: ``max_share * bytes of the float weights + overhead_bytes``."""
+    """How large one artifact may be.
+
+    ``4 * max_share * bytes of the weights as the scheme stores them + overhead_bytes``: with 8-bit weights that is
+    ``max_share`` of the float weights.
+    """
 
     max_share: float
-    """Share of the float weights' bytes."""
+    """Share of the float weights' bytes that an artifact may have whose weights take 8 bits each; it follows the bits
+    that they take in another scheme: four times as much for float."""
     overhead_bytes: int
     """Allowance for the graph itself, in bytes."""
 
@@ -210,7 +264,7 @@ class Target(Spec):
     """CPU family of the device."""
     formats: Annotated[tuple[Format, ...], Field(min_length=1)]
     """Artifacts to write."""
-    quantization: Scheme
+    quantization: Annotated[Scheme, BeforeValidator(_scheme)]
     """Scheme to use unless the project asks for another."""
     pte: PteSettings = PteSettings()
     """Settings of the .pte."""

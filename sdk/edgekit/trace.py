@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from edgekit.errors import BundleError
 from edgekit.samples import Samples
-from edgekit.spec import Cpu, Spec
+from edgekit.spec import Cpu, Scheme, Spec
 
 Array = npt.NDArray[Any]
 TRACE_VERSION: Literal[1] = 1
@@ -35,8 +35,8 @@ class Origin(Spec):
     """Kind of device."""
     device_name: str
     """The device as its driver or operating system names it."""
-    dtype: Literal["float32", "float16", "bfloat16", "int8"]
-    """Precision of the computation."""
+    dtype: Literal["float32", "float16", "bfloat16", "unknown"] | Scheme
+    """Precision of the computation; of a quantized program or an artifact, its scheme."""
     tf32: bool = False
     """Whether TensorFloat-32 was allowed in matrix products and convolutions."""
     kernels: str
@@ -55,6 +55,13 @@ class Origin(Spec):
         """A short name for the place: device and precision."""
         precision = f"{self.dtype}{' with TF32' if self.tf32 else ''}"
         return f"{self.device_name} ({self.device}, {precision})"
+
+
+def precision(scheme: Scheme | None) -> Literal["float32", "unknown"] | Scheme:
+    """Return what the origin of a trace says of a scheme; None: nobody knows it."""
+    if scheme is None:
+        return "unknown"
+    return "float32" if scheme is Scheme.FLOAT else scheme
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,8 @@ class Stages:
         source = self.job.source
         opened = open_artifact(Format.ONNX, data, TARGET.cpu, source.inputs, source.outputs)
         trace = run_artifact(opened, TARGET.cpu, self.job.evaluation, batch=64, model="")
-        references = References(baseline=baseline or self.host, host=self.host, quantized=self.quantized, notes=())
+        programs = {"model.onnx": self.quantized}
+        references = References(baseline=baseline or self.host, host=self.host, quantized=programs, notes=())
         return drift_report(self.job, TARGET, references, {"model.onnx": trace})
 
 

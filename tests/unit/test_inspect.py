@@ -41,7 +41,7 @@ def test_onnx(tmp_path: Path) -> None:
     assert found.opsets == (Count(name="ai.onnx", count=20),)
     assert (found.ir_version, found.producer) == (10, "us")
     assert [(t.name, t.dtype, t.shape) for t in found.inputs] == [("x", "float32", ("batch", 4))]
-    assert (found.quantize_nodes, found.dequantize_nodes) == (1, 1)
+    assert (found.quantize_nodes, found.dequantize_nodes, found.dynamic_quantize_nodes) == (1, 1, 0)
     assert Count(name="Add", count=1) in found.operators
     assert found.weights == (
         Weights(dtype="float32", tensors=1, bytes=4),

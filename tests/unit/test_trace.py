@@ -12,14 +12,14 @@ from hypothesis.extra import numpy as hnp
 from edgekit import trace
 from edgekit.errors import BundleError
 from edgekit.samples import Array, Samples
-from edgekit.spec import Cpu
+from edgekit.spec import Cpu, Scheme
 from edgekit.trace import Origin, Trace
 
 ORIGIN = Origin(
     program="artifact",
     device="cpu",
     device_name="Test CPU",
-    dtype="int8",
+    dtype=Scheme.INT8,
     kernels="XNNPACK",
     kernels_of=Cpu.ARM64,
     versions={"torch": "2.13.0"},

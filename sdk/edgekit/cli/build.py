@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Folder for the bundles: OUTPUT/<model>/<target>.",
 )
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    type=click.Choice(["pte", "onnx"]),
+    help="Artifact to write; repeat it for several. All that the target or the project names unless given.",
+)
 @FOLDER
 @click.option("--no-cache", is_flag=True, help="Build everything anew, and keep nothing of it in the cache.")
 @gate_options
@@ -33,6 +40,7 @@ def build(
     *,
     wanted: tuple[str, ...],
     output: Path,
+    formats: tuple[str, ...],
     folder: Path,
     no_cache: bool,
     junit: Path | None,
@@ -53,8 +61,10 @@ def build(
 
     from edgekit import rebuild
     from edgekit.render import cases, json, markdown, tables, verdict
+    from edgekit.spec import Format
 
-    result = rebuild.build_project(opened, chosen, output, progress, cache=not no_cache)
+    narrowed = tuple(map(Format, formats))
+    result = rebuild.build_project(opened, chosen, output, progress, formats=narrowed, cache=not no_cache)
     failures = [f"{b.manifest.target.name}: {line}" for b in result.bundles for line in verdict.of_manifest(b.manifest)]
     judged = [(cases.of_manifest(bundle.manifest), bundle.manifest.drift) for bundle in result.bundles]
     return Answer(

@@ -25,6 +25,7 @@ def inspect(folder: Path) -> BundleFolder:
         outputs=tuple(map(_tensor, manifest.outputs)),
         labels=len(manifest.labels),
         files=tuple(_checked(folder, *entry) for entry in bundle.files(manifest)),
+        quantization={info.file: info.quantization.value for info in manifest.artifacts},
         producer=dict(manifest.producer),
         runtimes=dict(manifest.target.runtimes),
     )

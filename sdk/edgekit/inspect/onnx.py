@@ -47,6 +47,7 @@ def inspect(path: Path) -> OnnxFile:
         operators=tuple(Count(name=name, count=count) for name, count in sorted(operators.items())),
         quantize_nodes=operators["QuantizeLinear"],
         dequantize_nodes=operators["DequantizeLinear"],
+        dynamic_quantize_nodes=operators["DynamicQuantizeLinear"],
         weights=_weights(graph.initializer),
     )
 

@@ -89,6 +89,8 @@ class OnnxFile:
     operators: tuple[Count, ...]
     quantize_nodes: int
     dequantize_nodes: int
+    dynamic_quantize_nodes: int
+    """Activations that are quantized when they are there."""
     weights: tuple[Weights, ...]
 
 
@@ -125,6 +127,8 @@ class BundleFolder:
     outputs: tuple[Tensor, ...]
     labels: int
     files: tuple[Checked, ...]
+    quantization: dict[str, str]
+    """The scheme of each artifact, by file name."""
     producer: dict[str, str]
     runtimes: dict[str, str]
 

@@ -15,6 +15,7 @@ from edgekit.errors import LowerError
 from edgekit.lower.shape import decompose_hardsigmoid, widen_convolutions, write_convolutions
 from edgekit.lower.shortcuts import shortcuts
 from edgekit.program import Quantized
+from edgekit.schemes import obstacle
 from edgekit.spec import Format, PteSettings
 
 
@@ -26,9 +27,11 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
         settings: The delegate to use.
 
     Raises:
-        LowerError: If ExecuTorch refuses the program, or if no operation was delegated.
+        LowerError: If ExecuTorch refuses the program, has no kernels for its scheme, or if no operation was delegated.
     """
     name = quantized.captured.source.name
+    if reason := obstacle(quantized.scheme, Format.PTE):
+        raise LowerError(f"{name} cannot be lowered as {quantized.scheme}: {reason}.", hint="Choose another scheme.")
     program = copy.deepcopy(quantized.program)
     decompose_hardsigmoid(program)
     widen_convolutions(program)

@@ -14,7 +14,8 @@ FLOAT_FUNCTIONS = {
     _aten.hardswish.default, _aten.hardsigmoid.default, _aten.silu.default, _aten.gelu.default,
     _aten.sigmoid.default, _aten.tanh.default, _aten.elu.default,
 }  # fmt: skip
-WEIGHTED = {_aten.conv1d.default, _aten.conv2d.default, _aten.linear.default}
+LINEAR = {_aten.linear.default}
+WEIGHTED = {_aten.conv1d.default, _aten.conv2d.default, *LINEAR}
 CLAMPS = {_aten.hardtanh.default, _aten.hardtanh_.default, _aten.relu6.default}
 RECTIFIERS = CLAMPS | {_aten.relu.default, _aten.relu_.default}
 

@@ -13,12 +13,15 @@ from edgekit.spec import Ranges
 _BINS = 2048
 # Mass cut off at each end by the percentile rule; the usual 99.99%.
 _TAIL = 1e-4
+# With 16 bits, how far the range goes beyond what was seen: a bit of them.
+_HEADROOM = 2.0
 # Shares of the largest weight that are tried as the end of a channel's range.
 _WEIGHT_SHARES = 21
 # Weights that the search holds at once, each as many times in float64.
 _WEIGHTS_AT_ONCE = 2**20
-# The least scale. Zero would divide by zero; much less than this lets the int32 bias of a dead channel overflow, since
-# its scale is the product of two; more (ExecuTorch has 2**-12) coarsens channels that batch norm made small.
+# The least scale with 8 bits. Zero would divide by zero; much less than this lets the int32 bias of a dead channel
+# overflow, since its scale is the product of two; more (ExecuTorch has 2**-12) coarsens channels that batch norm made
+# small. It follows the number of steps.
 EPS = 2**-16
 
 
@@ -41,6 +44,7 @@ class HistogramObserver(ObserverBase):
         super().__init__(dtype)
         self.quant_min, self.quant_max, self.qscheme = quant_min, quant_max, qscheme
         self.ranges = ranges
+        self.eps = EPS * 255 / (quant_max - quant_min)
         self.after: Function | None = None
         self.counts = torch.zeros(_BINS, dtype=torch.float64)
         self.reach = 0.0
@@ -84,9 +88,13 @@ class HistogramObserver(ObserverBase):
     def _decide(self) -> tuple[Tensor, Tensor]:
         lo, hi = min(self.lo, 0.0), max(self.hi, 0.0)
         limits = self.quant_min, self.quant_max
-        if self.ranges is Ranges.MSE:
+        if self.ranges is Ranges.MSE and self.quant_max - self.quant_min > _BINS:
+            # A bin does not tell how its values are rounded to steps narrower than itself, and there is nothing to be
+            # won by clipping. What does clip are values that calibration never saw: steps enough are there for them.
+            lo, hi = _HEADROOM * lo, _HEADROOM * hi
+        elif self.ranges is Ranges.MSE:
             values, counts = self.histogram()
-            scales, zero_points = affine_parameters(*candidates(lo, hi), *limits, EPS)
+            scales, zero_points = affine_parameters(*candidates(lo, hi), *limits, self.eps)
             errors = quantization_error(values, counts, (scales, zero_points), *limits, self.after)
             best = int(errors.argmin())
             return scales[best], zero_points[best]
@@ -96,7 +104,7 @@ class HistogramObserver(ObserverBase):
             lo = min(0.0, values[int(torch.searchsorted(mass, _TAIL))].item())
             hi = max(0.0, values[min(int(torch.searchsorted(mass, 1 - _TAIL)), len(values) - 1)].item())
         ends = torch.tensor([lo, hi], dtype=torch.float64)
-        return affine_parameters(ends[0], ends[1], *limits, EPS)
+        return affine_parameters(ends[0], ends[1], *limits, self.eps)
 
     def quantize(self, x: Tensor) -> Tensor:
         """Return ``x`` rounded to the chosen steps and back."""
@@ -137,7 +145,7 @@ class PerChannelWeightObserver(ObserverBase):
         if self.scale is None:
             rows = x.detach().movedim(self.ch_axis, 0).flatten(1)
             block = max(1, _WEIGHTS_AT_ONCE // rows.shape[1])
-            self.scale = torch.cat([self._decide(part.double()) for part in rows.split(block)])
+            self.scale = torch.cat([self._decide(part.double()) for part in torch.split(rows, block)])
         return x
 
     def _decide(self, rows: Tensor) -> Tensor:
@@ -148,6 +156,11 @@ class PerChannelWeightObserver(ObserverBase):
         steps = torch.clamp(torch.round(rows / scales[:, :, None]), self.quant_min, self.quant_max)
         best = torch.square(steps * scales[:, :, None] - rows).sum(2).argmin(0)
         return scales.gather(0, best[None])[0].float()
+
+    def spread(self, x: Tensor) -> Tensor:
+        """Return the scale of each weight, or of each output channel; float32 of shape (channels, inputs or 1)."""
+        scale, _ = self.calculate_qparams()
+        return scale[:, None]
 
     def quantize(self, x: Tensor) -> Tensor:
         """Return a weight rounded to the chosen steps and back."""

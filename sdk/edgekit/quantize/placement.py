@@ -4,14 +4,13 @@ from typing import Any
 
 import torch
 from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer
-from executorch.backends.xnnpack.quantizer.xnnpack_quantizer_utils import QuantizationConfig
 from torch import fx
-from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, SharedQuantizationSpec
+from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, SharedQuantizationSpec
 
-from edgekit.quantize.functions import CLAMPS, FLOAT_FUNCTIONS, WEIGHTED
-from edgekit.quantize.observers import HistogramObserver, PerChannelWeightObserver
+from edgekit.quantize.configuration import configuration
+from edgekit.quantize.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, WEIGHTED
 from edgekit.quantize.outermost import float_layers
-from edgekit.spec import QuantSpec
+from edgekit.spec import DYNAMIC, QuantSpec, Scheme
 
 _aten = torch.ops.aten
 _ANNOTATION = "quantization_annotation"
@@ -20,14 +19,23 @@ _ANNOTATION = "quantization_annotation"
 class Placement(XNNPACKQuantizer):
     """The XNNPACK quantizer, less the roundings that buy nothing."""
 
-    def __init__(self, spec: QuantSpec) -> None:
+    def __init__(self, scheme: Scheme, spec: QuantSpec) -> None:
         super().__init__()
         self._spec = spec
-        self.set_global(_configuration(spec))
+        self._groups = spec.group_size if scheme is Scheme.W4_DYNAMIC else 1
+        self._layers = LINEAR if scheme in DYNAMIC else WEIGHTED
+        if scheme in DYNAMIC:
+            # The type is wrong: it is compared with sets of overloads.
+            self.set_operator_type(_aten.linear.default, configuration(scheme, spec))  # type: ignore[arg-type]
+        else:
+            self.set_global(configuration(scheme, spec))
 
     def annotate(self, model: fx.GraphModule) -> Any:
         """Mark the nodes of a captured graph with how they are to be quantized."""
         annotated = super().annotate(model)
+        if self._layers is LINEAR:
+            for layer in unfit(annotated.graph, self._groups):
+                layer.meta.pop(_ANNOTATION, None)
         for node in annotated.graph.nodes:
             # Both sides were computed in float, and what follows is rounded anyway: rounding each side first would
             # cost two conversions and their error. The gates of squeeze-and-excite are of this kind.
@@ -35,11 +43,26 @@ class Placement(XNNPACKQuantizer):
                 node.meta.pop(_ANNOTATION, None)
             elif node.target in CLAMPS:
                 _fuse_clamp(node)
-        for layer in float_layers(annotated.graph, self._spec):
+        for layer in float_layers(annotated.graph, self._spec, self._layers):
             layer.meta.pop(_ANNOTATION, None)
         _leave_sums(annotated.graph)
         _drop_dangling(annotated.graph)
         return annotated
+
+
+def unfit(graph: fx.Graph, group: int) -> list[fx.Node]:
+    """Return the linear layers that a dynamic scheme leaves in float.
+
+    These are layers whose weight is computed, and those that `uneven` names.
+    """
+    layers = [node for node in graph.nodes if node.target in LINEAR]
+    return [*uneven(graph, group), *(layer for layer in layers if layer.all_input_nodes[1].op != "get_attr")]
+
+
+def uneven(graph: fx.Graph, group: int) -> list[fx.Node]:
+    """Return the linear layers whose inputs are no multiple of the group that shares a scale."""
+    weights = {node: node.all_input_nodes[1] for node in graph.nodes if node.target in LINEAR}
+    return [node for node, weight in weights.items() if weight.op == "get_attr" and weight.meta["val"].shape[1] % group]
 
 
 def _fuse_clamp(node: fx.Node) -> None:
@@ -81,23 +104,3 @@ def _drop_dangling(graph: fx.Graph) -> None:
         owners = [one if isinstance(one, fx.Node) else one[1] for one in shared]
         if any(_ANNOTATION not in owner.meta for owner in owners):
             del node.meta[_ANNOTATION]
-
-
-def _configuration(spec: QuantSpec) -> QuantizationConfig:
-    activation = QuantizationSpec(
-        dtype=torch.int8,
-        quant_min=-128,
-        quant_max=127,
-        qscheme=torch.per_tensor_affine,
-        observer_or_fake_quant_ctr=HistogramObserver.with_args(ranges=spec.ranges),
-    )
-    weight = QuantizationSpec(
-        dtype=torch.int8,
-        quant_min=-127,  # symmetric: -128 has no counterpart
-        quant_max=127,
-        qscheme=torch.per_channel_symmetric,
-        ch_axis=0,
-        observer_or_fake_quant_ctr=PerChannelWeightObserver.with_args(ranges=spec.ranges),
-    )
-    # Biases stay float here: each runtime wants its own form of them, see `lower`.
-    return QuantizationConfig(activation, activation, weight, None)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx
 
 from edgekit.quantize.attributes import attribute
+from edgekit.quantize.dynamic import DynamicObserver
 from edgekit.quantize.functions import FLOAT_FUNCTIONS, RECTIFIERS, WEIGHTED, Function, common_function
 from edgekit.quantize.observers import HistogramObserver, PerChannelWeightObserver
 from edgekit.quantize.rounding import patches, round_adaptively
@@ -72,8 +73,9 @@ def _mend(prepared: fx.GraphModule, node: fx.Node, values: dict[fx.Node, Pair], 
     weight = values[weight_node].real
     rounded = values[weight_node].rounded
     if spec.adaptive_rounding:
-        scale, _ = observer.calculate_qparams()
-        rounded = round_adaptively(weight, scale, patches(node, values[data].rounded, weight), observer.quant_max)
+        limits = observer.quant_min, observer.quant_max
+        inputs = patches(node, values[data].rounded, weight)
+        rounded = round_adaptively(weight, observer.spread(weight), inputs, limits)
         if stored.op == "get_attr" and len(stored.users) == 1:
             attribute(prepared, stored).copy_(rounded)
         else:
@@ -116,7 +118,7 @@ def _shift(real: Tensor, rounded: Tensor, function: Function | None, axes: list[
 
 def _observed(module: torch.nn.Module, node: fx.Node, values: Mapping[fx.Node, Pair]) -> Pair:
     pair = values[node.all_input_nodes[0]]
-    if isinstance(module, HistogramObserver | PerChannelWeightObserver):
+    if isinstance(module, HistogramObserver | DynamicObserver | PerChannelWeightObserver):
         return Pair(pair.real, module.quantize(pair.rounded))
     return Pair(module(pair.real), module(pair.rounded))
 

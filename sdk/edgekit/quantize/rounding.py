@@ -45,7 +45,7 @@ def _some(columns: Tensor) -> Tensor:
     return columns[:, :: max(1, columns.shape[1] // _PATCHES)]
 
 
-def round_adaptively(weight: Tensor, scale: Tensor, inputs: Tensor, limit: int) -> Tensor:
+def round_adaptively(weight: Tensor, scale: Tensor, inputs: Tensor, limits: tuple[int, int]) -> Tensor:
     """Round a weight, one input after another, and let the inputs that follow make up for the error.
 
     The optimal brain surgeon's update, per column, with the second moments of the layer's own quantized inputs: GPTQ
@@ -54,9 +54,9 @@ def round_adaptively(weight: Tensor, scale: Tensor, inputs: Tensor, limit: int) 
 
     Args:
         weight: Float weight, output channels first.
-        scale: Scale of each output channel, float32 of shape (channels,).
+        scale: Scale of each output channel or of each weight, float32 of shape (channels, 1 or inputs).
         inputs: From `patches`.
-        limit: The greatest integer; the least is its negative.
+        limits: The least and the greatest integer.
 
     Returns:
         The weight on the steps of the scale, float32 of the same shape.
@@ -69,11 +69,11 @@ def round_adaptively(weight: Tensor, scale: Tensor, inputs: Tensor, limit: int) 
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments))
     factor = torch.linalg.cholesky(inverse, upper=True)
     left = weight.double().reshape(groups, -1, width).clone()
-    steps = scale.double().view(groups, -1)
+    scales = scale.double().expand(len(weight), width).reshape(groups, -1, width)
     rounded = torch.zeros_like(left)
     for column in range(width):
-        value = left[:, :, column]
-        rounded[:, :, column] = torch.clamp(torch.round(value / steps), -limit, limit) * steps
+        value, steps = left[:, :, column], scales[:, :, column]
+        rounded[:, :, column] = torch.clamp(torch.round(value / steps), *limits) * steps
         error = (value - rounded[:, :, column]) / factor[:, column, column, None]
         left[:, :, column:] -= error[:, :, None] * factor[:, None, column, column:]
     return rounded.reshape(weight.shape).float()

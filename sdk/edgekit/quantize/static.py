@@ -1,12 +1,14 @@
-"""Static int8: symmetric weights per output channel, affine activations per tensor, ranges from calibration.
+"""Quantization by any scheme: place, calibrate, choose ranges, reconstruct, convert.
 
-The scheme is that of Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
-Inference" (https://arxiv.org/abs/1712.05877), with weights per channel after Krishnamoorthi
-(https://arxiv.org/abs/1806.08342). Its steps: place, calibrate, choose ranges, reconstruct, convert.
+The static scheme is that of Jacob et al., "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference" (https://arxiv.org/abs/1712.05877), with weights per channel after Krishnamoorthi
+(https://arxiv.org/abs/1806.08342). With the dynamic schemes there are no ranges to calibrate: samples serve the
+reconstruction alone.
 """
 
 import copy
 import math
+from typing import assert_never
 
 import torch
 from torch import Tensor, fx
@@ -16,6 +18,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from edgekit.errors import EdgeKitError, QuantizeError
 from edgekit.graph import is_quantize
 from edgekit.program import Captured, Quantized
+from edgekit.quantize import account
 from edgekit.quantize.channels import Kind
 from edgekit.quantize.equalize import equalize
 from edgekit.quantize.functions import FLOAT_FUNCTIONS, common_function
@@ -42,15 +45,25 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
         QuantizeError: If an operation cannot be quantized, or if nothing was quantized.
     """
     name = captured.source.name
+    if scheme is Scheme.FLOAT:
+        return Quantized(
+            captured=captured,
+            scheme=scheme,
+            program=captured.program,
+            calibration_sha256=calibration.digest,
+            weight_bytes=captured.source.float_bytes,
+        )
     try:
         # Copied: the module shares its parameters with the captured program, and they are about to change.
         module = copy.deepcopy(captured.program.module(check_guards=False))
-        if kinds := _equalized(spec):
+        if kinds := _equalized(scheme, spec):
             equalize(module, (_tensors(captured, part) for part in calibration.batches(_batch(captured, spec))), kinds)
-        prepared = prepare_pt2e(module, Placement(spec))
+        notes = account.notes(scheme, spec, module.graph)
+        prepared = prepare_pt2e(module, Placement(scheme, spec))
         _calibrate(prepared, captured, calibration, _batch(captured, spec))
         if spec.adaptive_rounding or spec.bias_correction:
             reconstruct(prepared, _tensors(captured, calibration.rows(slice(_rows(captured)))), spec)
+        stored = account.weight_bytes(scheme, spec, prepared, captured.source)
         program = export(convert_pt2e(prepared), captured.example, dynamic_shapes=captured.dynamic_shapes, strict=False)
     except EdgeKitError:
         raise
@@ -60,15 +73,34 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
         ) from error
     if not any(is_quantize(node) for node in program.graph.nodes):
         raise QuantizeError(
-            f"Nothing in {name} was quantized: it has no convolution, linear, add or mul layer that the int8 scheme "
+            f"Nothing in {name} was quantized: it has no {account.wanted(scheme, spec)} layer that the {scheme} scheme "
             "takes.",
-            hint="Check that the model file builds the network you mean.",
+            hint="Check that the model file builds the network you mean, or choose another scheme.",
         )
-    return Quantized(captured=captured, scheme=scheme, program=program, calibration_sha256=calibration.digest)
+    return Quantized(
+        captured=captured,
+        scheme=scheme,
+        program=program,
+        calibration_sha256=calibration.digest,
+        weight_bytes=stored,
+        notes=notes,
+    )
 
 
-def _equalized(spec: QuantSpec) -> frozenset[Kind]:
-    wanted = {Kind.LAYER: spec.equalization, Kind.NORM: spec.smooth_quant}
+def _equalized(scheme: Scheme, spec: QuantSpec) -> frozenset[Kind]:
+    """Return whose channels are scaled: it takes from activations of 8 bits what weights of 8 bits have to spare.
+
+    Dynamically quantized are linear layers alone, and it is behind layer norms that these have their outliers.
+    """
+    match scheme:
+        case Scheme.INT8:
+            wanted = {Kind.LAYER: spec.equalization, Kind.NORM: spec.smooth_quant}
+        case Scheme.INT8_DYNAMIC:
+            wanted = {Kind.NORM: spec.smooth_quant}
+        case Scheme.W8A16 | Scheme.W4_DYNAMIC | Scheme.FLOAT:
+            wanted = {}
+        case _:
+            assert_never(scheme)
     return frozenset(kind for kind, is_wanted in wanted.items() if is_wanted)
 
 

@@ -54,9 +54,13 @@ def _onnx(grid: Table, found: OnnxFile) -> None:
     grid.add_row("producer", found.producer or "not named")
     _tensors(grid, found)
     grid.add_row("operators", _counts(found.operators))
-    if found.quantize_nodes or found.dequantize_nodes:
-        quantization = f"{found.quantize_nodes} QuantizeLinear, {found.dequantize_nodes} DequantizeLinear"
-        grid.add_row("quantization", quantization)
+    counts = {
+        "QuantizeLinear": found.quantize_nodes,
+        "DequantizeLinear": found.dequantize_nodes,
+        "DynamicQuantizeLinear": found.dynamic_quantize_nodes,
+    }
+    if any(counts.values()):
+        grid.add_row("quantization", ", ".join(f"{count} {name}" for name, count in counts.items() if count))
     else:
         grid.add_row("quantization", Text("none: a float model", "yellow"))
     for item in found.weights:
@@ -80,6 +84,7 @@ def _bundle(grid: Table, found: BundleFolder) -> None:
     grid.add_row("baseline", found.baseline)
     _tensors(grid, found)
     grid.add_row("classes", str(found.labels) if found.labels else "no labels")
+    grid.add_row("quantization", ", ".join(f"{file} {scheme}" for file, scheme in found.quantization.items()))
     for file in found.files:
         grid.add_row("file", f"{file.file}  {kilobytes(file.bytes)}  unchanged")
     _versions(grid, "runtime", found.runtimes)

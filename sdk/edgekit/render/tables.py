@@ -40,11 +40,11 @@ def show_bundle(console: Console, bundle: Built) -> None:
 
 
 def show_artifacts(console: Console, manifest: Manifest) -> None:
-    """Print one row for each artifact, and what is not delegated or not in int8."""
+    """Print one row for each artifact, with the batches that it was verified with, and what is not delegated."""
     right = "right"
     table = simple_table(
-        ("artifact", "left"), ("kB", right), ("of float", right), ("limit kB", right),
-        ("delegated", right), ("int8", right), ("verified batches", "left"),
+        ("artifact", "left"), ("scheme", "left"), ("kB", right), ("of float", right), ("limit kB", right),
+        ("delegated", right), ("int8", right), ("batches", "left"),
     )  # fmt: skip
     for item in manifest.artifacts:
         table.add_row(*_artifact_row(console, item, manifest.model.float_bytes))
@@ -61,6 +61,7 @@ def _artifact_row(console: Console, item: ArtifactInfo, float_bytes: int) -> lis
     batches = ", ".join(map(str, item.verified_batches)) or "none"
     return [
         Text(item.file),
+        Text(item.quantization),
         Text(f"{item.bytes / 1000:,.1f}"),
         Text(f"{numbers.percent(item.bytes / float_bytes)} %" if float_bytes else ""),
         Text.assemble(f"{item.size_limit / 1000:,.1f} ", mark),

@@ -8,7 +8,8 @@ import torch
 from edgekit.errors import SourceError
 from edgekit.program import Quantized, Source, named_outputs
 from edgekit.samples import Array, Samples
-from edgekit.trace import Origin, Trace
+from edgekit.spec import Scheme
+from edgekit.trace import Origin, Trace, precision
 from edgekit.versions import cpu_name, installed
 
 Device = Literal["cuda", "cpu"]
@@ -49,7 +50,7 @@ def run_float(source: Source, samples: Samples, *, device: Device = "cpu", batch
 
 
 def run_quantized(quantized: Quantized, samples: Samples) -> Trace:
-    """Run the quantized program in torch: its operations compute in float between int8 roundings.
+    """Run the quantized program in torch: its operations compute in float between roundings.
 
     Args:
         quantized: The program.
@@ -62,8 +63,8 @@ def run_quantized(quantized: Quantized, samples: Samples) -> Trace:
         program="quantized",
         device="cpu",
         device_name=cpu_name(),
-        dtype="int8",
-        kernels=f"torch {torch.__version__} fake quantization",
+        dtype=precision(quantized.scheme),
+        kernels=f"torch {torch.__version__} {'CPU' if quantized.scheme is Scheme.FLOAT else 'fake quantization'}",
         versions=installed("torch", "torchao", "executorch", "numpy"),
         model=source.weights_sha256,
         samples=samples.digest,

@@ -1,8 +1,9 @@
-"""Write a captured program as float ONNX, or a quantized one as int8 ONNX in the QDQ form."""
+"""Write a captured program as float ONNX, or a quantized one in the form that ONNX Runtime fuses for its scheme."""
 
 import tempfile
 import warnings
 from pathlib import Path
+from typing import assert_never
 
 import onnx
 import onnx_ir as ir
@@ -12,9 +13,10 @@ from torch.export import ExportedProgram
 
 from edgekit.artifact import Artifact
 from edgekit.errors import LowerError
-from edgekit.lower.onnx import qdq
+from edgekit.lower.onnx import dynamic, qdq
 from edgekit.program import Captured, Quantized, Source
-from edgekit.spec import Format, OnnxSettings
+from edgekit.schemes import obstacle
+from edgekit.spec import Format, OnnxSettings, Scheme
 
 # Protocol buffers end at 2 GiB, and an app wants one file anyway.
 _LARGEST = 2**31 - 1
@@ -22,7 +24,11 @@ _DATA_MOVEMENT = {
     "Cast", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Shape", "Slice", "Split", "Squeeze", "Transpose",
     "Unsqueeze",
 }  # fmt: skip
-_CONVERSIONS = {"QuantizeLinear", "DequantizeLinear"}
+_CONVERSIONS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
+# How the names of operators that compute with integers begin; MatMulNBits rounds its activations to 8 bits.
+_INTEGER = ("Q", "DynamicQuantize", "MatMulNBits")
+# The first operator set whose QuantizeLinear takes 16 bits; without need for them, the exporter's own is older.
+_WITH_INT16 = 21
 
 
 def export_float(captured: Captured) -> bytes:
@@ -35,25 +41,25 @@ def export_float(captured: Captured) -> bytes:
 
 
 def lower(quantized: Quantized, settings: OnnxSettings) -> Artifact:
-    """Write the int8 .onnx; the quantized program is left as it was.
+    """Write the .onnx; the quantized program is left as it was.
 
     Args:
         quantized: The program to lower.
         settings: The integer types to store weights and activations in.
 
     Raises:
-        LowerError: If the exporter refuses the program, or if ONNX Runtime runs none of it in int8.
+        LowerError: If the exporter refuses the program, or if ONNX Runtime runs none of it as the scheme says.
     """
-    source = quantized.captured.source
-    model = _export(quantized.program, source)
-    qdq.tidy(model, settings)
-    data = _finish(model, source.name)
+    source, scheme = quantized.captured.source, quantized.scheme
+    data = _finish(_graph(quantized, settings), source.name)
     kinds = _optimized_operators(data)
     compute = [kind for kind in kinds if kind not in _DATA_MOVEMENT | _CONVERSIONS]
-    integer = [kind for kind in compute if kind.startswith("Q") or "Integer" in kind]
-    if not integer:
+    integer = [kind for kind in compute if kind.startswith(_INTEGER) or "Integer" in kind]
+    # Most of 16 bits the CPU computes in float between the roundings; that these are there is all that can be asked.
+    rounds = scheme is Scheme.W8A16 and "QuantizeLinear" in kinds
+    if not (integer or rounds or scheme is Scheme.FLOAT):
         raise LowerError(
-            f"ONNX Runtime would run nothing of {source.name} in int8: found {sorted(set(kinds))}.",
+            f"ONNX Runtime would run nothing of {source.name} as {scheme}: found {sorted(set(kinds))}.",
             hint="Check that the network has convolution or linear layers with static weights.",
         )
     return Artifact(
@@ -68,7 +74,34 @@ def lower(quantized: Quantized, settings: OnnxSettings) -> Artifact:
     )
 
 
-def _export(program: ExportedProgram, source: Source) -> ir.Model:
+def _graph(quantized: Quantized, settings: OnnxSettings) -> ir.Model:
+    """Export and tidy the program as its scheme wants it."""
+    program, source = quantized.program, quantized.captured.source
+    match quantized.scheme:
+        case Scheme.FLOAT:
+            return _export(program, source)
+        case Scheme.INT8:
+            model = _export(program, source)
+            qdq.tidy(model, settings)
+            return model
+        case Scheme.W8A16:
+            model = _export(program, source, opset=_WITH_INT16)
+            qdq.tidy(model, settings)
+            return model
+        case Scheme.INT8_DYNAMIC:
+            model = _export(dynamic.without_activations(program), source)
+            dynamic.tidy(model, settings)
+            return model
+        case Scheme.W4_DYNAMIC:
+            reason = obstacle(quantized.scheme, Format.ONNX)
+            raise LowerError(
+                f"{source.name} cannot be lowered as {quantized.scheme}: {reason}.", hint="Choose another scheme."
+            )
+        case _:
+            assert_never(quantized.scheme)
+
+
+def _export(program: ExportedProgram, source: Source, opset: int | None = None) -> ir.Model:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -77,6 +110,7 @@ def _export(program: ExportedProgram, source: Source) -> ir.Model:
                 dynamo=True,
                 external_data=False,
                 verbose=False,
+                opset_version=opset,
                 input_names=[spec.name for spec in source.inputs],
                 output_names=[spec.name for spec in source.outputs],
             )

@@ -5,12 +5,10 @@ tensor"), because Q and DQ nodes share their scale and zero-point initializers; 
 because their biases are float.
 """
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import onnx_ir as ir
 
+from edgekit.lower.onnx.values import constant, dequantize_of, drop_unused_initializers, initializer, to_unsigned
 from edgekit.spec import OnnxSettings
 
 _WITH_BIAS = {"Conv", "ConvTranspose", "Gemm"}
@@ -21,9 +19,9 @@ def tidy(model: ir.Model, settings: OnnxSettings) -> None:
     """Make every quantized operation one that ONNX Runtime fuses, in place.
 
     Args:
-        model: The exported QDQ graph, with int8 weights and activations.
-        settings: The integer types to store them in. int8 becomes uint8 by adding 128 to values and zero points:
-            what they stand for stays the same to the last bit.
+        model: The exported QDQ graph, with int8 weights, and activations of int8 or int16.
+        settings: Whether to store them with or without a sign. int8 becomes uint8 by adding 128 to values and zero
+            points, int16 becomes uint16 in the same way: what they stand for stays the same to the last bit.
     """
     graph = model.graph
     for number, node in enumerate(list(graph)):
@@ -39,7 +37,7 @@ def tidy(model: ir.Model, settings: OnnxSettings) -> None:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             _own_parameters(graph, node, number, settings)
             _shorten(node, number)
-    _drop_unused_initializers(graph)
+    drop_unused_initializers(graph)
 
 
 def strip_metadata(model: ir.Model) -> None:
@@ -61,16 +59,16 @@ def strip_metadata(model: ir.Model) -> None:
 
 def _fold_transpose(graph: ir.Graph, node: ir.Node, number: int) -> None:
     """Store a weight in the order in which it is used: a transposed one keeps MatMul from being fused."""
-    dequantize = _dequantize(node.inputs[0])
+    dequantize = dequantize_of(node.inputs[0])
     permutation = node.attributes.get_ints("perm")
     if dequantize is None or permutation is None or len(dequantize.outputs[0].uses()) != 1:
         return
     stored = dequantize.inputs[0]
     if stored is None or stored.const_value is None or len(stored.uses()) != 1:
         return
-    weights = np.ascontiguousarray(_constant(stored).transpose(permutation))
-    dequantize.replace_input_with(0, _initializer(graph, f"t{number}", weights))
-    if _constant(dequantize.inputs[1]).size > 1:
+    weights = np.ascontiguousarray(constant(stored).transpose(permutation))
+    dequantize.replace_input_with(0, initializer(graph, f"t{number}", weights))
+    if constant(dequantize.inputs[1]).size > 1:
         axis = dequantize.attributes.get_int("axis", 1)
         dequantize.attributes["axis"] = ir.AttrInt64("axis", list(permutation).index(int(axis)))
     node.outputs[0].replace_all_uses_with(dequantize.outputs[0])
@@ -89,12 +87,12 @@ def _drop_saturated_clip(graph: ir.Graph, node: ir.Node) -> None:
         return
     if any(bound is not None and bound.const_value is None for bound in bounds):
         return
-    low = -np.inf if bounds[0] is None else float(_constant(bounds[0]))
-    high = np.inf if bounds[1] is None else float(_constant(bounds[1]))
+    low = -np.inf if bounds[0] is None else float(constant(bounds[0]))
+    high = np.inf if bounds[1] is None else float(constant(bounds[1]))
     for reader in readers:
-        if reader.op_type != "QuantizeLinear" or _constant(reader.inputs[1]).size != 1:
+        if reader.op_type != "QuantizeLinear" or constant(reader.inputs[1]).size != 1:
             return
-        scale, zero = float(_constant(reader.inputs[1])), _constant(reader.inputs[2])
+        scale, zero = float(constant(reader.inputs[1])), constant(reader.inputs[2])
         steps = np.iinfo(zero.dtype)
         if low > (steps.min - int(zero) + 0.5) * scale or high < (steps.max - int(zero) - 0.5) * scale:
             return
@@ -106,13 +104,13 @@ def _quantize_bias(graph: ir.Graph, node: ir.Node, number: int) -> None:
     """Give the node an int32 bias at the accumulator's scale, input scale x weight scale; see arXiv:1712.05877."""
     data, weight = node.inputs[0], node.inputs[1]
     bias = node.inputs[2] if len(node.inputs) > 2 else None
-    data_dq, weight_dq = _dequantize(data), _dequantize(weight)
+    data_dq, weight_dq = dequantize_of(data), dequantize_of(weight)
     if bias is None or bias.const_value is None or data_dq is None or weight_dq is None:
         return
     if node.op_type == "ConvTranspose" and int(node.attributes.get_int("group", 1)) != 1:
         return  # its weight scales are not in the order of its outputs
-    scale = np.asarray(_constant(data_dq.inputs[1]) * _constant(weight_dq.inputs[1]), dtype=np.float32)
-    steps = np.rint(_constant(bias).astype(np.float64) / scale)
+    scale = np.asarray(constant(data_dq.inputs[1]) * constant(weight_dq.inputs[1]), dtype=np.float32)
+    steps = np.rint(constant(bias).astype(np.float64) / scale)
     if np.abs(steps).max(initial=0) > _INT32.max:
         return  # clipping would change the answer; in float the layer is slower but right
     quantized = steps.astype(np.int32)
@@ -120,8 +118,8 @@ def _quantize_bias(graph: ir.Graph, node: ir.Node, number: int) -> None:
     dequantize = ir.node(
         "DequantizeLinear",
         [
-            _initializer(graph, f"b{number}", quantized),
-            _initializer(graph, f"bs{number}", scale if per_channel else scale.reshape(())),
+            initializer(graph, f"b{number}", quantized),
+            initializer(graph, f"bs{number}", scale if per_channel else scale.reshape(())),
         ],
         attributes={"axis": 0} if per_channel else None,
     )
@@ -132,16 +130,16 @@ def _quantize_bias(graph: ir.Graph, node: ir.Node, number: int) -> None:
 def _own_parameters(graph: ir.Graph, node: ir.Node, number: int, settings: OnnxSettings) -> None:
     """Give a Q or DQ node scale and zero point of its own, in the integer type that the settings ask for."""
     value, scale = node.inputs[0], node.inputs[1]
-    node.replace_input_with(1, _initializer(graph, f"s{number}", _constant(scale)))
+    node.replace_input_with(1, initializer(graph, f"s{number}", constant(scale)))
     if len(node.inputs) < 3:
         return  # a bias: int32, no zero point
-    zeros = _constant(node.inputs[2])
+    zeros = constant(node.inputs[2])
     weights = value is not None and value.const_value is not None
-    if zeros.dtype == np.int8 and (settings.weights if weights else settings.activations) == "uint8":
-        zeros = _to_unsigned(zeros)
+    if zeros.dtype in (np.int8, np.int16) and (settings.weights if weights else settings.activations) == "uint8":
+        zeros = to_unsigned(zeros)
         if weights:
-            node.replace_input_with(0, _initializer(graph, f"w{number}", _to_unsigned(_constant(value))))
-    node.replace_input_with(2, _initializer(graph, f"z{number}", zeros))
+            node.replace_input_with(0, initializer(graph, f"w{number}", to_unsigned(constant(value))))
+    node.replace_input_with(2, initializer(graph, f"z{number}", zeros))
 
 
 def _shorten(node: ir.Node, number: int) -> None:
@@ -149,37 +147,5 @@ def _shorten(node: ir.Node, number: int) -> None:
     output = node.outputs[0]
     if not output.is_graph_output():
         output.name = node.name = f"{'q' if node.op_type == 'QuantizeLinear' else 'd'}{number}"
-    if _constant(node.inputs[1]).size == 1:
+    if constant(node.inputs[1]).size == 1:
         node.attributes.pop("axis", None)
-
-
-def _to_unsigned(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    return (values.astype(np.int16) + 128).astype(np.uint8)
-
-
-def _dequantize(value: ir.Value | None) -> ir.Node | None:
-    producer = value.producer() if value is not None else None
-    return producer if producer is not None and producer.op_type == "DequantizeLinear" else None
-
-
-def _constant(value: ir.Value | None) -> npt.NDArray[Any]:
-    if value is None or value.const_value is None:
-        raise ValueError(f"{value} is not a constant")
-    return value.const_value.numpy()
-
-
-def _initializer(graph: ir.Graph, name: str, array: npt.NDArray[Any]) -> ir.Value:
-    unique, count = name, 1
-    while unique in graph.initializers:
-        unique, count = f"{name}_{count}", count + 1
-    tensor = ir.tensor(np.ascontiguousarray(array).reshape(array.shape), name=unique)
-    value = ir.Value(name=unique, const_value=tensor, type=ir.TensorType(tensor.dtype), shape=ir.Shape(array.shape))
-    graph.register_initializer(value)
-    return value
-
-
-def _drop_unused_initializers(graph: ir.Graph) -> None:
-    used = {value for node in graph for value in node.inputs} | set(graph.outputs)
-    for name, value in list(graph.initializers.items()):
-        if value not in used:
-            del graph.initializers[name]
