@@ -13,10 +13,12 @@ FLOORS = (
     ("schema", "schemes", "samples", "artifact", "cache", "limits"),
     ("targets", "project", "trace", "preprocess", "truth", "usercode"),
     ("data", "drift", "program", "scaffold", "doctor", "buildkey"),
+    ("layers",),
     ("manifest", "graph", "atomic"),
     ("source", "capture", "quantize", "lower", "run", "bundle", "golden", "fingerprint"),
     ("job", "result", "inspect", "changes"),
     ("legs", "baseline", "comparison", "predict", "lowering"),
+    ("fallback",),
     ("pipeline",),
     ("rebuild",),
     ("api", "render"),
@@ -27,6 +29,7 @@ FLOORS = (
 WITHOUT_TORCH = (
     "errors", "values", "budget", "spec", "schema", "schemes", "targets", "project", "manifest", "drift", "trace",
     "samples", "digest", "cache", "buildkey", "bundle", "result", "rebuild", "truth", "usercode", "limits", "changes",
+    "layers",
 )  # fmt: skip
 TORCH_ALONE = ("baseline", "source", "program", "data", "run/eager")
 

@@ -24,7 +24,7 @@ def describe(artifact: Artifact, *, limit: SizeLimit, weight_bytes: int, batches
         weight_bytes: Bytes of the weights as the scheme stores them.
         batches: Batch sizes that were verified.
     """
-    allowed = int(4 * limit.max_share * weight_bytes) + limit.overhead_bytes
+    allowed = allowed_bytes(limit, weight_bytes)
     runtime = _RUNTIME[artifact.format]
     return ArtifactInfo(
         format=artifact.format,
@@ -42,6 +42,11 @@ def describe(artifact: Artifact, *, limit: SizeLimit, weight_bytes: int, batches
         within_size=len(artifact.data) <= allowed,
         size_limit=allowed,
     )
+
+
+def allowed_bytes(limit: SizeLimit, weight_bytes: int) -> int:
+    """Return how large an artifact may be whose scheme stores the weights in so many bytes."""
+    return int(4 * limit.max_share * weight_bytes) + limit.overhead_bytes
 
 
 def check_place(folder: Path) -> None:

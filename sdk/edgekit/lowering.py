@@ -32,7 +32,7 @@ def _onnx_settings(target: Target, scheme: Scheme) -> str:
             return ""
         case Scheme.INT8_DYNAMIC:
             return f"{weights} weights"
-        case Scheme.INT8 | Scheme.W4_DYNAMIC:
+        case Scheme.INT8 | Scheme.INT8_MIXED | Scheme.W4_DYNAMIC:
             return f"{weights} weights, {activations} activations"
         case Scheme.W8A16:
             return f"{weights} weights, {activations.replace('8', '16')} activations"

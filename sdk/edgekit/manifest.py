@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from edgekit.drift.report import DriftReport
 from edgekit.errors import BundleError
+from edgekit.layers import FallbackReport
 from edgekit.spec import (
     Budget,
     Cpu,
@@ -155,6 +156,10 @@ class Manifest(Spec):
     """Inputs with the outputs to expect."""
     baseline: str
     """Where the reference was computed."""
+    float_layers: tuple[str, ...] = ()
+    """Layers that the settings or fallback keep in float, by module path."""
+    fallback: FallbackReport | None = None
+    """What fallback did; null where it was not asked for, or not needed."""
     drift: DriftReport
     """The drift, leg by leg."""
     budget: Budget
@@ -180,6 +185,10 @@ class Report(Spec):
     """The files that were measured."""
     baseline: str
     """Where the reference was computed."""
+    float_layers: tuple[str, ...] = ()
+    """Layers that the settings or fallback keep in float, by module path."""
+    fallback: FallbackReport | None = None
+    """What fallback did; null where it was not asked for, or not needed."""
     drift: DriftReport
     """The drift, leg by leg."""
     budget: Budget

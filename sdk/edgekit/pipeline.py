@@ -1,15 +1,16 @@
 """The main job on one page: capture -> quantize -> lower -> run -> compare -> bundle."""
 
-from collections.abc import Mapping
+import functools
 from pathlib import Path
 
 from edgekit import bundle, lowering
 from edgekit.artifact import Artifact
 from edgekit.cache import Cache
 from edgekit.capture import capture
-from edgekit.drift.report import DriftReport
+from edgekit.fallback import Attempt, settle, suspects
 from edgekit.golden import golden_vectors
 from edgekit.job import Job
+from edgekit.layers import FallbackReport
 from edgekit.legs import References, check_float_onnx, drift_report, reference
 from edgekit.manifest import MANIFEST_VERSION, Manifest, Model, TargetInfo
 from edgekit.program import Quantized, Source
@@ -19,7 +20,7 @@ from edgekit.result import BuildResult, Built
 from edgekit.run import artifact as runs
 from edgekit.run.eager import run_float, run_quantized
 from edgekit.schemes import calibrated, of_target
-from edgekit.spec import Format, Scheme, Target, postprocessing
+from edgekit.spec import Fallback, Format, Scheme, Target, postprocessing
 from edgekit.trace import Trace
 from edgekit.version import __version__
 from edgekit.versions import installed
@@ -62,42 +63,55 @@ def build(
             exported, kept = lowering.export_float(captured, cache)
             detail.append(check_float_onnx(exported, source, host) + (", export from the cache" if kept else ""))
 
-    quantized: dict[Scheme, Quantized] = {}
-    simulated: dict[Scheme, Trace] = {}
-    for scheme in dict.fromkeys(scheme for each in schemes.values() for scheme in each.values()):
-        with stages(f"quantize {scheme}") as detail:
-            quantized[scheme] = quantize(captured, scheme, job.quantization, job.calibration)
-            detail += [calibrated(scheme, len(job.calibration)), *quantized[scheme].notes]
-        with stages(f"run {scheme} program") as detail:
-            simulated[scheme] = run_quantized(quantized[scheme], job.evaluation)
-            detail.append(f"{len(job.evaluation)} samples")
+    quantized: dict[tuple[Scheme, tuple[str, ...]], tuple[Quantized, Trace]] = {}
+    lowered: dict[tuple[str, tuple[str, ...]], Artifact] = {}
 
-    lowered: dict[str, Artifact] = {}
-    bundles = []
-    for target in targets:
-        programs = {format: quantized[scheme] for format, scheme in schemes[target.name].items()}
-        for format, program in programs.items():
+    def program_of(scheme: Scheme, float_layers: tuple[str, ...], again: str) -> tuple[Quantized, Trace]:
+        if (scheme, float_layers) not in quantized:
+            spec = job.quantization.model_copy(update={"float_layers": float_layers})
+            with stages(f"quantize {scheme}{again}") as detail:
+                program = quantize(captured, scheme, spec, job.calibration)
+                detail += [calibrated(scheme, len(job.calibration)), *program.notes]
+            with stages(f"run {program.scheme} program{again}") as detail:
+                quantized[scheme, float_layers] = program, run_quantized(program, job.evaluation)
+                detail.append(f"{len(job.evaluation)} samples")
+        return quantized[scheme, float_layers]
+
+    def attempt(target: Target, float_layers: tuple[str, ...], number: int = 1) -> Attempt:
+        again = f", attempt {number}" if number > 1 else ""
+        found = {format: program_of(scheme, float_layers, again) for format, scheme in schemes[target.name].items()}
+        artifacts = []
+        for format, (program, _) in found.items():
             key = lowering.name(format, target, program.scheme)
-            if key not in lowered:
-                with stages(f"lower {key}") as detail:
-                    lowered[key], detail.cached = lowering.lower(format, target, program, cache)
-                    detail.append(f"{len(lowered[key].data) / 1000:.1f} kB")
-        artifacts = tuple(
-            lowered[lowering.name(format, target, program.scheme)] for format, program in programs.items()
-        )
+            if (key, float_layers) not in lowered:
+                with stages(f"lower {key}{again}") as detail:
+                    lowered[key, float_layers], detail.cached = lowering.lower(format, target, program, cache)
+                    detail.append(f"{len(lowered[key, float_layers].data) / 1000:.1f} kB")
+            artifacts.append(lowered[key, float_layers])
         references = References(
             baseline=baseline,
             host=host,
-            quantized={f"model.{format}": simulated[program.scheme] for format, program in programs.items()},
-            notes=(*notes, *dict.fromkeys(note for program in programs.values() for note in program.notes)),
+            quantized={f"model.{format}": trace for format, (_, trace) in found.items()},
+            notes=(*notes, *dict.fromkeys(note for program, _ in found.values() for note in program.notes)),
         )
-        with stages(f"verify {target.name}") as detail:
+        with stages(f"verify {target.name}{again}") as detail:
             traces = {artifact.file: _verify(artifact, target, job) for artifact in artifacts}
             report = drift_report(job, target, references, traces)
             detail.append(f"batches {', '.join(map(str, _batches(source)))}")
+        programs = {format: program for format, (program, _) in found.items()}
+        return Attempt(
+            programs=programs, references=references, artifacts=tuple(artifacts), traces=traces, report=report
+        )
+
+    known = functools.cache(lambda: suspects(job, captured))
+    bundles = []
+    for target in targets:
+        made, report = attempt(target, job.quantization.float_layers), None
+        if job.quantization.fallback is Fallback.AUTO:
+            made, report = settle(job, target, made, functools.partial(attempt, target), known, stages)
         with stages(f"bundle {target.name}") as detail:
             folder = output / source.name / target.name
-            bundles.append(_bundle(job, target, programs, artifacts, traces, references, report, folder))
+            bundles.append(_bundle(job, target, made, report, folder))
             detail.append(str(folder))
     return BuildResult(bundles=tuple(bundles), seconds=tuple(stages.seconds), cached=tuple(stages.cached))
 
@@ -120,26 +134,17 @@ def _verify(artifact: Artifact, target: Target, job: Job) -> Trace:
     return whole
 
 
-def _bundle(
-    job: Job,
-    target: Target,
-    programs: Mapping[Format, Quantized],
-    artifacts: tuple[Artifact, ...],
-    traces: dict[str, Trace],
-    references: References,
-    report: DriftReport,
-    folder: Path,
-) -> Built:
-    source = job.source
-    golden, files = golden_vectors(references.baseline, traces)
+def _bundle(job: Job, target: Target, made: Attempt, fallback: FallbackReport | None, folder: Path) -> Built:
+    source, report = job.source, made.report
+    golden, files = golden_vectors(made.references.baseline, made.traces)
     infos = tuple(
         bundle.describe(
             artifact,
             limit=target.size,
-            weight_bytes=programs[artifact.format].weight_bytes,
+            weight_bytes=made.programs[artifact.format].weight_bytes,
             batches=_batches(source),
         )
-        for artifact in artifacts
+        for artifact in made.artifacts
     )
     manifest = Manifest(
         schema_version=MANIFEST_VERSION,
@@ -158,12 +163,14 @@ def _bundle(
         postprocessing=postprocessing(source.outputs),
         labels=job.labels,
         golden=golden,
-        baseline=references.baseline.origin.place,
+        baseline=made.references.baseline.origin.place,
+        float_layers=tuple(dict.fromkeys(path for one in made.programs.values() for path in one.float_layers)),
+        fallback=fallback,
         drift=report,
         budget=target.budget.updated(job.budget),
         verdict="passed" if report.within_budget and all(info.within_size for info in infos) else "failed",
         producer={"edgekit": __version__, **installed(*_PRODUCERS)},
     )
-    content = bundle.contents(manifest, artifacts, files)
+    content = bundle.contents(manifest, made.artifacts, files)
     bundle.write(folder, content)
     return Built(folder=folder, manifest=manifest, files=content)

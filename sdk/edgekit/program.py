@@ -50,6 +50,8 @@ class Quantized:
     """Bytes that the scheme stores the model's weights in; what stays float counts as float."""
     notes: tuple[str, ...] = ()
     """What a reader of the report must know: layers that the scheme cannot take, for instance."""
+    float_layers: tuple[str, ...] = ()
+    """Paths of the layers that the settings kept from being quantized, in the order of the graph."""
 
 
 def named_outputs(name: str, result: object, outputs: tuple[TensorSpec, ...]) -> Mapping[str, Tensor]:

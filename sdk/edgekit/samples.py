@@ -35,8 +35,8 @@ class Samples:
         targets = {f"(target) {name}": array for name, array in self.targets.items()}
         return digest.of_arrays({**self.inputs, **labels, **targets})
 
-    def rows(self, rows: slice) -> "Samples":
-        """Return a view of some rows."""
+    def rows(self, rows: slice | npt.NDArray[np.int64]) -> "Samples":
+        """Return some rows: a view of a slice, a copy of those at given places."""
         return Samples(
             inputs={name: array[rows] for name, array in self.inputs.items()},
             labels=None if self.labels is None else self.labels[rows],

@@ -13,7 +13,7 @@ _NEAREST = {Scheme.W8A16: Scheme.INT8, Scheme.W4_DYNAMIC: Scheme.INT8_DYNAMIC}
 def obstacle(scheme: Scheme, format: Format) -> str | None:
     """Return why a format cannot hold a scheme, or None where it can."""
     match scheme:
-        case Scheme.INT8 | Scheme.INT8_DYNAMIC | Scheme.FLOAT:
+        case Scheme.INT8 | Scheme.INT8_MIXED | Scheme.INT8_DYNAMIC | Scheme.FLOAT:
             return None
         case Scheme.W8A16:
             return "XNNPACK has no kernels for 16-bit activations" if format is Format.PTE else None
@@ -73,7 +73,7 @@ def calibrated(scheme: Scheme, samples: int) -> str:
     match scheme:
         case Scheme.FLOAT:
             return "nothing: the model stays float"
-        case Scheme.INT8 | Scheme.W8A16:
+        case Scheme.INT8 | Scheme.INT8_MIXED | Scheme.W8A16:
             return f"calibrated on {samples} samples"
         case Scheme.INT8_DYNAMIC | Scheme.W4_DYNAMIC:
             return "activations are quantized at run time"

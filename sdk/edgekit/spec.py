@@ -37,6 +37,8 @@ class Scheme(StrEnum):
 
     INT8 = "int8"
     """Static 8-bit weights (symmetric, per channel) and activations (affine, per tensor): w8a8."""
+    INT8_MIXED = "int8-mixed"
+    """The same, but for chosen layers that stay float."""
     INT8_DYNAMIC = "int8-dynamic"
     """Linear layers: 8-bit weights (symmetric, per channel), activations quantized when they are there."""
     W8A16 = "w8a16"
@@ -193,6 +195,15 @@ _OneOrEach = Annotated[
 ]
 
 
+class Fallback(StrEnum):
+    """What happens to a model that int8 takes over its drift budget."""
+
+    NONE = "none"
+    """It fails."""
+    AUTO = "auto"
+    """The layers that cost most stay float, as few and as small ones as the budget asks for."""
+
+
 class QuantSpec(Spec):
     """How the captured program is quantized."""
 
@@ -219,6 +230,18 @@ class QuantSpec(Spec):
     """Whether the layer that reads the input is quantized."""
     last_layer: OutermostLayer = OutermostLayer.AUTO
     """Whether the layer that gives the output is quantized."""
+    float_layers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Layers that stay float: paths of modules, each for all below it, or patterns such as ``features.*.se``."""
+    fallback: Fallback = Fallback.NONE
+    """``auto`` keeps layers in float while drift is over the budget, those that cost most, and says which."""
+    fallback_limit: Share = 0.1
+    """Share of the weights' bytes that ``float_layers`` and ``fallback`` together may keep in float."""
+
+    @model_validator(mode="after")
+    def _mixed_of_what(self) -> Self:
+        if self.scheme is Scheme.INT8_MIXED and not self.float_layers and self.fallback is Fallback.NONE:
+            raise ValueError('scheme "int8-mixed" needs float_layers = [...], or fallback = "auto" to choose them')
+        return self
 
 
 class PteSettings(Spec):

@@ -79,6 +79,19 @@ def images(count: int, seed: int) -> Samples:
     )
 
 
+def faulty_job(quantization: QuantSpec, min_sqnr_db: float) -> Job:
+    """Return a job around the network with a faulty layer, with one limit for all artifacts."""
+    limit = Limits(min_sqnr_db=min_sqnr_db)
+    return Job(
+        source=faulty_source(),
+        calibration=images(128, seed=1),
+        evaluation=images(100, seed=2),
+        baseline=None,
+        quantization=quantization,
+        budget=Budget(quantization=limit, total=limit),
+    )
+
+
 def small_job(budget: Budget | None = None) -> Job:
     """Return a job around the small network."""
     return Job(
@@ -89,3 +102,61 @@ def small_job(budget: Budget | None = None) -> Job:
         quantization=QuantSpec(),
         budget=budget or Budget(total=Limits(min_sqnr_db=15)),
     )
+
+
+class Faulty(nn.Module):
+    """Has one layer that int8 cannot hold: a hundredfold weight in every channel makes the steps of all others coarse.
+
+    The large weights meet a channel that is always zero, so that the float network computes nothing with them. The
+    channel is zero behind a hard-swish, through which no scale can be moved from one layer to the other.
+    """
+
+    def __init__(self, outlier: float = 100) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, 8, 3, 2, 1)
+        self.middle = nn.Conv2d(8, 8, 3, padding=1)
+        self.last = nn.Conv2d(8, 16, 3, padding=1)
+        self.classifier = nn.Linear(256, 4)
+        with torch.no_grad():
+            self.classifier.bias.zero_()
+            self.stem.weight[0] = 0
+            assert self.stem.bias is not None
+            self.stem.bias[0] = -4
+            self.middle.weight[:, 0, 1, 1] = outlier * self.middle.weight[:, 1:].abs().amax()
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits (batch, 4) of an image (batch, 1, 8, 8)."""
+        x = torch.relu(self.last(torch.relu(self.middle(nn.functional.hardswish(self.stem(image))))))
+        logits: Tensor = self.classifier(x.flatten(1))
+        return logits
+
+
+def faulty_source(outlier: float = 100, seed: int = 0) -> Source:
+    """Return the network with one faulty layer; with an outlier of 1 it is healthy."""
+    torch.manual_seed(seed)
+    return source_from_module("faulty", Faulty(outlier), (IMAGE,), (LOGITS,), {"batch": 64})
+
+
+class Forked(nn.Module):
+    """Rounds one value, which three layers share, to steps that one of its channels makes coarse.
+
+    The loud channel is read by nobody, so that the float network computes nothing with it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, 8, 3, padding=1)
+        self.left = nn.Conv2d(8, 8, 3, padding=1)
+        self.right = nn.Conv2d(8, 8, 3, padding=1)
+        self.classifier = nn.Linear(512, 4)
+        with torch.no_grad():
+            self.stem.weight[0] *= 300
+            for layer in (self.left, self.right):
+                layer.weight[:, 0] = 0
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits (batch, 4) of an image (batch, 1, 8, 8)."""
+        x = self.stem(image)
+        x = torch.relu(self.left(x)) * torch.relu(self.right(x))
+        logits: Tensor = self.classifier(x.flatten(1))
+        return logits

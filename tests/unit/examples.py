@@ -9,6 +9,7 @@ from edgekit import digest, trace
 from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import Check, DriftReport, Finding, Leg, LegName
 from edgekit.drift.statistics import Interval
+from edgekit.layers import FallbackReport, Kept, Layer, lines
 from edgekit.manifest import ArtifactInfo, Golden, GoldenOutput, GoldenTensor, Manifest, Model, TargetInfo
 from edgekit.result import BuildResult, Built
 from edgekit.samples import Samples
@@ -169,9 +170,29 @@ def manifest(*, breach: bool = False, large: bool = False) -> Manifest:
     )
 
 
-def built(*, breach: bool = False, large: bool = False) -> BuildResult:
+def fallback_report() -> FallbackReport:
+    """Fallback that kept one layer beside three that the settings name."""
+    layer = Layer(path="features.3.se.fc1", kind="conv2d", weights=1_296, int8_bytes=1_368, float_bytes=5_184)
+    named = ("head.0", "features.3.se.fc1", "features.3.se.fc2", "features.4.se.fc1")
+    return FallbackReport(
+        outcome="met",
+        attempts=2,
+        all_int8_sqnr_db=33.25,
+        kept=(Kept(layer=layer, sqnr_db=36.5, gain_db=3.25),),
+        float_share=0.091,
+        float_limit=0.1,
+        float_layers=named,
+        paste=lines(named),
+    )
+
+
+def built(*, breach: bool = False, large: bool = False, fallback: bool = False) -> BuildResult:
     """A build of one target."""
-    made = Built(folder=Path("artifacts/digits/android-arm64"), manifest=manifest(breach=breach, large=large), files={})
+    one = manifest(breach=breach, large=large)
+    if fallback:
+        report = fallback_report()
+        one = one.model_copy(update={"fallback": report, "float_layers": report.float_layers})
+    made = Built(folder=Path("artifacts/digits/android-arm64"), manifest=one, files={})
     return BuildResult(bundles=(made,), seconds=(("capture", 1.25), ("quantize int8", 12.5)))
 
 

@@ -189,3 +189,14 @@ def test_the_sample_writes_out_every_section() -> None:
     """A person sees every table of the project file in the sample."""
     data = tomllib.loads((project.SAMPLE / project.PROJECT_FILE).read_text())
     assert data.keys() == project.Project.model_fields.keys()
+
+
+def test_int8_mixed_says_which_layers(folder: Path) -> None:
+    """Layers in float are named or chosen; the scheme alone says neither."""
+    change(folder, ('scheme = "int8"', 'scheme = "int8-mixed"'))
+    (fault,) = faults(folder)
+    assert fault == 'quantize: scheme "int8-mixed" needs float_layers = [...], or fallback = "auto" to choose them'
+    change(folder, ('scheme = "int8-mixed"', 'scheme = "int8-mixed"\nfloat_layers = ["features.*.se"]'))
+    assert project.load(folder).spec.quantize.float_layers == ("features.*.se",)
+    change(folder, ('float_layers = ["features.*.se"]', 'fallback = "auto"\nfallback_limit = 1.5'))
+    assert faults(folder) == ["quantize.fallback_limit = 1.5: must be less than or equal to 1"]

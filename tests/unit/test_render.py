@@ -16,15 +16,21 @@ from edgekit.render import json as render_json
 from edgekit.render import numbers, tables, verdict
 from edgekit.render.drift import COLUMNS, columns_of, show_drift
 from edgekit.render.terminal import TerminalProgress, console
+from edgekit.result import BuildResult
 from tests.unit import examples
 
 
 def shown(width: int, encoding: str = "utf-8", *, breach: bool = False, large: bool = False) -> str:
+    """Render the example of a build at a width."""
+    return rendered(width, examples.built(breach=breach, large=large), encoding)
+
+
+def rendered(width: int, result: BuildResult, encoding: str = "utf-8") -> str:
     """Render a build at a width."""
     raw = io.BytesIO()
     with io.TextIOWrapper(raw, encoding=encoding, write_through=True) as stream:
         target = Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
-        tables.show_build(target, examples.built(breach=breach, large=large))
+        tables.show_build(target, result)
         return raw.getvalue().decode(encoding)
 
 
@@ -86,6 +92,22 @@ def test_a_passed_build_names_no_failure() -> None:
     """The negative twin."""
     assert list(verdict.of_manifest(examples.manifest())) == []
     assert "!" not in shown(120)
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_layers_kept_in_float_are_told_with_the_lines_to_paste(width: int) -> None:
+    """What each cost and bought, and a line that is whole at any width."""
+    made = examples.built(fallback=True)
+    text = rendered(width, made)
+    line = 'float_layers = ["head.0", "features.3.se.fc1", "features.3.se.fc2", "features.4.se.fc1"]'
+    assert f"    {line}\n" in text
+    assert '    scheme = "int8-mixed"\n' in text
+    for needed in ("features.3.se.fc1", "3.25", "36.50", "The budget is met.", "9.1 % of the weights", "2 attempts"):
+        assert needed in " ".join(text.split())
+    kept = render_json.build_result(made)["bundles"][0]["manifest"]["fallback"]
+    assert line in kept["paste"]
+    assert kept["kept"][0]["gain_db"] == 3.25
+    assert "fallback" not in shown(width)
 
 
 def test_every_budget_metric_marks_a_column() -> None:

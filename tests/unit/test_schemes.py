@@ -41,7 +41,8 @@ def test_every_scheme_is_read_from_a_project(tmp_path: Path, scheme: Scheme) -> 
     """By its name; all formats that hold it may be asked for."""
     formats = [format for format in Format if schemes.obstacle(scheme, format) is None]
     assert formats
-    folder = project_with(tmp_path, f'scheme = "{scheme}"', formats=f"formats = {json.dumps(formats)}\n")
+    chosen = 'float_layers = ["stem"]' if scheme is Scheme.INT8_MIXED else ""
+    folder = project_with(tmp_path, f'scheme = "{scheme}"\n{chosen}', formats=f"formats = {json.dumps(formats)}\n")
     spec = project.load(folder).spec
     assert spec.quantize.scheme is scheme
     (narrowed,) = schemes.narrowed([TARGET], spec.formats)
@@ -70,7 +71,7 @@ def test_schemes_are_known_by_name_in_python() -> None:
 @pytest.mark.parametrize(
     ("lines", "formats", "expected"),
     [
-        ('scheme = "int9"', "", 'quantize.scheme = "int9": must be one of int8, int8-dynamic'),
+        ('scheme = "int9"', "", 'quantize.scheme = "int9": must be one of int8, int8-mixed'),
         ('scheme = "int8-weight-only"', "", 'quantize.scheme = "int8-weight-only": is refused: of linear layers'),
         ('scheme = { pte = "int8-weight-only" }', "", 'quantize.scheme.pte = "int8-weight-only": is refused'),
         ('scheme = { pt = "int8" }', "", "quantize.scheme.pt: unknown key; did you mean pte?"),

@@ -165,5 +165,6 @@ def over_budget(failures: list[str]) -> OverBudgetError:
     """Return the error that names what was over its limit."""
     return OverBudgetError(
         "over budget:\n" + "\n".join(f"  - {failure}" for failure in failures),
-        hint="See which leg loses most in the table above; limits stand in edgekit.toml under [budget].",
+        hint="See which leg loses most in the table above; limits stand in edgekit.toml under [budget]. "
+        'Where the quantization leg does, fallback = "auto" under [quantize] keeps the layers that cost most in float.',
     )

@@ -3,7 +3,7 @@
 from torch import fx
 
 from edgekit.graph import module_path
-from edgekit.program import Source
+from edgekit.program import Captured, Source
 from edgekit.quantize.observers import PerChannelWeightObserver
 from edgekit.quantize.placement import uneven
 from edgekit.spec import DYNAMIC, QuantSpec, Scheme
@@ -19,9 +19,13 @@ def wanted(scheme: Scheme, spec: QuantSpec) -> str:
     return "linear" if scheme in DYNAMIC else "convolution, linear, add or mul"
 
 
-def notes(scheme: Scheme, spec: QuantSpec, graph: fx.Graph) -> tuple[str, ...]:
-    """Name the layers of a captured graph that stay float since groups of 4-bit weights do not divide their inputs."""
-    layers = uneven(graph, spec.group_size) if scheme is Scheme.W4_DYNAMIC else []
+def notes(scheme: Scheme, spec: QuantSpec, captured: Captured) -> tuple[str, ...]:
+    """Name the layers that stay float since groups of 4-bit weights do not divide their inputs."""
+    if scheme is not Scheme.W4_DYNAMIC:
+        return ()
+    graph = captured.program.module(check_guards=False).graph
+    assert isinstance(graph, fx.Graph)
+    layers = uneven(graph, spec.group_size)
     if not layers:
         return ()
     named = ", ".join(module_path(node) or node.name for node in layers)

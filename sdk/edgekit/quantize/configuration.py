@@ -18,7 +18,7 @@ def configuration(scheme: Scheme, spec: QuantSpec) -> QuantizationConfig:
         ValueError: For the scheme that quantizes nothing.
     """
     match scheme:
-        case Scheme.INT8:
+        case Scheme.INT8 | Scheme.INT8_MIXED:
             activation = _static(torch.int8, spec)
             return QuantizationConfig(activation, activation, _weight(spec), None)
         case Scheme.W8A16:

@@ -9,21 +9,25 @@ from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, SharedQu
 
 from edgekit.quantize.configuration import configuration
 from edgekit.quantize.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, WEIGHTED
+from edgekit.quantize.grouping import ANNOTATION, chosen, group
 from edgekit.quantize.outermost import float_layers
 from edgekit.spec import DYNAMIC, QuantSpec, Scheme
 
 _aten = torch.ops.aten
-_ANNOTATION = "quantization_annotation"
 
 
 class Placement(XNNPACKQuantizer):
     """The XNNPACK quantizer, less the roundings that buy nothing."""
 
-    def __init__(self, scheme: Scheme, spec: QuantSpec) -> None:
+    def __init__(self, scheme: Scheme, spec: QuantSpec, name: str) -> None:
+        """Take the scheme, the settings, and the model's name for messages."""
         super().__init__()
         self._spec = spec
+        self._name = name
         self._groups = spec.group_size if scheme is Scheme.W4_DYNAMIC else 1
         self._layers = LINEAR if scheme in DYNAMIC else WEIGHTED
+        self.kept: tuple[str, ...] = ()
+        """Paths of the layers that ``float_layers`` kept from being quantized, once `annotate` is done."""
         if scheme in DYNAMIC:
             # The type is wrong: it is compared with sets of overloads.
             self.set_operator_type(_aten.linear.default, configuration(scheme, spec))  # type: ignore[arg-type]
@@ -35,19 +39,29 @@ class Placement(XNNPACKQuantizer):
         annotated = super().annotate(model)
         if self._layers is LINEAR:
             for layer in unfit(annotated.graph, self._groups):
-                layer.meta.pop(_ANNOTATION, None)
+                layer.meta.pop(ANNOTATION, None)
         for node in annotated.graph.nodes:
             # Both sides were computed in float, and what follows is rounded anyway: rounding each side first would
             # cost two conversions and their error. The gates of squeeze-and-excite are of this kind.
             if node.target is _aten.mul.Tensor and all(map(_gives_float, node.all_input_nodes)):
-                node.meta.pop(_ANNOTATION, None)
+                node.meta.pop(ANNOTATION, None)
             elif node.target in CLAMPS:
                 _fuse_clamp(node)
         for layer in float_layers(annotated.graph, self._spec, self._layers):
-            layer.meta.pop(_ANNOTATION, None)
+            layer.meta.pop(ANNOTATION, None)
         _leave_sums(annotated.graph)
+        # Last: where the other layers are rounded does not depend on it, which the simulation counts on.
+        self.kept = self._keep(annotated.graph)
         _drop_dangling(annotated.graph)
         return annotated
+
+    def _keep(self, graph: fx.Graph) -> tuple[str, ...]:
+        layers = group(graph)
+        wanted = chosen(layers, self._spec.float_layers, self._name)
+        kept = tuple(path for path in layers if path in wanted and any(ANNOTATION in n.meta for n in layers[path]))
+        for node in (node for path in kept for node in layers[path]):
+            node.meta.pop(ANNOTATION, None)
+        return kept
 
 
 def unfit(graph: fx.Graph, group: int) -> list[fx.Node]:
@@ -68,9 +82,9 @@ def uneven(graph: fx.Graph, group: int) -> list[fx.Node]:
 def _fuse_clamp(node: fx.Node) -> None:
     """Round once behind a layer's ReLU6, not before it, too: both runtimes clamp in the layer's own kernel."""
     (layer, *_) = node.all_input_nodes
-    annotation = layer.meta.get(_ANNOTATION)
+    annotation = layer.meta.get(ANNOTATION)
     if layer.target in WEIGHTED and len(layer.users) == 1 and annotation is not None and annotation.output_qspec:
-        node.meta[_ANNOTATION] = QuantizationAnnotation(output_qspec=annotation.output_qspec, _annotated=True)
+        node.meta[ANNOTATION] = QuantizationAnnotation(output_qspec=annotation.output_qspec, _annotated=True)
         annotation.output_qspec = None
 
 
@@ -78,29 +92,29 @@ def _leave_sums(graph: fx.Graph) -> None:
     """Do not round sums that nothing reads in int8: a transformer's go from block to block, and to layer norms."""
     for node in reversed(graph.nodes):  # the last sum first, since the ones before it are read by the next
         if node.target is _aten.add.Tensor and all(_computes_float(user) for user in node.users):
-            node.meta.pop(_ANNOTATION, None)
+            node.meta.pop(ANNOTATION, None)
 
 
 def _gives_float(node: fx.Node) -> bool:
     if node.target is _aten.mul.Tensor:
-        return _ANNOTATION not in node.meta
+        return ANNOTATION not in node.meta
     return node.op == "get_attr" or node.target in FLOAT_FUNCTIONS
 
 
 def _computes_float(node: fx.Node) -> bool:
     if node.target is _aten.add.Tensor:
-        return _ANNOTATION not in node.meta
+        return ANNOTATION not in node.meta
     return node.target in FLOAT_FUNCTIONS | {_aten.layer_norm.default}
 
 
 def _drop_dangling(graph: fx.Graph) -> None:
     """Take the annotation off nodes that share the parameters of one that has none any more, a mean for instance."""
     for node in graph.nodes:  # in order, so that a chain of them falls one after the other
-        annotation = node.meta.get(_ANNOTATION)
+        annotation = node.meta.get(ANNOTATION)
         if annotation is None:
             continue
         specs = [annotation.output_qspec, *annotation.input_qspec_map.values()]
         shared = [spec.edge_or_node for spec in specs if isinstance(spec, SharedQuantizationSpec)]
         owners = [one if isinstance(one, fx.Node) else one[1] for one in shared]
-        if any(_ANNOTATION not in owner.meta for owner in owners):
-            del node.meta[_ANNOTATION]
+        if any(ANNOTATION not in owner.meta for owner in owners):
+            del node.meta[ANNOTATION]

@@ -73,23 +73,54 @@ def _mend(prepared: fx.GraphModule, node: fx.Node, values: dict[fx.Node, Pair], 
     weight = values[weight_node].real
     rounded = values[weight_node].rounded
     if spec.adaptive_rounding:
+        weight = weight.clone()  # the float stream's: the parameter itself is about to change
         limits = observer.quant_min, observer.quant_max
         inputs = patches(node, values[data].rounded, weight)
         rounded = round_adaptively(weight, observer.spread(weight), inputs, limits)
         if stored.op == "get_attr" and len(stored.users) == 1:
             attribute(prepared, stored).copy_(rounded)
+            rounded = observer.quantize(rounded)  # to the last bit what the converted program reads
         else:
             rounded = values[weight_node].rounded  # tied weights: another layer rounds them, too
     values[weight_node] = Pair(weight, rounded)
     real, result = _call(node, values, 0), _call(node, values, 1)
-    bias = node.args[2] if len(node.args) > 2 else None
-    if spec.bias_correction and isinstance(bias, fx.Node) and bias.op == "get_attr" and len(bias.users) == 1:
-        channel = result.ndim - 1 if node.target is _aten.linear.default else 1
-        axes = [axis for axis in range(result.ndim) if axis != channel]
-        shift = _shift(real, result, _function_behind(node), axes)
+    bias = bias_of(node)
+    if spec.bias_correction and bias is not None:
+        shift = correction(node, real, result)
         attribute(prepared, bias).add_(shift)
-        result = result + shift.view([-1 if axis == channel else 1 for axis in range(result.ndim)])
+        result = add_to_channels(node, result, shift)
     values[node] = Pair(real, result)
+
+
+def bias_of(node: fx.Node) -> fx.Node | None:
+    """Return the bias that a layer's error can be put into: one of its own."""
+    if node.target not in WEIGHTED or len(node.args) < 3:
+        return None
+    bias = node.args[2]
+    return bias if isinstance(bias, fx.Node) and bias.op == "get_attr" and len(bias.users) == 1 else None
+
+
+def correction(node: fx.Node, real: Tensor, rounded: Tensor) -> Tensor:
+    """Return what to add to a layer's bias, float32 of shape (channels,).
+
+    Args:
+        node: The layer, in a prepared graph.
+        real: Its outputs in float.
+        rounded: Its outputs with everything before it, and its weights, rounded.
+    """
+    channel = _channel(node, rounded)
+    axes = [axis for axis in range(rounded.ndim) if axis != channel]
+    return _shift(real, rounded, _function_behind(node), axes)
+
+
+def add_to_channels(node: fx.Node, values: Tensor, shift: Tensor) -> Tensor:
+    """Return a layer's outputs as they are with ``shift``, of shape (channels,), added to its bias."""
+    channel = _channel(node, values)
+    return values + shift.view([-1 if axis == channel else 1 for axis in range(values.ndim)])
+
+
+def _channel(node: fx.Node, values: Tensor) -> int:
+    return values.ndim - 1 if node.target is _aten.linear.default else 1
 
 
 def _function_behind(node: fx.Node) -> Function | None:

@@ -26,7 +26,7 @@ from edgekit.quantize.observers import HistogramObserver
 from edgekit.quantize.placement import Placement
 from edgekit.quantize.reconstruct import reconstruct
 from edgekit.samples import Samples
-from edgekit.spec import QuantSpec, Scheme
+from edgekit.spec import Fallback, QuantSpec, Scheme
 
 # Both streams of the reconstruction keep the tensors that are still wanted: this bounds the largest of them.
 _LARGEST_TENSOR = 2**28
@@ -42,7 +42,8 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
         calibration: Samples that are typical of what the model will see.
 
     Raises:
-        QuantizeError: If an operation cannot be quantized, or if nothing was quantized.
+        QuantizeError: If an operation cannot be quantized, if nothing was quantized, or if the settings name a layer
+            that is not there.
     """
     name = captured.source.name
     if scheme is Scheme.FLOAT:
@@ -53,16 +54,15 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
             calibration_sha256=calibration.digest,
             weight_bytes=captured.source.float_bytes,
         )
+    if scheme is Scheme.INT8_MIXED and not spec.float_layers and spec.fallback is Fallback.NONE:
+        raise QuantizeError(
+            "The scheme int8-mixed does not say which layers stay float.",
+            hint='Name them in [quantize]: float_layers = [...], or let them be chosen: fallback = "auto".',
+        )
     try:
-        # Copied: the module shares its parameters with the captured program, and they are about to change.
-        module = copy.deepcopy(captured.program.module(check_guards=False))
-        if kinds := _equalized(scheme, spec):
-            equalize(module, (_tensors(captured, part) for part in calibration.batches(_batch(captured, spec))), kinds)
-        notes = account.notes(scheme, spec, module.graph)
-        prepared = prepare_pt2e(module, Placement(scheme, spec))
-        _calibrate(prepared, captured, calibration, _batch(captured, spec))
-        if spec.adaptive_rounding or spec.bias_correction:
-            reconstruct(prepared, _tensors(captured, calibration.rows(slice(_rows(captured)))), spec)
+        prepared, float_layers = prepare(captured, scheme, spec, calibration)
+        notes = account.notes(scheme, spec, captured)
+        mend(prepared, captured, spec, calibration)
         stored = account.weight_bytes(scheme, spec, prepared, captured.source)
         program = export(convert_pt2e(prepared), captured.example, dynamic_shapes=captured.dynamic_shapes, strict=False)
     except EdgeKitError:
@@ -79,12 +79,45 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
         )
     return Quantized(
         captured=captured,
-        scheme=scheme,
+        scheme=_named(scheme, float_layers),
         program=program,
         calibration_sha256=calibration.digest,
         weight_bytes=stored,
         notes=notes,
+        float_layers=float_layers,
     )
+
+
+def _named(scheme: Scheme, float_layers: tuple[str, ...]) -> Scheme:
+    """Return what came of a scheme, whatever it was asked for as: static int8 is mixed when layers were kept."""
+    if scheme in (Scheme.INT8, Scheme.INT8_MIXED):
+        return Scheme.INT8_MIXED if float_layers else Scheme.INT8
+    return scheme
+
+
+def prepare(
+    captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: Samples
+) -> tuple[fx.GraphModule, tuple[str, ...]]:
+    """Equalise channels, place observers and calibrate them.
+
+    Returns:
+        A graph with parameters of its own, which computes what the captured program does, and the paths of the layers
+        that the settings keep in float.
+    """
+    # Copied: the module shares its parameters with the captured program, and they are about to change.
+    module = copy.deepcopy(captured.program.module(check_guards=False))
+    if kinds := _equalized(scheme, spec):
+        equalize(module, (tensors(captured, part) for part in calibration.batches(_batch(captured, spec))), kinds)
+    placement = Placement(scheme, spec, captured.source.name)
+    prepared = prepare_pt2e(module, placement)
+    _calibrate(prepared, captured, calibration, _batch(captured, spec))
+    return prepared, placement.kept
+
+
+def mend(prepared: fx.GraphModule, captured: Captured, spec: QuantSpec, calibration: Samples) -> None:
+    """Take the steps that change weights and biases, in place: see `reconstruct`."""
+    if spec.adaptive_rounding or spec.bias_correction:
+        reconstruct(prepared, tensors(captured, at_once(captured, calibration)), spec)
 
 
 def _equalized(scheme: Scheme, spec: QuantSpec) -> frozenset[Kind]:
@@ -93,7 +126,7 @@ def _equalized(scheme: Scheme, spec: QuantSpec) -> frozenset[Kind]:
     Dynamically quantized are linear layers alone, and it is behind layer norms that these have their outliers.
     """
     match scheme:
-        case Scheme.INT8:
+        case Scheme.INT8 | Scheme.INT8_MIXED:
             wanted = {Kind.LAYER: spec.equalization, Kind.NORM: spec.smooth_quant}
         case Scheme.INT8_DYNAMIC:
             wanted = {Kind.NORM: spec.smooth_quant}
@@ -111,7 +144,7 @@ def _batch(captured: Captured, spec: QuantSpec) -> int:
 def _calibrate(prepared: fx.GraphModule, captured: Captured, calibration: Samples, batch: int) -> None:
     with torch.no_grad():
         for part in calibration.batches(batch):
-            prepared(*_tensors(captured, part))
+            prepared(*tensors(captured, part))
     readers: dict[HistogramObserver, set[fx.Node]] = {}
     for node in prepared.graph.nodes:
         if node.op == "call_module":
@@ -122,13 +155,14 @@ def _calibrate(prepared: fx.GraphModule, captured: Captured, calibration: Sample
         observer.after = common_function(nodes, FLOAT_FUNCTIONS)
 
 
-def _rows(captured: Captured) -> int:
-    """Return how many samples the reconstruction takes at once, by the largest tensor of the program."""
+def at_once(captured: Captured, samples: Samples) -> Samples:
+    """Return the first samples, as many as a walk through the graph takes at once by its largest tensor."""
     values = [node.meta["val"] for node in captured.program.graph.nodes if isinstance(node.meta.get("val"), Tensor)]
     # Without the symbolic sizes what is left is one sample's: asking a symbol for its value would fix it.
     largest = max(math.prod(size for size in value.shape if isinstance(size, int)) for value in values)
-    return max(1, _LARGEST_TENSOR // (4 * largest))
+    return samples.rows(slice(max(1, _LARGEST_TENSOR // (4 * largest))))
 
 
-def _tensors(captured: Captured, samples: Samples) -> tuple[Tensor, ...]:
+def tensors(captured: Captured, samples: Samples) -> tuple[Tensor, ...]:
+    """Return samples as the arguments of the program."""
     return tuple(torch.from_numpy(samples.inputs[spec.name]) for spec in captured.source.inputs)

@@ -7,6 +7,7 @@ from edgekit.drift.report import DriftReport
 from edgekit.manifest import ArtifactInfo, Manifest
 from edgekit.render import numbers, verdict
 from edgekit.render.drift import show_drift
+from edgekit.render.float_layers import show_float_layers
 from edgekit.render.layout import fields, heading, indented, simple_table
 from edgekit.render.terminal import symbol
 from edgekit.result import BuildResult, Built
@@ -33,6 +34,7 @@ def show_bundle(console: Console, bundle: Built) -> None:
     heading(console, "drift", f"against {manifest.baseline}")
     console.print()
     show_drift(console, manifest.drift)
+    show_float_layers(console, manifest)
     console.print()
     doubts = list(verdict.doubts_of(manifest.drift))
     show_verdict(console, list(verdict.of_manifest(manifest)), doubts, str(bundle.folder))

@@ -80,7 +80,7 @@ def _graph(quantized: Quantized, settings: OnnxSettings) -> ir.Model:
     match quantized.scheme:
         case Scheme.FLOAT:
             return _export(program, source)
-        case Scheme.INT8:
+        case Scheme.INT8 | Scheme.INT8_MIXED:
             model = _export(program, source)
             qdq.tidy(model, settings)
             return model
