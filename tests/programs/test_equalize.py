@@ -115,6 +115,19 @@ class Tied(nn.Module):
         return logits
 
 
+class Tail(nn.Module):
+    """Linear layers alone: a sample shows each channel one value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(64, 16), nn.Linear(16, 16), nn.Linear(16, 4)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (batch, 4) of (batch, 1, 8, 8)."""
+        logits: Tensor = self.last(torch.relu(self.second(torch.relu(self.first(image.flatten(1))))))
+        return logits
+
+
 class Alone(nn.Module):
     """One layer."""
 
@@ -194,7 +207,7 @@ def graph_of(program: Captured) -> fx.GraphModule:
 def test_the_network_computes_what_it_did(make: type[nn.Module]) -> None:
     """Also on samples that calibration never saw, as long as they reach no clamp that calibration did not."""
     torch.manual_seed(0)
-    calibration, other = pictures(64, 1), torch.from_numpy(pictures(32, 2).inputs["image"]) / 2
+    calibration, other = pictures(512, 1), torch.from_numpy(pictures(32, 2).inputs["image"]) / 2
     module = graph_of(captured(uneven(make()), calibration))
     before = module(other)
     assert equalize(module, [(torch.from_numpy(calibration.inputs["image"]),)], ALL) > 0
@@ -204,7 +217,7 @@ def test_the_network_computes_what_it_did(make: type[nn.Module]) -> None:
 def test_a_clamp_is_not_reached_by_scaling() -> None:
     """ReLU6 ends at 6 for every channel: one that reaches 5 may be scaled by 1.2, although its mean is far lower."""
     torch.manual_seed(0)
-    calibration = pictures(64, 1)
+    calibration = pictures(512, 1)
     image = torch.from_numpy(calibration.inputs["image"])
     model = uneven(Residual())
     with torch.no_grad():
@@ -218,7 +231,7 @@ def test_a_clamp_is_not_reached_by_scaling() -> None:
 def test_tied_weights_are_left_alone() -> None:
     """The layer before them must not be scaled, since they could make up for it only once."""
     torch.manual_seed(0)
-    calibration = pictures(64, 1)
+    calibration = pictures(512, 1)
     image = torch.from_numpy(calibration.inputs["image"])
     module = graph_of(captured(uneven(Tied()), calibration))
     before = module(image)
@@ -229,7 +242,7 @@ def test_tied_weights_are_left_alone() -> None:
 def test_kinds_are_switched_one_by_one() -> None:
     """Norms alone, layers alone, and both scale different numbers of channels."""
     torch.manual_seed(0)
-    calibration = pictures(64, 1)
+    calibration = pictures(512, 1)
     program = captured(uneven(Block()), calibration)
     image = torch.from_numpy(calibration.inputs["image"])
     counts = {kinds: equalize(graph_of(program), [(image,)], frozenset(kinds)) for kinds in ((Kind.NORM,), tuple(Kind))}
@@ -242,7 +255,7 @@ def test_kinds_are_switched_one_by_one() -> None:
 def test_lopsided_channels_gain(name: str, gain: float) -> None:
     """Small channels with large weights behind them are lost in the steps of the large ones, unless they are scaled."""
     model, key = needy(name)
-    calibration, evaluation = pictures(256, 1), pictures(200, 2)
+    calibration, evaluation = pictures(512, 1), pictures(200, 2)
     program = captured(model, calibration)
     reference = run_float(program.source, evaluation).outputs["logits"].astype(np.float64)
     reference -= reference.mean(0)  # what does not depend on the picture is no signal
@@ -258,16 +271,25 @@ def test_lopsided_channels_gain(name: str, gain: float) -> None:
     assert better > plain + gain
 
 
+def test_few_values_say_too_little() -> None:
+    """The largest of 64 values is chance: with them nothing is scaled, with 4096 of the same kind it is."""
+    torch.manual_seed(0)
+    program = captured(uneven(Tail()), pictures(64, 1))
+    images = torch.from_numpy(pictures(4096, 1).inputs["image"])
+    assert equalize(graph_of(program), [(images[:64],)], ALL) == 0
+    assert equalize(graph_of(program), [(images,)], ALL) > 0
+
+
 def test_nothing_to_equalize_is_fine() -> None:
     """A single layer has nobody to make up for it."""
-    calibration = pictures(64, 1)
+    calibration = pictures(512, 1)
     module = graph_of(captured(Alone(), calibration))
     assert equalize(module, [(torch.from_numpy(calibration.inputs["image"]),)], ALL) == 0
 
 
 def test_every_combination_of_the_switches_is_a_program() -> None:
     """The steps do not lean on each other."""
-    calibration = pictures(64, 1)
+    calibration = pictures(512, 1)
     torch.manual_seed(0)
     program = captured(uneven(Excited()), calibration)
     before = {name: tensor.clone() for name, tensor in program.program.state_dict.items()}
