@@ -7,7 +7,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
+from torchao.quantization.pt2e.utils import _fuse_conv_bn_
 
 from edgekit.capture import capture
 from edgekit.drift.metrics import sqnr_db
@@ -16,6 +18,7 @@ from edgekit.lower import onnx, pte
 from edgekit.program import Quantized
 from edgekit.quantize import observers, quantize
 from edgekit.quantize.observers import HistogramObserver, PerChannelWeightObserver
+from edgekit.quantize.placement import Placement
 from edgekit.quantize.ranges import affine_parameters, candidates, quantization_error
 from edgekit.run.artifact import open_artifact
 from edgekit.run.eager import run_float, run_quantized
@@ -31,7 +34,7 @@ from edgekit.spec import (
     Scheme,
     TensorSpec,
 )
-from tests.programs.networks import IMAGE, images, small_source
+from tests.programs.networks import IMAGE, Small, images, small_source
 
 PLAIN = QuantSpec(
     ranges=Ranges.MINMAX,
@@ -353,3 +356,55 @@ def test_every_combination_leaves_the_captured_program_unchanged(adaptive: bool,
     before = {name: tensor.clone() for name, tensor in captured.program.state_dict.items()}
     quantize(captured, Scheme.INT8, QuantSpec(adaptive_rounding=adaptive, bias_correction=bias), calibration)
     assert all(torch.equal(tensor, before[name]) for name, tensor in captured.program.state_dict.items())
+
+
+class AllPatterns(Placement):
+    """Placement that also looks for what is only there in training, as the stock quantizer does."""
+
+    def _skip_batch_norms(self, model: fx.GraphModule) -> None:
+        pass
+
+
+class LoneNorm(nn.Module):
+    """Batch norms that cannot be folded: behind a ReLU, and behind a convolution with a second reader."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 1)
+        self.norms = nn.ModuleList([nn.BatchNorm2d(4), nn.BatchNorm2d(4)])
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return features (batch, 4, 6, 6) of an image (batch, 1, 8, 8)."""
+        x = self.second(self.norms[0](torch.relu(self.first(image))))
+        y: Tensor = torch.relu(self.norms[1](x)) + x
+        return y
+
+
+def annotations(program: ExportedProgram, quantizer: Placement) -> dict[str, str]:
+    """Return what a quantizer writes on the nodes of a program, as text."""
+    module = program.module(check_guards=False)
+    _fuse_conv_bn_(module)  # as prepare_pt2e does first
+    module = quantizer.annotate(quantizer.transform_for_annotation(module))
+    return {node.name: repr(node.meta.get("quantization_annotation")) for node in module.graph.nodes}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [Small(), LoneNorm()], ids=["folded", "not folded"])
+def test_the_patterns_left_out_would_not_have_matched(model: nn.Module) -> None:
+    """With and without them the same nodes get the same annotations; most of them get one."""
+    inputs = (torch.randn(16, 1, 8, 8),)
+    program = torch.export.export(model.eval(), inputs)
+    found = annotations(program, Placement(QuantSpec()))
+    assert found == annotations(program, AllPatterns(QuantSpec()))
+    assert len([text for text in found.values() if "HistogramObserver" in text]) >= 2
+
+
+def test_a_convolution_with_its_batch_norm_is_still_looked_for() -> None:
+    """A graph in which they were not folded is annotated with all patterns; one where they were, without."""
+    program = torch.export.export(LoneNorm().eval(), (torch.randn(16, 1, 8, 8),))
+    module, quantizer = program.module(check_guards=False), Placement(QuantSpec())
+    quantizer._skip_batch_norms(module)
+    assert any(pattern.is_qat for pattern in quantizer.SUPPORTED_PATTERNS)
+    _fuse_conv_bn_(module)
+    quantizer._skip_batch_norms(module)
+    assert not any(pattern.is_qat for pattern in quantizer.SUPPORTED_PATTERNS)
