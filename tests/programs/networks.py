@@ -4,11 +4,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from edgekit.capture import capture
 from edgekit.job import Job
-from edgekit.program import Source
+from edgekit.program import Quantized, Source
+from edgekit.quantize import quantize
 from edgekit.samples import Samples
 from edgekit.source.module import source_from_module
-from edgekit.spec import Budget, Limits, QuantSpec, TensorSpec
+from edgekit.spec import Budget, Limits, QuantSpec, Scheme, TensorSpec
 
 
 class Small(nn.Module):
@@ -44,6 +46,26 @@ class TwoInTwoOut(nn.Module):
         """Return scores (batch, 3) and an embedding (batch, 5)."""
         x = torch.relu(self.left(left) + self.right(right))
         return self.scores(x), self.embedding(x)
+
+
+class Tokens(nn.Module):
+    """Attention with two heads behind a layer norm, and the mean of the tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(8)
+        self.query, self.key, self.value, self.output = (nn.Linear(8, 8) for _ in range(4))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return features (batch, 8) of tokens (batch, 6, 8)."""
+        x = self.norm(tokens)
+        query, key, value = (
+            torch.unflatten(f(x), -1, (2, 4)).transpose(1, 2) for f in (self.query, self.key, self.value)
+        )
+        scores = torch.matmul(query, key.transpose(-2, -1)).softmax(-1)
+        mixed = torch.matmul(scores, value).transpose(1, 2).flatten(2)
+        features: Tensor = (tokens + self.output(mixed)).mean(1)
+        return features
 
 
 class Unquantizable(nn.Module):
@@ -160,3 +182,20 @@ class Forked(nn.Module):
         x = torch.relu(self.left(x)) * torch.relu(self.right(x))
         logits: Tensor = self.classifier(x.flatten(1))
         return logits
+
+
+def quantized(model: nn.Module, inputs: dict[str, tuple[int, ...]], outputs: dict[str, tuple[int, ...]]) -> Quantized:
+    """Quantize a model with seeded weights on noise."""
+    generator = np.random.default_rng(3)
+    samples = Samples(
+        inputs={name: generator.normal(size=(32, *shape)).astype(np.float32) for name, shape in inputs.items()},
+        labels=None,
+    )
+    source = source_from_module(
+        "model",
+        model.eval(),
+        tuple(TensorSpec(name=name, shape=("batch", *shape)) for name, shape in inputs.items()),
+        tuple(TensorSpec(name=name, shape=("batch", *size)) for name, size in outputs.items()),
+        {"batch": 32},
+    )
+    return quantize(capture(source, samples), Scheme.INT8, QuantSpec(bias_correction=False), samples)

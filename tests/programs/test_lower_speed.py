@@ -1,31 +1,28 @@
-"""The shortcuts through the lowering change nothing but its duration."""
+"""The shortcuts through the lowerings change nothing but its duration."""
 
 import gc
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from executorch.backends.xnnpack import xnnpack_preprocess
 from executorch.backends.xnnpack.partition.graphs import bilinear_2d, sdpa
 from executorch.exir.pass_base import _ExportPassBase
 from executorch.exir.verification import verifier
-from torch import Tensor, nn
-from torch.export import ExportedProgram
+from torch import Tensor, fx, nn
+from torch.export import ExportedProgram, exported_program
 from torch.fx.traceback import NodeSource
 
 from edgekit.capture import capture
 from edgekit.lower import pte, repetition, shortcuts
+from edgekit.lower.onnx import export
 from edgekit.program import Quantized
 from edgekit.quantize import quantize
-from edgekit.samples import Samples
-from edgekit.source.module import source_from_module
-from edgekit.spec import PteSettings, QuantSpec, Scheme, TensorSpec
-from tests.programs.networks import TwoInTwoOut, images, small_source
-
-PLAIN = QuantSpec(adaptive_rounding=False, bias_correction=False)
+from edgekit.spec import OnnxSettings, PteSettings, QuantSpec, Scheme
+from tests.programs.networks import Tokens, TwoInTwoOut, images, quantized, small_source
 
 
 class Mixed(nn.Module):
@@ -64,34 +61,20 @@ class Sequence(nn.Module):
         return y
 
 
-def quantized(model: nn.Module, inputs: dict[str, tuple[int, ...]], outputs: dict[str, int]) -> Quantized:
-    """Quantize a model with seeded weights on noise."""
-    generator = np.random.default_rng(3)
-    samples = Samples(
-        inputs={name: generator.normal(size=(32, *shape)).astype(np.float32) for name, shape in inputs.items()},
-        labels=None,
-    )
-    source = source_from_module(
-        "model",
-        model.eval(),
-        tuple(TensorSpec(name=name, shape=("batch", *shape)) for name, shape in inputs.items()),
-        tuple(TensorSpec(name=name, shape=("batch", size)) for name, size in outputs.items()),
-        {"batch": 32},
-    )
-    return quantize(capture(source, samples), Scheme.INT8, PLAIN, samples)
-
-
 def small() -> Quantized:
     """Return the small network, quantized."""
     samples = images(64, seed=1)
-    return quantize(capture(small_source(), samples), Scheme.INT8, PLAIN, samples)
+    return quantize(capture(small_source(), samples), Scheme.INT8, QuantSpec(), samples)
 
 
 NETWORKS: dict[str, Callable[[], Quantized]] = {
     "small": small,
-    "two in, two out": lambda: quantized(TwoInTwoOut(), {"left": (6,), "right": (4,)}, {"scores": 3, "embedding": 5}),
-    "mixed": lambda: quantized(Mixed(), {"image": (3, 8, 8)}, {"numbers": 4}),
-    "sequence": lambda: quantized(Sequence(), {"signal": (2, 16)}, {"features": 4}),
+    "two in, two out": lambda: quantized(
+        TwoInTwoOut(), {"left": (6,), "right": (4,)}, {"scores": (3,), "embedding": (5,)}
+    ),
+    "mixed": lambda: quantized(Mixed(), {"image": (3, 8, 8)}, {"numbers": (4,)}),
+    "tokens": lambda: quantized(Tokens(), {"tokens": (6, 8)}, {"features": (8,)}),
+    "sequence": lambda: quantized(Sequence(), {"signal": (2, 16)}, {"features": (4,)}),
 }
 
 
@@ -110,6 +93,7 @@ def patched() -> tuple[object, ...]:
         verifier._check_tensor_args_matching_op_allowed_dtype,
         xnnpack_preprocess.XNNPACKPassManager,
         hasattr(NodeSource, "__deepcopy__"),
+        fx.GraphModule.recompile,
         gc.isenabled(),
     )
 
@@ -121,8 +105,41 @@ def test_the_file_is_the_same_with_and_without(name: str, monkeypatch: pytest.Mo
     program = NETWORKS[name]()
     fast = pte.lower(program, PteSettings())
     monkeypatch.setattr(pte, "shortcuts", plain)
-    monkeypatch.setattr(pte, "write_convolutions", lambda _: None)
+    monkeypatch.setattr(pte, "write_decomposed", lambda _: None)
     assert pte.lower(program, PteSettings()) == fast
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_onnx_file_is_the_same_with_and_without(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Byte for byte; torch.onnx's own way is the reference."""
+    torch.manual_seed(0)
+    program = NETWORKS[name]()
+    fast = export.lower(program, OnnxSettings())
+    monkeypatch.setattr(export, "shortcuts", plain)
+    monkeypatch.setattr(export, "write_reshapes", lambda _: None)
+    assert export.lower(program, OnnxSettings()) == fast
+
+
+def test_usual_networks_need_no_round_of_decompositions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither lowering traces the sample's kind of network again; without the shortcuts both do."""
+    rounds = []
+    decompose = exported_program._decompose_exported_program
+
+    def counted(*arguments: Any, **options: Any) -> ExportedProgram:
+        rounds.append(1)
+        result: ExportedProgram = decompose(*arguments, **options)
+        return result
+
+    monkeypatch.setattr(exported_program, "_decompose_exported_program", counted)
+    program = small()
+    pte.lower(program, PteSettings())
+    export.lower(program, OnnxSettings())
+    assert not rounds
+    monkeypatch.setattr(pte, "shortcuts", plain)
+    monkeypatch.setattr(export, "shortcuts", plain)
+    pte.lower(program, PteSettings())
+    export.lower(program, OnnxSettings())
+    assert len(rounds) >= 4
 
 
 def test_the_shortcuts_apply_to_the_installed_versions_and_are_taken_back() -> None:

@@ -12,7 +12,13 @@ from torch import fx
 from edgekit import graph
 from edgekit.artifact import Artifact
 from edgekit.errors import LowerError
-from edgekit.lower.shape import decompose_hardsigmoid, widen_convolutions, write_convolutions
+from edgekit.lower.shape import (
+    decompose_hardsigmoid,
+    infer_batches,
+    pool_means,
+    widen_convolutions,
+    write_decomposed,
+)
 from edgekit.lower.shortcuts import shortcuts
 from edgekit.program import Quantized
 from edgekit.schemes import obstacle
@@ -35,7 +41,9 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
     program = copy.deepcopy(quantized.program)
     decompose_hardsigmoid(program)
     widen_convolutions(program)
-    write_convolutions(program)
+    infer_batches(program)
+    pool_means(program)
+    write_decomposed(program)
     try:
         with shortcuts():
             edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])

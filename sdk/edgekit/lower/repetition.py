@@ -1,12 +1,14 @@
-"""What ExecuTorch 1.5.1 repeats while it lowers a program, and stand-ins for its functions that do it once.
+"""What ExecuTorch 1.5.1 and torch.onnx repeat while they lower a program, and stand-ins that do it once.
 
-A stand-in leaves out a repetition, never a decision. Lowering the packaged sample takes 17.5 s of CPU time plainly and
-5.7 s with them (15.0 and 5.5 s a second time in a process). Each is worth, with all others in place: decompositions
-3.4 s, patterns 2.3 s (the first time), replays 0.9 s, evaluations 0.6 s, provenance 0.5 s, checks 0.4 s.
+A stand-in leaves out a repetition, never a decision. Lowering the packaged sample to a .pte takes 15.1 s of CPU time
+plainly and 3.3 s with them (14.0 and 3.0 s a second time in a process), to an .onnx 2.9 and 1.0 s. Each is worth, with
+all others in place: decompositions 4.2 s, patterns 2.1 s (the first time), code 0.7 s, evaluations 0.6 s, checks,
+provenance and replays 0.5 s each.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
+from operator import getitem
 from typing import Any
 
 import torch
@@ -22,9 +24,11 @@ from executorch.exir.verification import verifier
 from torch import fx, nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch.export import ExportedProgram
+from torch.fx.graph import CodeGen
 from torch.fx.traceback import NodeSource
 from torch.utils import _pytree as pytree
 
+_aten = torch.ops.aten
 PATTERN_PASSES = {
     ConvertToUpsampleBilinear2d: ops.edge.aten.upsample_bilinear2d.vec,
     ConvertToSDPAPass: ops.edge.aten._softmax.default,
@@ -34,6 +38,13 @@ PATTERN_PASSES = {
 _PLAIN = {
     bool, int, float, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format,
 }  # fmt: skip
+_FUNCTIONAL = {
+    _aten.conv1d.default, _aten.conv2d.default, _aten.linear.default, _aten.matmul.default, _aten.transpose.int,
+    _aten.max_pool2d.default, _aten.hardswish.default, _aten.hardsigmoid.default, _aten.softmax.int,
+    _aten.layer_norm.default,
+}  # fmt: skip
+# Their decomposition is themselves.
+_SIZES = {_aten.sym_size.int}
 _VALUE_DEPENDENT = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
 
@@ -46,6 +57,7 @@ def stand_ins() -> tuple[tuple[Any, str, Any], ...]:
         (verifier, "_check_tensor_args_matching_op_allowed_dtype", _check_once()),
         (xnnpack_preprocess, "XNNPACKPassManager", _MatchingPasses),
         (NodeSource, "__deepcopy__", _share),
+        (fx.GraphModule, "recompile", _compile_when_called()),
     )
 
 
@@ -79,28 +91,46 @@ def _state(module: fx.GraphModule) -> list[tuple[Any, ...]]:
 
 
 def _decompose_once() -> Callable[..., ExportedProgram]:
-    """Skip a round of decompositions when its table has none of the graph's operations.
+    """Skip a round of decompositions that would change nothing.
 
-    ExecuTorch does three rounds of 2.2 s. The first, with an empty table, makes the program functional; the later ones
-    then only apply their tables, as ExecuTorch itself says where it skips one on its other path
-    (``_gen_edge_manager_for_partitioners``, 1.5.1).
+    A round makes a program functional and applies its table, in 1 to 2 s. ExecuTorch does three: one with an empty
+    table, and two with almost the same one; ExecuTorch itself says where it skips one on its other path that later
+    rounds only apply their tables (``_gen_edge_manager_for_partitioners``, 1.5.1). torch.onnx does one.
     """
     plain = ExportedProgram.run_decompositions
     functional: list[ExportedProgram] = []
 
     def run_decompositions(self: ExportedProgram, decomp_table: Any = None, **options: Any) -> ExportedProgram:
-        known = any(self is program for program in functional)
-        if (
-            known
-            and decomp_table
-            and not options
-            and not contains_any_call_fn_target_op(self.graph_module, decomp_table)
-        ):
-            return self
-        functional[:] = [plain(self, decomp_table, **options)]
+        known = any(self is program for program in functional) or _is_functional(self.graph)
+        if decomp_table is None or options or not known or _applies(decomp_table, self.graph_module):
+            functional[:] = [plain(self, decomp_table, **options)]
+        else:
+            functional[:] = [self]
         return functional[0]
 
     return run_decompositions
+
+
+def _applies(table: Mapping[Any, Any], module: fx.GraphModule) -> bool:
+    return contains_any_call_fn_target_op(module, table.keys() - _SIZES)
+
+
+def _is_functional(graph: fx.Graph) -> bool:
+    """Whether all operations are functional, and such that a round with an empty table leaves as they are.
+
+    The core operations are, and a few that networks are made of. A subgraph, or an output that nothing computes, is
+    left to the round.
+    """
+    calls = [node.target for node in graph.nodes if node.op == "call_function" and node.target is not getitem]
+    computed = all(node.op == "call_function" for node in graph.output_node().all_input_nodes)
+    return computed and all(map(_stays, calls))
+
+
+@cache
+def _stays(target: object) -> bool:
+    if not isinstance(target, torch._ops.OpOverload) or target._schema.is_mutable:
+        return False
+    return torch.Tag.core in target.tags or target in _FUNCTIONAL or target.namespace == "quantized_decomposed"
 
 
 def _replay_once() -> Callable[..., PassResult]:
@@ -205,3 +235,22 @@ class _MatchingPasses(XNNPACKPassManager):
 def _share(source: NodeSource, _memo: object) -> NodeSource:
     """Copy a node's provenance by reference: it grows by one link per interpretation, and nobody writes to it."""
     return source
+
+
+def _compile_when_called() -> Callable[[fx.GraphModule], None]:
+    """Write and compile the code of a changed graph when it is called, which hardly any is before it changes again."""
+    plain = fx.GraphModule.recompile
+
+    def recompile(self: fx.GraphModule) -> None:
+        kind: Any = type(self)  # every module has a class of its own
+        if type(self.graph._codegen) is not CodeGen or "_wrapped_call" not in vars(kind):  # the first time sets up more
+            plain(self)
+            return
+
+        def forward(module: fx.GraphModule, *args: Any, **kwargs: Any) -> Any:
+            plain(module)
+            return module.forward(*args, **kwargs)
+
+        kind.forward = forward
+
+    return recompile

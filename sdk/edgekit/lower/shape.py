@@ -1,9 +1,11 @@
 """Shape a program so that one delegate takes all of it: every delegate costs memory, bytes and a round of passes."""
 
+import operator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
+from torch._ops import OpOverload
 from torch.export import ExportedProgram
 
 from edgekit.graph import is_dequantize
@@ -30,18 +32,143 @@ def decompose_hardsigmoid(program: ExportedProgram) -> None:
     program.graph_module.recompile()
 
 
-def write_convolutions(program: ExportedProgram) -> None:
-    """Write ``conv2d`` as the ``convolution`` it decomposes to, in place: the lowering saves a round of 2 s for it."""
-    for node in program.graph.nodes:
-        if node.op != "call_function" or node.target is not _aten.conv2d.default or node.kwargs:
-            continue
-        given = (*node.args, *(None, [1, 1], [0, 0], [1, 1], 1)[len(node.args) - 2 :])
-        data, weight, bias, stride, padding, dilation, groups = given
-        if data.meta["val"].dim() != 4:  # an image without a batch decomposes to more
-            continue
-        node.target = _aten.convolution.default
-        node.args = (data, weight, bias, stride, padding, dilation, False, [0, 0], groups)
+def pool_means(program: ExportedProgram) -> None:
+    """Write means over places or tokens in place as the one form that XNNPACK takes: of 4-D, over the last two, kept.
+
+    A mean outside is a delegate more, and the only reason why many apps need the library of kernels.
+    """
+    for node in list(program.graph.nodes):
+        if node.op == "call_function" and node.target is _aten.mean.dim and not node.kwargs:
+            _write_mean(node)
     program.graph_module.recompile()
+
+
+def _write_mean(node: fx.Node) -> None:
+    given: tuple[Any, ...] = node.args
+    data, dims, *keep = given
+    shape, result = data.meta["val"].shape, node.meta["val"].shape
+    axes = sorted(axis % len(shape) for axis in dims or ())
+    if not all(isinstance(size, int) for size in shape[1:]):
+        return
+    match len(shape), axes:
+        case 4, [2, 3] if not any(keep):
+            pass
+        case 3, [1] | [2]:
+            with node.graph.inserting_before(node):
+                if axes == [1]:
+                    data = _call(node, _aten.permute.default, data, [0, 2, 1])
+                data = _call(node, _aten.reshape.default, data, [-1, shape[3 - axes[0]], 1, shape[axes[0]]])
+            _write_copy(data)
+        case _:
+            return
+    with node.graph.inserting_before(node):
+        mean = _call(node, _aten.mean.dim, data, [2, 3], True)
+    node.target, node.args = _aten.view.default, (mean, [-1, *result[1:]])
+
+
+def infer_batches(program: ExportedProgram) -> None:
+    """Write matrix products and reshapes in place so that no view names the symbolic batch: XNNPACK refuses those.
+
+    torch decomposes a product of two batches of matrices, and a reshape that has to copy, to views of sizes that it
+    reads from its input, and expands the matrices to the shape that they have. Attention falls into eight delegates a
+    block by it.
+    """
+    graph = program.graph
+    for node in list(graph.nodes):
+        if node.op != "call_function" or node.kwargs:
+            continue
+        if node.target is _aten.matmul.default:
+            _write_batched_product(node)
+        elif node.target is _aten.reshape.default:
+            _write_copy(node)
+    program.graph_module.recompile()
+
+
+def _write_batched_product(node: fx.Node) -> None:
+    """Write a product of equal batches as ``bmm`` with one batch dimension, whose size is inferred."""
+    operands: tuple[Any, ...] = node.args
+    data, weight = operands
+    left, right = data.meta["val"].shape, weight.meta["val"].shape
+    sizes = [*left[-2:], *right[-2:]]
+    batch = [size if isinstance(size, int) else -1 for size in left[:-2]]
+    # As text: a comparison of symbols would be remembered as a condition on them.
+    if len(left) < 3 or str(left[:-2]) != str(right[:-2]) or batch.count(-1) > 1:
+        return
+    if not all(isinstance(size, int) for size in sizes):
+        return
+    with node.graph.inserting_before(node):
+        first = _call(node, _aten.reshape.default, data, [-1, *left[-2:]])
+        second = _call(node, _aten.reshape.default, weight, [-1, *right[-2:]])
+        product = _call(node, _aten.bmm.default, first, second)
+    for reshape in (first, second):
+        _write_copy(reshape)
+    node.target = _aten.view.default  # changed in place: the node may be an output, known by its name
+    node.args = (product, [*batch, left[-2], right[-1]])
+
+
+def _write_copy(reshape: fx.Node) -> None:
+    """Write a reshape as a view, behind a copy if it needs one."""
+    given: tuple[Any, ...] = reshape.args
+    data, sizes = given
+    if data.meta["val"].untyped_storage()._cdata != reshape.meta["val"].untyped_storage()._cdata:
+        with reshape.graph.inserting_before(reshape):
+            data = _call(reshape, _aten.clone.default, data, memory_format=torch.contiguous_format)
+    reshape.target, reshape.args = _aten.view.default, (data, sizes)
+
+
+def _call(origin: fx.Node, target: OpOverload, *args: Any, **kwargs: Any) -> fx.Node:
+    """Add a node that comes from the same module as another one, its value evaluated on fake tensors."""
+    node = origin.graph.call_function(target, args, kwargs)
+    values = [operand.meta["val"] if isinstance(operand, fx.Node) else operand for operand in args]
+    node.meta = {**origin.meta, "val": target(*values, **kwargs)}
+    return node
+
+
+def write_reshapes(program: ExportedProgram) -> None:
+    """Write reshapes as the view, and perhaps the copy, that they stand for, in place."""
+    for node in list(program.graph.nodes):
+        if node.op == "call_function" and node.target is _aten.reshape.default and not node.kwargs:
+            _write_copy(node)
+    program.graph_module.recompile()
+
+
+def write_decomposed(program: ExportedProgram) -> None:
+    """Write operations as what ExecuTorch decomposes them to, in place: the lowering saves a round of up to 2 s for it.
+
+    Only where the decomposition is one operation; a round is saved if no other is left that needs it.
+    """
+    graph = program.graph
+    for node in list(graph.nodes):
+        if node.op != "call_function" or node.kwargs:
+            continue
+        given: tuple[Any, ...] = node.args
+        match node.target:
+            case _aten.conv1d.default | _aten.conv2d.default:
+                _write_convolution(node)
+            case _aten.transpose.int:
+                data, first, second = given
+                order = list(range(node.meta["val"].dim()))
+                order[first], order[second] = order[second], order[first]
+                node.target, node.args = _aten.permute.default, (data, order)
+            case _aten.softmax.int if len(given) == 2:  # with a third argument it converts
+                node.target, node.args = _aten._softmax.default, (*given, False)
+            case _aten.layer_norm.default:
+                data, shape, weight, bias, eps = (given + (None, None, 1e-5)[len(given) - 2 :])[:5]
+                with graph.inserting_before(node):
+                    normed = _call(node, _aten.native_layer_norm.default, data, shape, weight, bias, eps)
+                node.target, node.args = operator.getitem, (normed, 0)
+    program.graph_module.recompile()
+
+
+def _write_convolution(node: fx.Node) -> None:
+    given: tuple[Any, ...] = node.args
+    data, weight, *rest = given
+    ones, zeros = [1] * (weight.meta["val"].dim() - 2), [0] * (weight.meta["val"].dim() - 2)
+    defaults: tuple[Any, ...] = (None, ones, zeros, ones, 1)
+    bias, stride, padding, dilation, groups = (*rest, *defaults[len(rest) :])
+    if data.meta["val"].dim() == weight.meta["val"].dim():  # without a batch it decomposes to more
+        node.target = _aten.convolution.default
+        node.args = (data, weight, bias, stride, padding, dilation, False, zeros, groups)
 
 
 def widen_convolutions(program: ExportedProgram) -> None:

@@ -1,6 +1,6 @@
-"""Shortcuts through ExecuTorch's lowering, which repeats work on graphs that did not change since it was last done.
+"""Shortcuts through the lowerings, which repeat work on graphs that did not change since it was last done.
 
-The .pte is byte for byte the same; tests hold that. Functions inside the libraries are replaced while a program is
+The files are byte for byte the same; tests hold that. Functions inside the libraries are replaced while a program is
 lowered, and put back. That is done only for the versions that it was tried with; with others, and in a second thread,
 lowering goes its plain and slower way.
 """

@@ -1,5 +1,6 @@
 """Write a captured program as float ONNX, or a quantized one in the form that ONNX Runtime fuses for its scheme."""
 
+import copy
 import tempfile
 import warnings
 from pathlib import Path
@@ -14,6 +15,8 @@ from torch.export import ExportedProgram
 from edgekit.artifact import Artifact
 from edgekit.errors import LowerError
 from edgekit.lower.onnx import dynamic, qdq
+from edgekit.lower.shape import write_reshapes
+from edgekit.lower.shortcuts import shortcuts
 from edgekit.program import Captured, Quantized, Source
 from edgekit.schemes import obstacle
 from edgekit.spec import Format, OnnxSettings, Scheme
@@ -102,8 +105,10 @@ def _graph(quantized: Quantized, settings: OnnxSettings) -> ir.Model:
 
 
 def _export(program: ExportedProgram, source: Source, opset: int | None = None) -> ir.Model:
+    program = copy.deepcopy(program)
+    write_reshapes(program)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), shortcuts():
             warnings.simplefilter("ignore")
             exported = torch.onnx.export(
                 program,
@@ -127,6 +132,7 @@ def _export(program: ExportedProgram, source: Source, opset: int | None = None) 
 def _finish(model: ir.Model, name: str) -> bytes:
     """Strip what only a debugger reads, check, and return bytes that are the same each time."""
     qdq.strip_metadata(model)
+    qdq.name_by_operator(model.graph)
     proto = ir.to_proto(model)
     del proto.graph.value_info[:]  # inferred again by every reader; a quarter of a small file
     if proto.ByteSize() > _LARGEST:
