@@ -120,6 +120,26 @@ def test_a_histogram_that_grows_loses_no_count(reaches: list[float]) -> None:
     assert one.hi == pytest.approx(max(reaches) / 2)
 
 
+@settings(deadline=None)
+@given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=40), st.integers(-30, 30))
+def test_values_are_counted_as_torch_counts_them(values: list[float], power: int) -> None:
+    """Bin by bin, with the edges, and the ends themselves."""
+    tensor = torch.tensor([*values, 1.0, -1.0]) * 2.0**power
+    one = observer(Ranges.MSE)
+    one(tensor.view(-1, 1))
+    assert torch.equal(one.counts, torch.histc(tensor, len(one.counts), -one.reach, one.reach).double())
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-45, -1e-38, 1.0, -3e38])
+def test_a_constant_is_counted(value: float) -> None:
+    """Zeros, the smallest and nearly the largest number."""
+    one = observer(Ranges.MSE)
+    one(torch.full((7,), value))
+    assert one.counts.sum().item() == 7
+    scale, zero_point = one.parameters_chosen
+    assert abs(((0 if value == 0 else -128 if value < 0 else 127) - zero_point) * scale - value) <= abs(value) + 2**-8
+
+
 def test_weight_scales_have_the_least_error_per_channel() -> None:
     """A channel with an outlier is clipped, one without is not; min-max clips none."""
     generator = torch.Generator().manual_seed(0)

@@ -48,11 +48,11 @@ def quantization_error(
         The errors, float64 of shape (candidates,).
     """
     scale, zero_point = parameters[0][:, None], parameters[1][:, None]
-    steps = torch.clamp(torch.round(values / scale) + zero_point, quant_min, quant_max)
-    restored = (steps - zero_point) * scale
+    steps = (values / scale).round_().add_(zero_point).clamp_(quant_min, quant_max)
+    restored = steps.sub_(zero_point).mul_(scale)
     if after is not None:
         restored, values = after(restored), after(values)
-    return torch.square(restored - values) @ counts
+    return restored.sub_(values).square_() @ counts
 
 
 def candidates(lo: float, hi: float) -> tuple[Tensor, Tensor]:
