@@ -111,13 +111,13 @@ def test_the_file_is_the_same_with_and_without(name: str, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_onnx_file_is_the_same_with_and_without(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Byte for byte; torch.onnx's own way is the reference."""
+    """Byte for byte, int8 and float; torch.onnx's own way is the reference."""
     torch.manual_seed(0)
     program = NETWORKS[name]()
-    fast = export.lower(program, OnnxSettings())
+    fast = export.lower(program, OnnxSettings()), export.export_float(program.captured)
     monkeypatch.setattr(export, "shortcuts", plain)
-    monkeypatch.setattr(export, "write_reshapes", lambda _: None)
-    assert export.lower(program, OnnxSettings()) == fast
+    monkeypatch.setattr(export, "write_functional", lambda _: None)
+    assert (export.lower(program, OnnxSettings()), export.export_float(program.captured)) == fast
 
 
 def test_usual_networks_need_no_round_of_decompositions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,12 +134,14 @@ def test_usual_networks_need_no_round_of_decompositions(monkeypatch: pytest.Monk
     program = small()
     pte.lower(program, PteSettings())
     export.lower(program, OnnxSettings())
+    export.export_float(program.captured)
     assert not rounds
     monkeypatch.setattr(pte, "shortcuts", plain)
     monkeypatch.setattr(export, "shortcuts", plain)
     pte.lower(program, PteSettings())
     export.lower(program, OnnxSettings())
-    assert len(rounds) >= 4
+    export.export_float(program.captured)
+    assert len(rounds) >= 5
 
 
 def test_the_shortcuts_apply_to_the_installed_versions_and_are_taken_back() -> None:

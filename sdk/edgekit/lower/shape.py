@@ -116,6 +116,15 @@ def _write_copy(reshape: fx.Node) -> None:
     reshape.target, reshape.args = _aten.view.default, (data, sizes)
 
 
+def _write_batch_norm(node: fx.Node) -> None:
+    data, *parameters, training, momentum, eps, _ = node.args
+    if not training and None not in parameters:
+        given = (data, *parameters, momentum, eps)
+        with node.graph.inserting_before(node):
+            normed = _call(node, _aten._native_batch_norm_legit_no_training.default, *given)
+        node.target, node.args = operator.getitem, (normed, 0)
+
+
 def _call(origin: fx.Node, target: OpOverload, *args: Any, **kwargs: Any) -> fx.Node:
     """Add a node that comes from the same module as another one, its value evaluated on fake tensors."""
     node = origin.graph.call_function(target, args, kwargs)
@@ -124,11 +133,18 @@ def _call(origin: fx.Node, target: OpOverload, *args: Any, **kwargs: Any) -> fx.
     return node
 
 
-def write_reshapes(program: ExportedProgram) -> None:
-    """Write reshapes as the view, and perhaps the copy, that they stand for, in place."""
+def write_functional(program: ExportedProgram) -> None:
+    """Write reshapes as the view, and perhaps the copy, that they stand for, and batch norms as in inference, in place.
+
+    No exporter keeps either; without them it need not trace the program anew.
+    """
     for node in list(program.graph.nodes):
-        if node.op == "call_function" and node.target is _aten.reshape.default and not node.kwargs:
+        if node.op != "call_function" or node.kwargs:
+            continue
+        if node.target is _aten.reshape.default:
             _write_copy(node)
+        elif node.target is _aten.batch_norm.default:
+            _write_batch_norm(node)
     program.graph_module.recompile()
 
 

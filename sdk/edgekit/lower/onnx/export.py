@@ -15,7 +15,7 @@ from torch.export import ExportedProgram
 from edgekit.artifact import Artifact
 from edgekit.errors import LowerError
 from edgekit.lower.onnx import dynamic, qdq
-from edgekit.lower.shape import write_reshapes
+from edgekit.lower.shape import write_functional
 from edgekit.lower.shortcuts import shortcuts
 from edgekit.program import Captured, Quantized, Source
 from edgekit.schemes import obstacle
@@ -106,7 +106,7 @@ def _graph(quantized: Quantized, settings: OnnxSettings) -> ir.Model:
 
 def _export(program: ExportedProgram, source: Source, opset: int | None = None) -> ir.Model:
     program = copy.deepcopy(program)
-    write_reshapes(program)
+    write_functional(program)
     try:
         with warnings.catch_warnings(), shortcuts():
             warnings.simplefilter("ignore")
