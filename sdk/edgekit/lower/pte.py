@@ -12,13 +12,8 @@ from torch import fx
 from edgekit import graph
 from edgekit.artifact import Artifact
 from edgekit.errors import LowerError
-from edgekit.lower.shape import (
-    decompose_hardsigmoid,
-    infer_batches,
-    pool_means,
-    widen_convolutions,
-    write_decomposed,
-)
+from edgekit.lower.decomposed import write_decomposed
+from edgekit.lower.shape import decompose_hardsigmoid, infer_batches, pool_means, widen_convolutions
 from edgekit.lower.shortcuts import shortcuts
 from edgekit.program import Quantized
 from edgekit.schemes import obstacle

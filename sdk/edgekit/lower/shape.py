@@ -1,14 +1,13 @@
 """Shape a program so that one delegate takes all of it: every delegate costs memory, bytes and a round of passes."""
 
-import operator
 from typing import Any
 
 import torch
 from torch import fx, nn
-from torch._ops import OpOverload
 from torch.export import ExportedProgram
 
 from edgekit.graph import is_dequantize
+from edgekit.lower.decomposed import add_call, write_copy
 
 _aten = torch.ops.aten
 
@@ -56,13 +55,13 @@ def _write_mean(node: fx.Node) -> None:
         case 3, [1] | [2]:
             with node.graph.inserting_before(node):
                 if axes == [1]:
-                    data = _call(node, _aten.permute.default, data, [0, 2, 1])
-                data = _call(node, _aten.reshape.default, data, [-1, shape[3 - axes[0]], 1, shape[axes[0]]])
-            _write_copy(data)
+                    data = add_call(node, _aten.permute.default, data, [0, 2, 1])
+                data = add_call(node, _aten.reshape.default, data, [-1, shape[3 - axes[0]], 1, shape[axes[0]]])
+            write_copy(data)
         case _:
             return
     with node.graph.inserting_before(node):
-        mean = _call(node, _aten.mean.dim, data, [2, 3], True)
+        mean = add_call(node, _aten.mean.dim, data, [2, 3], True)
     node.target, node.args = _aten.view.default, (mean, [-1, *result[1:]])
 
 
@@ -80,7 +79,7 @@ def infer_batches(program: ExportedProgram) -> None:
         if node.target is _aten.matmul.default:
             _write_batched_product(node)
         elif node.target is _aten.reshape.default:
-            _write_copy(node)
+            write_copy(node)
     program.graph_module.recompile()
 
 
@@ -97,94 +96,13 @@ def _write_batched_product(node: fx.Node) -> None:
     if not all(isinstance(size, int) for size in sizes):
         return
     with node.graph.inserting_before(node):
-        first = _call(node, _aten.reshape.default, data, [-1, *left[-2:]])
-        second = _call(node, _aten.reshape.default, weight, [-1, *right[-2:]])
-        product = _call(node, _aten.bmm.default, first, second)
+        first = add_call(node, _aten.reshape.default, data, [-1, *left[-2:]])
+        second = add_call(node, _aten.reshape.default, weight, [-1, *right[-2:]])
+        product = add_call(node, _aten.bmm.default, first, second)
     for reshape in (first, second):
-        _write_copy(reshape)
+        write_copy(reshape)
     node.target = _aten.view.default  # changed in place: the node may be an output, known by its name
     node.args = (product, [*batch, left[-2], right[-1]])
-
-
-def _write_copy(reshape: fx.Node) -> None:
-    """Write a reshape as a view, behind a copy if it needs one."""
-    given: tuple[Any, ...] = reshape.args
-    data, sizes = given
-    if data.meta["val"].untyped_storage()._cdata != reshape.meta["val"].untyped_storage()._cdata:
-        with reshape.graph.inserting_before(reshape):
-            data = _call(reshape, _aten.clone.default, data, memory_format=torch.contiguous_format)
-    reshape.target, reshape.args = _aten.view.default, (data, sizes)
-
-
-def _write_batch_norm(node: fx.Node) -> None:
-    data, *parameters, training, momentum, eps, _ = node.args
-    if not training and None not in parameters:
-        given = (data, *parameters, momentum, eps)
-        with node.graph.inserting_before(node):
-            normed = _call(node, _aten._native_batch_norm_legit_no_training.default, *given)
-        node.target, node.args = operator.getitem, (normed, 0)
-
-
-def _call(origin: fx.Node, target: OpOverload, *args: Any, **kwargs: Any) -> fx.Node:
-    """Add a node that comes from the same module as another one, its value evaluated on fake tensors."""
-    node = origin.graph.call_function(target, args, kwargs)
-    values = [operand.meta["val"] if isinstance(operand, fx.Node) else operand for operand in args]
-    node.meta = {**origin.meta, "val": target(*values, **kwargs)}
-    return node
-
-
-def write_functional(program: ExportedProgram) -> None:
-    """Write reshapes as the view, and perhaps the copy, that they stand for, and batch norms as in inference, in place.
-
-    No exporter keeps either; without them it need not trace the program anew.
-    """
-    for node in list(program.graph.nodes):
-        if node.op != "call_function" or node.kwargs:
-            continue
-        if node.target is _aten.reshape.default:
-            _write_copy(node)
-        elif node.target is _aten.batch_norm.default:
-            _write_batch_norm(node)
-    program.graph_module.recompile()
-
-
-def write_decomposed(program: ExportedProgram) -> None:
-    """Write operations as what ExecuTorch decomposes them to, in place: the lowering saves a round of up to 2 s for it.
-
-    Only where the decomposition is one operation; a round is saved if no other is left that needs it.
-    """
-    graph = program.graph
-    for node in list(graph.nodes):
-        if node.op != "call_function" or node.kwargs:
-            continue
-        given: tuple[Any, ...] = node.args
-        match node.target:
-            case _aten.conv1d.default | _aten.conv2d.default:
-                _write_convolution(node)
-            case _aten.transpose.int:
-                data, first, second = given
-                order = list(range(node.meta["val"].dim()))
-                order[first], order[second] = order[second], order[first]
-                node.target, node.args = _aten.permute.default, (data, order)
-            case _aten.softmax.int if len(given) == 2:  # with a third argument it converts
-                node.target, node.args = _aten._softmax.default, (*given, False)
-            case _aten.layer_norm.default:
-                data, shape, weight, bias, eps = (given + (None, None, 1e-5)[len(given) - 2 :])[:5]
-                with graph.inserting_before(node):
-                    normed = _call(node, _aten.native_layer_norm.default, data, shape, weight, bias, eps)
-                node.target, node.args = operator.getitem, (normed, 0)
-    program.graph_module.recompile()
-
-
-def _write_convolution(node: fx.Node) -> None:
-    given: tuple[Any, ...] = node.args
-    data, weight, *rest = given
-    ones, zeros = [1] * (weight.meta["val"].dim() - 2), [0] * (weight.meta["val"].dim() - 2)
-    defaults: tuple[Any, ...] = (None, ones, zeros, ones, 1)
-    bias, stride, padding, dilation, groups = (*rest, *defaults[len(rest) :])
-    if data.meta["val"].dim() == weight.meta["val"].dim():  # without a batch it decomposes to more
-        node.target = _aten.convolution.default
-        node.args = (data, weight, bias, stride, padding, dilation, False, zeros, groups)
 
 
 def widen_convolutions(program: ExportedProgram) -> None:
@@ -210,5 +128,9 @@ def widen_convolutions(program: ExportedProgram) -> None:
             layer = graph.call_function(_aten.conv2d.default, (wide, weight, bias, *window))
         wide.meta = {**node.meta, "val": data.meta["val"].unsqueeze(-1)}
         layer.meta = {**node.meta, "val": node.meta["val"].unsqueeze(-1)}
-        node.target, node.args = _aten.squeeze.dim, (layer, -1)
+        sizes = node.meta["val"].shape[1:]
+        if all(isinstance(size, int) for size in sizes):  # a view is delegated, a squeeze is not
+            node.target, node.args = _aten.view.default, (layer, [-1, *sizes])
+        else:
+            node.target, node.args = _aten.squeeze.dim, (layer, -1)
     program.graph_module.recompile()

@@ -14,8 +14,8 @@ from torch.export import ExportedProgram
 
 from edgekit.artifact import Artifact
 from edgekit.errors import LowerError
+from edgekit.lower.decomposed import write_functional
 from edgekit.lower.onnx import dynamic, qdq
-from edgekit.lower.shape import write_functional
 from edgekit.lower.shortcuts import shortcuts
 from edgekit.program import Captured, Quantized, Source
 from edgekit.schemes import obstacle
