@@ -414,15 +414,15 @@ def test_the_patterns_left_out_would_not_have_matched(model: nn.Module) -> None:
     """With and without them the same nodes get the same annotations; most of them get one."""
     inputs = (torch.randn(16, 1, 8, 8),)
     program = torch.export.export(model.eval(), inputs)
-    found = annotations(program, Placement(QuantSpec()))
-    assert found == annotations(program, AllPatterns(QuantSpec()))
+    found = annotations(program, Placement(Scheme.INT8, QuantSpec(), "net"))
+    assert found == annotations(program, AllPatterns(Scheme.INT8, QuantSpec(), "net"))
     assert len([text for text in found.values() if "HistogramObserver" in text]) >= 2
 
 
 def test_a_convolution_with_its_batch_norm_is_still_looked_for() -> None:
     """A graph in which they were not folded is annotated with all patterns; one where they were, without."""
     program = torch.export.export(LoneNorm().eval(), (torch.randn(16, 1, 8, 8),))
-    module, quantizer = program.module(check_guards=False), Placement(QuantSpec())
+    module, quantizer = program.module(check_guards=False), Placement(Scheme.INT8, QuantSpec(), "net")
     quantizer._skip_batch_norms(module)
     assert any(pattern.is_qat for pattern in quantizer.SUPPORTED_PATTERNS)
     _fuse_conv_bn_(module)
