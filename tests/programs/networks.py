@@ -51,16 +51,17 @@ class TwoInTwoOut(nn.Module):
 class Tokens(nn.Module):
     """Attention with two heads behind a layer norm, and the mean of the tokens."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 8) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(8)
-        self.query, self.key, self.value, self.output = (nn.Linear(8, 8) for _ in range(4))
+        self.heads = (2, width // 2)
+        self.norm = nn.LayerNorm(width)
+        self.query, self.key, self.value, self.output = (nn.Linear(width, width) for _ in range(4))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Return features (batch, 8) of tokens (batch, 6, 8)."""
+        """Return features (batch, width) of tokens (batch, 6, width)."""
         x = self.norm(tokens)
         query, key, value = (
-            torch.unflatten(f(x), -1, (2, 4)).transpose(1, 2) for f in (self.query, self.key, self.value)
+            torch.unflatten(f(x), -1, self.heads).transpose(1, 2) for f in (self.query, self.key, self.value)
         )
         scores = torch.matmul(query, key.transpose(-2, -1)).softmax(-1)
         mixed = torch.matmul(scores, value).transpose(1, 2).flatten(2)
@@ -184,7 +185,12 @@ class Forked(nn.Module):
         return logits
 
 
-def quantized(model: nn.Module, inputs: dict[str, tuple[int, ...]], outputs: dict[str, tuple[int, ...]]) -> Quantized:
+def quantized(
+    model: nn.Module,
+    inputs: dict[str, tuple[int, ...]],
+    outputs: dict[str, tuple[int, ...]],
+    scheme: Scheme = Scheme.INT8,
+) -> Quantized:
     """Quantize a model with seeded weights on noise."""
     generator = np.random.default_rng(3)
     samples = Samples(
@@ -198,4 +204,4 @@ def quantized(model: nn.Module, inputs: dict[str, tuple[int, ...]], outputs: dic
         tuple(TensorSpec(name=name, shape=("batch", *size)) for name, size in outputs.items()),
         {"batch": 32},
     )
-    return quantize(capture(source, samples), Scheme.INT8, QuantSpec(bias_correction=False), samples)
+    return quantize(capture(source, samples), scheme, QuantSpec(bias_correction=False), samples)

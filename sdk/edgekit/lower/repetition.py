@@ -43,6 +43,9 @@ _FUNCTIONAL = {
     _aten.max_pool2d.default, _aten.hardswish.default, _aten.hardsigmoid.default, _aten.softmax.int,
     _aten.layer_norm.default,
 }  # fmt: skip
+_ROUNDINGS = {
+    f"quantized_decomposed::{kind}_per_{what}" for kind in ("quantize", "dequantize") for what in ("tensor", "channel")
+}
 # Their decomposition is themselves.
 _SIZES = {_aten.sym_size.int}
 _VALUE_DEPENDENT = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
@@ -102,6 +105,8 @@ def _decompose_once() -> Callable[..., ExportedProgram]:
 
     def run_decompositions(self: ExportedProgram, decomp_table: Any = None, **options: Any) -> ExportedProgram:
         known = any(self is program for program in functional) or _is_functional(self.graph)
+        # ExecuTorch numbers nodes by where they come from, which its first round writes where it is not known yet.
+        known = known and (bool(decomp_table) or all("from_node" in node.meta for node in _calls(self.graph)))
         if decomp_table is None or options or not known or _applies(decomp_table, self.graph_module):
             functional[:] = [plain(self, decomp_table, **options)]
         else:
@@ -121,16 +126,19 @@ def _is_functional(graph: fx.Graph) -> bool:
     The core operations are, and a few that networks are made of. A subgraph, or an output that nothing computes, is
     left to the round.
     """
-    calls = [node.target for node in graph.nodes if node.op == "call_function" and node.target is not getitem]
     computed = all(node.op == "call_function" for node in graph.output_node().all_input_nodes)
-    return computed and all(map(_stays, calls))
+    return computed and all(node.target is getitem or _stays(node.target) for node in _calls(graph))
+
+
+def _calls(graph: fx.Graph) -> list[fx.Node]:
+    return [node for node in graph.nodes if node.op == "call_function"]
 
 
 @cache
 def _stays(target: object) -> bool:
     if not isinstance(target, torch._ops.OpOverload) or target._schema.is_mutable:
         return False
-    return torch.Tag.core in target.tags or target in _FUNCTIONAL or target.namespace == "quantized_decomposed"
+    return torch.Tag.core in target.tags or target in _FUNCTIONAL or target._schema.name in _ROUNDINGS
 
 
 def _replay_once() -> Callable[..., PassResult]:
