@@ -17,6 +17,8 @@ from edgekit.versions import cpu_name
 
 # What a model file may import or read while it makes the model.
 _MODEL_SUFFIXES = {".py", ".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".txt"}
+# What EdgeKit itself is: code, and what pages are made from.
+_OWN_SUFFIXES = {".py", ".jinja", ".css", ".js"}
 # Libraries choose kernels and threads, and so the last digits of the drift, by these.
 _ENVIRONMENT = ("ATEN_", "DNNL_", "MKL_", "OMP_", "ONEDNN_", "OPENBLAS_", "ORT_")
 
@@ -104,7 +106,8 @@ def unchanged(files: Mapping[str, str]) -> bool:
 
 def _source() -> dict[str, str]:
     package = Path(__file__).parent
-    return {file.relative_to(package).as_posix(): digest.of_file(file) for file in sorted(package.rglob("*.py"))}
+    files = sorted(file for file in package.rglob("*.*") if file.suffix in _OWN_SUFFIXES)
+    return {file.relative_to(package).as_posix(): digest.of_file(file) for file in files}
 
 
 def _code(project: OpenProject) -> list[dict[str, str]]:

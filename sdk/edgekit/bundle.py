@@ -12,6 +12,7 @@ from edgekit.spec import Format, SizeLimit
 from edgekit.versions import installed
 
 REPORT_FILE = "report.json"
+PAGE_FILE = "report.html"
 _RUNTIME = {Format.PTE: "executorch", Format.ONNX: "onnxruntime"}
 
 
@@ -63,12 +64,22 @@ def check_place(folder: Path) -> None:
     check_writable(folder.parent)
 
 
-def contents(manifest: Manifest, artifacts: tuple[Artifact, ...], golden: dict[str, bytes]) -> dict[str, bytes]:
-    """Return the content of all files of a bundle, by path within its folder."""
+def contents(
+    manifest: Manifest, artifacts: tuple[Artifact, ...], golden: dict[str, bytes], page: str
+) -> dict[str, bytes]:
+    """Return the content of all files of a bundle, by path within its folder.
+
+    Args:
+        manifest: The manifest.
+        artifacts: The files that it names.
+        golden: The golden vectors that it names.
+        page: The text of the report's page.
+    """
     return {
         **{artifact.file: artifact.data for artifact in artifacts},
         **golden,
         REPORT_FILE: report(manifest).to_json().encode(),
+        PAGE_FILE: page.encode(),
         MANIFEST_FILE: manifest.to_json().encode(),
     }
 
@@ -92,7 +103,7 @@ def checked(content: Mapping[str, bytes], *, where: str) -> Manifest:
     """
     manifest = parse(content.get(MANIFEST_FILE, b"").decode(errors="replace"), where=where)
     named = dict(files(manifest))
-    if content.keys() != named.keys() | {MANIFEST_FILE, REPORT_FILE}:
+    if content.keys() != named.keys() | {MANIFEST_FILE, REPORT_FILE, PAGE_FILE}:
         raise BundleError(f"{where} has not the files that its manifest names.", hint="Build the bundle again.")
     if changed := [name for name, sha256 in named.items() if digest.of_bytes(content[name]) != sha256]:
         raise BundleError(f"{where} is damaged: {', '.join(changed)}.", hint="Build the bundle again.")

@@ -16,6 +16,7 @@ from edgekit.manifest import MANIFEST_VERSION, Manifest, Model, TargetInfo
 from edgekit.program import Quantized, Source
 from edgekit.progress import Progress, Stages
 from edgekit.quantize import quantize
+from edgekit.render.page import build as page
 from edgekit.result import BuildResult, Built
 from edgekit.run import artifact as runs
 from edgekit.run.eager import run_float, run_quantized
@@ -171,6 +172,6 @@ def _bundle(job: Job, target: Target, made: Attempt, fallback: FallbackReport | 
         verdict="passed" if report.within_budget and all(info.within_size for info in infos) else "failed",
         producer={"edgekit": __version__, **installed(*_PRODUCERS)},
     )
-    content = bundle.contents(manifest, made.artifacts, files)
+    content = bundle.contents(manifest, made.artifacts, files, page.of_bundle(manifest))
     bundle.write(folder, content)
     return Built(folder=folder, manifest=manifest, files=content)

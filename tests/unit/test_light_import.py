@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "onnx", "onnxruntime", "executorch", "torchao", "numpy", "PIL"}
+HEAVY = {"torch", "onnx", "onnxruntime", "executorch", "torchao", "numpy", "PIL", "jinja2"}
 
 
 @pytest.mark.parametrize(
@@ -49,4 +49,11 @@ def test_measuring_and_comparing_drift_need_no_torch() -> None:
         "print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert not {"torch", "onnx", "onnxruntime", "executorch", "pycocotools"} & set(done.stdout.split())
+    assert not {"torch", "onnx", "onnxruntime", "executorch", "pycocotools", "jinja2"} & set(done.stdout.split())
+
+
+def test_pages_need_no_torch() -> None:
+    """What was measured elsewhere is shown anywhere."""
+    program = "import sys, edgekit.render.page.build, edgekit.render.page.changes; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not {"torch", "onnx", "onnxruntime", "executorch"} & set(done.stdout.split())

@@ -16,6 +16,7 @@ from edgekit.manifest import report
 from edgekit.render import cases, junit, markdown
 from edgekit.render import changes as render
 from edgekit.render.cases import Case, Suite
+from tests import pages
 from tests.unit import examples
 from tests.unit.test_cli import error_of, run
 
@@ -159,6 +160,21 @@ def test_compare_two_builds(bundles: tuple[Path, Path], tmp_path: Path, capfd: p
     code, out, _ = run(capfd, "compare", bad / "report.json", good)
     assert code == 0
     assert "PASSED" in out
+
+
+def test_what_changed_as_a_page(bundles: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Written whatever the verdict, with the numbers of --json; for two paths alone, and to a place that is one."""
+    good, bad = bundles
+    file = tmp_path / "changes.html"
+    code, out, _ = run(capfd, "compare", good, bad, "--page", file, "--json")
+    assert code == 20
+    page = pages.read(file.read_text("utf-8"))
+    assert page.documents == {"comparison": json.loads(out)["comparison"]}
+    assert pages.disagreements(page, page.documents) == []
+    code, out, _ = run(capfd, "compare", good, "--page", file, "--json")
+    assert (code, error_of(out)["class"]) == (2, "UsageError")
+    assert run(capfd, "compare", good, bad, "--page", tmp_path / "no" / "p.html")[0] == 2
+    assert run(capfd, "compare", good, bad, "--page", tmp_path)[0] == 2
 
 
 def test_a_summary_is_appended(bundles: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgekit.cli.gate import Gate, gate_options
+from edgekit.cli.gate import PAGE, Gate, gate_options, write
 from edgekit.cli.shell import FOLDER, Answer, verb
 from edgekit.errors import OverBudgetError
 from edgekit.progress import Progress
@@ -89,6 +89,7 @@ def build(
     help="Recorded baseline; the project's if not given.",
 )
 @FOLDER
+@PAGE
 @gate_options
 @verb
 def compare(
@@ -98,6 +99,7 @@ def compare(
     new: Path | None,
     reference: Path | None,
     folder: Path,
+    page: Path | None,
     junit: Path | None,
     summary: Path | None,
 ) -> Answer:
@@ -109,7 +111,9 @@ def compare(
     """
     gate = Gate.asked(junit, summary)
     if new is not None:
-        return _changes(_side(path, reference, folder, progress), _side(new, reference, folder, progress), gate)
+        return _changes(_side(path, reference, folder, progress), _side(new, reference, folder, progress), gate, page)
+    if page is not None:
+        raise click.UsageError("--page shows what changed from PATH to NEW: give NEW too.")
 
     from edgekit.render import cases, json, markdown, tables, verdict
 
@@ -145,13 +149,17 @@ def _side(path: Path, reference: Path | None, folder: Path, progress: Progress) 
     return changes.Side(path=str(path), report=None, drift=_measured(path, reference, folder, progress))
 
 
-def _changes(old: "Side", new: "Side", gate: Gate) -> Answer:
+def _changes(old: "Side", new: "Side", gate: Gate, page: Path | None) -> Answer:
     from edgekit import changes
     from edgekit.render import cases, json, markdown
     from edgekit.render import changes as render
 
     found = changes.compare(old, new)
     suite = cases.of_side(new)
+    if page is not None:
+        from edgekit.render.page import changes as pages
+
+        write(page, pages.of_changes(found))
     return Answer(
         data=json.changes(found),
         text=gate.write(

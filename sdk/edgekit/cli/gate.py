@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -12,14 +12,23 @@ if TYPE_CHECKING:
 
     from edgekit.render.cases import Suite
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 
 def _place(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
     """Refuse a file that cannot be written before the work that leads up to it."""
     if path is not None and path != Path("-") and not path.parent.is_dir():
         raise click.BadParameter(f"there is no folder {path.parent}.")
     return path
+
+
+PAGE = click.option(
+    "--page",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    callback=_place,
+    metavar="FILE",
+    help="Write what changed from PATH to NEW as a page (HTML).",
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def gate_options(function: F) -> F:
@@ -39,6 +48,19 @@ def gate_options(function: F) -> F:
         help="Append a summary in Markdown, for instance to $GITHUB_STEP_SUMMARY; - prints it in place of the table.",
     )
     return junit(summary(function))
+
+
+def write(path: Path, text: str, *, mode: Literal["w", "a"] = "w") -> None:
+    """Write a text to a file, or append it.
+
+    Raises:
+        FileError: If the file cannot be written.
+    """
+    try:
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise click.FileError(str(error.filename), hint=error.strerror or str(error)) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,14 +96,10 @@ class Gate:
         """
         from edgekit.render import junit
 
-        try:
-            if self.junit is not None:
-                self.junit.write_text(junit.text(suites), encoding="utf-8")
-            if self.summary is not None and self.summary != Path("-"):
-                with self.summary.open("a", encoding="utf-8") as file:
-                    file.write(markdown)
-        except OSError as error:
-            raise click.FileError(str(error.filename), hint=error.strerror or str(error)) from error
+        if self.junit is not None:
+            write(self.junit, junit.text(suites))
+        if self.summary is not None and self.summary != Path("-"):
+            write(self.summary, markdown, mode="a")
         if self.summary == Path("-"):
             return lambda console: console.print(markdown, end="", soft_wrap=True)
         return table

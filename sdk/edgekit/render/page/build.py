@@ -1,0 +1,95 @@
+"""The page of a bundle: its verdict, sizes and drift, and where the accuracy goes if it was profiled."""
+
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from edgekit.drift.report import Leg
+from edgekit.manifest import Manifest
+from edgekit.manifest import report as report_of
+from edgekit.profile import Profile
+from edgekit.render.page.columns import Column, at_most, columns_of, computed_on, own_of
+from edgekit.render.page.strip import sqnr_strips
+from edgekit.render.page.template import render
+from edgekit.render.page.traced import Traced
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerView:
+    """What a profile says of one layer, gathered from its parts."""
+
+    layer: Traced
+    """Its bytes."""
+    sensitivity: Traced | None
+    """Both sweeps."""
+    values: Traced | None
+    """Its ranges and histograms."""
+
+
+def of_bundle(manifest: Manifest, profile: Profile | None = None) -> str:
+    """Return the text of ``report.html``; the same values give the same text.
+
+    Args:
+        manifest: The bundle's manifest.
+        profile: What profiling the same bundle measured.
+    """
+    report = report_of(manifest)
+    documents: dict[str, JsonValue] = {"report": report.model_dump(mode="json")}
+    if profile is not None:
+        documents["profile"] = profile.model_dump(mode="json")
+    legs = report.drift.legs
+    return render(
+        "build.html.jinja",
+        documents,
+        title=f"{report.model.name} for {report.target.name}",
+        passed=report.verdict == "passed",
+        doubts=any(leg.doubts for leg in legs),
+        profiled=profile is not None,
+        columns=columns_of(leg.metrics for leg in legs),
+        own=own_of(leg.metrics for leg in legs),
+        strips=sqnr_strips(legs),
+        marks=[_marks(leg) for leg in legs],
+        one_columns=() if profile is None else _swept(profile),
+        computed_on=computed_on,
+        worst=worst,
+        at_most=at_most,
+        layers=[] if profile is None else _layers(documents["profile"]),
+    )
+
+
+def _marks(leg: Leg) -> dict[str, str]:
+    """Return what became of each metric that has a limit; the worst finding where it has two."""
+    order = ("kept", "noise", "broken")
+    found: dict[str, str] = {}
+    for check in leg.checks:
+        found[check.metric] = max(found.get(check.metric, "kept"), str(check.finding), key=order.index)
+    return found
+
+
+def worst(names: tuple[str, ...], marks: dict[str, str]) -> str:
+    """Return the worst that became of the limits of these metrics; nothing where all are kept."""
+    found = {marks[name] for name in names if name in marks}
+    return "broken" if "broken" in found else "noise" if "noise" in found else ""
+
+
+def _swept(profile: Profile) -> tuple[Column, ...]:
+    """Return the columns that the sweeps over the layers fill."""
+    ranking = () if profile.sensitivities is None else profile.sensitivities.ranking
+    return columns_of(m for one in ranking for m in (*one.only.values(), *one.all_but.values()))
+
+
+def _layers(profile: JsonValue) -> list[LayerView]:
+    """Return the layers: those that cost most first, then those without a measure, in the order of the model."""
+    root = Traced(raw=profile, pointer="/profile")
+    ranking = list(root["sensitivities"]["ranking"]) if root["sensitivities"] else []
+    ranked = {str(one["layer"]["path"].raw): one for one in ranking}
+    plain = {str(one["path"].raw): one for one in root["layers"]}
+    values = {str(one["path"].raw): one for one in root["values"]}
+    return [
+        LayerView(
+            layer=ranked[path]["layer"] if path in ranked else plain[path],
+            sensitivity=ranked.get(path),
+            values=values.get(path),
+        )
+        for path in dict.fromkeys((*ranked, *plain))
+    ]

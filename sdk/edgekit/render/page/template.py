@@ -1,0 +1,51 @@
+"""From a template, documents and plain values to the text of one self-contained page."""
+
+import json
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from pydantic import JsonValue
+
+from edgekit.render.page.forms import FORMS, PAIRS, show, show_pair
+from edgekit.render.page.traced import Traced
+
+_HERE = Path(__file__).parent
+
+
+def render(template: str, documents: Mapping[str, JsonValue], **values: object) -> str:
+    """Return a page.
+
+    Args:
+        template: Name of the file in ``templates``.
+        documents: The JSON values that the page shows and carries, by name; each is to be had as `Traced`.
+        values: What else the template takes: all that decides how the page looks, and no figure that it prints.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["form"] = show
+    for form in FORMS:
+        environment.filters[form] = partial(show, form=form)
+    for pair in PAIRS:
+        environment.filters[pair] = partial(show_pair, pair=pair)
+    traced = {name: Traced(raw=value, pointer=f"/{name}") for name, value in documents.items()}
+    embedded = {name: _embedded(value) for name, value in documents.items()}
+    return environment.get_template(template).render(documents=embedded, asset=_asset, **traced, **values)
+
+
+def _asset(name: str) -> Markup:
+    """Return a style sheet or a script as it stands."""
+    return Markup((_HERE / "assets" / name).read_text(encoding="utf-8"))  # noqa: S704 - our own files
+
+
+def _embedded(value: JsonValue) -> Markup:
+    """Return JSON that ends no script element, whatever names are in it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))  # noqa: S704

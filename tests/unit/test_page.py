@@ -1,0 +1,246 @@
+"""The pages agree with the JSON, fetch nothing, and are the same for the same values. In a browser: test_browser."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from edgekit import changes, manifest
+from edgekit.changes import BundleComparison, Change, Side
+from edgekit.drift.metrics import Metrics
+from edgekit.drift.report import DriftReport
+from edgekit.manifest import Manifest
+from edgekit.profile import Profile
+from edgekit.render.page import build
+from edgekit.render.page.changes import of_changes
+from edgekit.render.page.columns import COLUMNS, columns_of, computed_on
+from edgekit.render.page.forms import FORMS, text_of, text_of_pair
+from edgekit.render.page.strip import line_of, sqnr_strips
+from edgekit.render.page.template import render
+from edgekit.render.page.traced import Traced
+from tests import pages
+from tests.unit import examples, profiles
+
+LIMIT = 1_500_000
+
+
+def documents_of(built: Manifest, profile: Profile | None = None) -> dict[str, Any]:
+    """Return the JSON files of a bundle, read as anybody would."""
+    files = {"report": json.loads(manifest.report(built).to_json())}
+    return files if profile is None else {**files, "profile": json.loads(profile.to_json())}
+
+
+def comparison(**new: Any) -> BundleComparison:
+    """Return what changed from the example to one with changes; ``drift`` and fields of the report."""
+    old = manifest.report(examples.manifest())
+    after = old.model_copy(update=new)
+    return changes.compare(
+        Side(path="old", report=old, drift=old.drift), Side(path="new", report=after, drift=after.drift)
+    )
+
+
+@pytest.mark.parametrize("profile", [None, profiles.profile()], ids=["build", "profile"])
+@pytest.mark.parametrize(("breach", "large"), [(False, False), (True, True)])
+def test_page_and_json_agree(profile: Profile | None, breach: bool, large: bool) -> None:
+    """Every figure is what the file says at the path it names, and no digit stands outside of a figure."""
+    built = examples.manifest(breach=breach, large=large)
+    page = pages.read(build.of_bundle(built, profile))
+    files = documents_of(built, profile)
+    assert len(page.figures) > (500 if profile else 100)
+    assert pages.disagreements(page, files) == []
+    assert page.documents == files
+
+
+def test_a_wrong_figure_is_found() -> None:
+    """The negative twin: another value in the file, a changed text, and a figure without a source."""
+    built = examples.manifest()
+    text = build.of_bundle(built)
+    other = documents_of(built)
+    other["report"]["artifacts"][0]["bytes"] += 1000
+    assert any("/report/artifacts/0/bytes" in fault for fault in pages.disagreements(pages.read(text), other))
+    assert "63.4 kB" in text
+    forged = pages.read(text.replace("63.4 kB", "62.4 kB"))
+    assert any("62.4 kB" in fault for fault in pages.disagreements(forged, documents_of(built)))
+    bare = pages.read(text.replace("<main", "<p>27.3 %</p><main"))
+    assert pages.disagreements(bare, documents_of(built)) == ["untraced: '27.3 %'"]
+
+
+def test_the_page_of_a_comparison_agrees_with_its_json() -> None:
+    """Better, worse, one side only, other files: the same proof as for a build."""
+    legs = (*examples.report(breach=True).legs[1:], examples.leg("device", "model.pte"))
+    artifacts = (examples.artifact(bytes=70_000, operators=("aten::mean.out",)),)
+    found = comparison(
+        drift=DriftReport(samples=350, legs=legs),
+        artifacts=artifacts,
+        producer={"edgekit": "0.2.0"},
+        verdict="failed",
+    )
+    page = pages.read(of_changes(found))
+    files = {"comparison": json.loads(found.model_dump_json())}
+    assert pages.disagreements(page, files) == []
+    assert page.documents == files
+    words = " ".join(page.rest)
+    for needed in ("Failed", "(removed)", "Operators added", "These of its limits are broken"):
+        assert needed in words
+    files["comparison"]["new"]["drift"]["samples"] = 7
+    assert pages.disagreements(page, files) != []
+
+
+def test_a_comparison_without_changes_says_so() -> None:
+    """Nothing is better or worse."""
+    text = of_changes(comparison())
+    assert "No metric changed" in " ".join(pages.read(text).rest)
+    assert not any(f'class="finding {change}"' in text for change in Change if change is not Change.SAME)
+
+
+def test_bare_artifacts_are_compared_on_a_page() -> None:
+    """There is no report of either, only what was measured now."""
+    sides = [Side(path=name, report=None, drift=examples.report(doubt=True)) for name in ("a.pte", "b.pte")]
+    found = changes.compare(*sides)
+    page = pages.read(of_changes(found))
+    assert pages.disagreements(page, {"comparison": json.loads(found.model_dump_json())}) == []
+
+
+def test_the_same_values_give_the_same_bytes_in_any_process() -> None:
+    """No time, no random identifier, no order of a set."""
+    program = (
+        "import sys\n"
+        "from edgekit.render.page import build\n"
+        "from tests.unit import examples, profiles\n"
+        "sys.stdout.write(build.of_bundle(examples.manifest(), profiles.profile()))"
+    )
+    done = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        for seed in ("1", "2")
+    ]
+    assert done[0].stdout == done[1].stdout == build.of_bundle(examples.manifest(), profiles.profile()).encode()
+
+
+def test_pages_fetch_nothing_and_are_small() -> None:
+    """Links lead within the page, a policy forbids the rest, and 60 layers fit the limit."""
+    profiled = build.of_bundle(examples.manifest(), profiles.profile(layers=60))
+    for text in (build.of_bundle(examples.manifest()), profiled, of_changes(comparison())):
+        assert all(link.startswith("#") or link == "data:," for link in pages.read(text).links)
+        assert "default-src 'none'" in text
+        assert "@import" not in text
+    assert len(profiled.encode()) < LIMIT
+    assert len(build.of_bundle(examples.manifest()).encode()) < 100_000
+
+
+def test_names_are_text_and_never_markup() -> None:
+    """A label can neither end a script nor start an element."""
+    evil = "</script><img src=x onerror=alert()>"
+    profile = profiles.profile(labels=(evil, *"123456789"))
+    text = build.of_bundle(examples.manifest(), profile)
+    assert "<img src=x" not in text
+    assert "<\\/script><img" not in text
+    page = pages.read(text)
+    assert page.documents["profile"]["classes"][0]["classes"][0]["name"] == evil
+    assert evil in [shown for _, shown in page.figures]
+
+
+def test_a_profile_without_its_optional_parts_has_a_page() -> None:
+    """A dynamic scheme has no ranges, a detector no classes, a small baseline no noise."""
+    bare = profiles.profile().model_copy(
+        update={"sensitivities": None, "values": (), "lowering": (), "noise": (), "classes": (), "costs": (),
+                "warnings": (), "paste": ()}
+    )  # fmt: skip
+    page = pages.read(build.of_bundle(examples.manifest(), bare))
+    assert pages.disagreements(page, documents_of(examples.manifest(), bare)) == []
+    assert {"#layers"} == {
+        link for link in page.links if link in ("#layers", "#lowering", "#noise", "#classes", "#cost")
+    }
+
+
+def test_the_verdict_and_what_is_wrong_come_first() -> None:
+    """Before any table: the broken limits, the doubts and the profile's warnings; nothing of them if all is well."""
+    head = " ".join("".join(pages.read(build.of_bundle(examples.manifest(breach=True, large=True))).rest).split())
+    assert head.index("Failed") < head.index("These limits are broken") < head.index("The files that an app can load")
+    text = build.of_bundle(examples.manifest())
+    assert "Passed" in text
+    assert 'class="broken"' not in text
+    doubtful = examples.manifest().model_copy(update={"drift": examples.report(doubt=True)})
+    assert "not told apart from noise" in build.of_bundle(doubtful)
+
+
+def test_figures_of_a_cpu_say_so() -> None:
+    """Beside each leg and each time; a place with a GPU is called so."""
+    text = build.of_bundle(examples.manifest(), profiles.profile())
+    assert ">GPU, CPU</abbr>" in text  # the server leg
+    assert f'title="Measured on {profiles.HOST}">host</abbr>'.replace("'", "&#39;") in text
+    assert computed_on("float32 on NVIDIA H200 (cuda, float32)") == "GPU"
+    assert computed_on("a (cpu, float32)", "b (cuda)") == "GPU, CPU"
+
+
+def test_every_metric_has_a_column() -> None:
+    """A new field of `Metrics` is not forgotten; a reference's own value stands beside its metric."""
+    fields = {name for name in Metrics.model_fields if not name.startswith("reference_")} - {"custom"}
+    assert {column.name for column in COLUMNS} == fields
+    assert {f"reference_{column.name}" for column in COLUMNS if column.reference} == {
+        name for name in Metrics.model_fields if name.startswith("reference_")
+    }
+    plain = examples.metrics(accuracy=None, reference_accuracy=None)
+    assert "accuracy" not in [column.name for column in columns_of([plain])]
+    assert "non_finite" in [column.name for column in columns_of([examples.metrics(non_finite=3)])]
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "text"),
+    [
+        ("db", None, "identical"), ("db", 39.428, "39.43"), ("gain", None, "all"), ("gain", 0.5, "+0.50"),
+        ("percent", 0.999999, "99.99 %"), ("bytes", 999, "999 B"), ("bytes", 71_234, "71.2 kB"),
+        ("ms", 0.41, "0.410 ms"), ("ms", 1234.5, "1,234.5 ms"), ("whole", 58_123, "58,123"), ("many", ["a", "b"], "2"),
+        ("text", None, "none"),
+        ("digest", "a" * 64, "a" * 12), ("cosine", 0.9999999, "0.99999"), ("number", 0.98, "0.98"), ("small", 0, "0"),
+        ("percent0", 0.95, "95 %"), ("seconds", 75.4, "75 s"), ("key", 1, "torch"), ("rank", 1, "4"),
+    ],
+)  # fmt: skip
+def test_forms(form: Any, value: Any, text: str) -> None:
+    """Each form, at the values where rounding or null matter."""
+    assert text_of(form, value, "3" if form == "rank" else "torch") == text
+
+
+def test_every_form_is_tested() -> None:
+    """The list above knows all of them; a value that has not the form is refused."""
+    marks = test_forms.pytestmark
+    assert {case[0] for case in marks[0].args[1]} == set(FORMS)
+    for form, value in (("db", "x"), ("whole", None), ("percent", True), ("many", 3)):
+        with pytest.raises(TypeError):
+            text_of(form, value)  # type: ignore[arg-type]
+    assert text_of_pair("share", 1, 4) == "25.0 %"
+    assert text_of_pair("change", 90, 100) == "-10.0 %"
+    assert text_of_pair("share", 1, 49_152) == "under 0.1 %"
+    assert text_of_pair("share", 0, 49_152) == "0.0 %"
+    assert text_of_pair("share", 1, 0) == ""
+
+
+def test_a_value_is_not_printed_without_a_form() -> None:
+    """A template that forgets the form fails; one that asks for what is not there fails too."""
+    value = Traced(raw={"a/b": [1, 2]}, pointer="/report")
+    assert [one.pointer for one in value["a/b"]] == ["/report/a~1b/0", "/report/a~1b/1"]
+    with pytest.raises(TypeError, match="without saying how"):
+        value.__html__()
+    with pytest.raises(TypeError, match="title"):
+        render("build.html.jinja", {"report": {}}, title=Traced(raw="x", pointer="/title"))
+
+
+def test_strips_lie_on_one_line() -> None:
+    """Identical is at the end, a limit left of the value that keeps it, a broken one right of it."""
+    strips = sqnr_strips(examples.report(breach=True).legs)
+    assert strips[2].value == 100
+    broken = strips[4]
+    assert broken.limit is not None
+    assert broken.value < broken.limit
+    assert broken.low is not None
+    assert broken.high is not None
+    assert 0 < broken.low <= broken.high
+    assert line_of([None]).place(None) == 100
+    assert line_of([-5.0, 10.0]).place(-5.0) == 0
