@@ -17,6 +17,7 @@ from executorch.runtime import Runtime
 from edgekit import bundle
 from edgekit.errors import BundleError
 from edgekit.project import SAMPLE
+from tests import pages
 from tests.e2e.conftest import TARGETS, Build, edgekit
 
 pytestmark = pytest.mark.slow
@@ -57,6 +58,19 @@ def test_every_manifest_obeys_the_schema(sample: Build, target: str) -> None:
     del manifest["artifacts"][0]["sha256"]
     with pytest.raises(jsonschema.ValidationError):
         validator.validate(manifest)
+
+
+@each_target
+def test_the_page_agrees_with_the_report(sample: Build, target: str) -> None:
+    """Every figure of report.html is what report.json says; another target's report is told apart."""
+    text = (sample.bundle(target) / "report.html").read_text(encoding="utf-8")
+    page = pages.read(text)
+    files = {"report": json.loads((sample.bundle(target) / "report.json").read_text(encoding="utf-8"))}
+    assert pages.disagreements(page, files) == []
+    assert page.documents == files
+    assert len(text.encode()) < 1_500_000
+    files["report"]["drift"]["samples"] += 1
+    assert pages.disagreements(page, files) != []
 
 
 @each_target

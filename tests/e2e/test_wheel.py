@@ -32,7 +32,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_the_data(wheel: Path) -> None:
-    """Target profiles, the sample and the schema are inside; tests and scripts are not."""
+    """Target profiles, the sample, the schema and the parts of pages are inside; tests and scripts are not."""
     names = zipfile.ZipFile(wheel).namelist()
     profiles = {f"edgekit/profiles/{path.name}" for path in (ROOT / "targets").glob("*.toml")}
     assert len(profiles) >= 6
@@ -40,6 +40,10 @@ def test_the_wheel_holds_the_data(wheel: Path) -> None:
     sample = ("edgekit.toml", "model.py", "weights.safetensors", "calibration.npz", "evaluation.npz", "baseline.npz")
     assert {f"edgekit/sample/{name}" for name in sample} <= set(names)
     assert "edgekit/schemas/manifest-1.json" in names
+    page = ROOT / "sdk" / "edgekit" / "render" / "page"
+    parts = {f"edgekit/render/page/{path.relative_to(page)}" for path in page.rglob("*.*") if path.suffix != ".pyc"}
+    assert {Path(part).suffix for part in parts} == {".py", ".jinja", ".css", ".js"}
+    assert parts <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "scripts/", "targets/"))]
 
 
@@ -62,4 +66,4 @@ def test_the_wheel_builds_the_sample_outside_the_repository(wheel: Path, tmp_pat
     where = run(python, "-c", "import edgekit; print(edgekit.__file__)", cwd=elsewhere, environment=clean).strip()
     assert where.startswith(str(site))
     run(home / "bin" / "edgekit", "build", "--target", "ios-arm64", "--no-cache", cwd=elsewhere, environment=clean)
-    assert (elsewhere / "artifacts" / "digits" / "ios-arm64" / "manifest.json").is_file()
+    assert (elsewhere / "artifacts" / "digits" / "ios-arm64" / "report.html").is_file()

@@ -1,0 +1,275 @@
+"""The pages in a real Chromium: no errors, sorting, filtering, choosing, the keyboard, narrow screens, dark, print.
+
+Screenshots go to ``.screenshots`` in the checkout.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, Locator, sync_playwright
+from playwright.sync_api import Page as Tab
+
+from edgekit import changes, manifest
+from edgekit.changes import Side
+from edgekit.render.page import build
+from edgekit.render.page.changes import of_changes
+from tests.unit import examples, profiles
+
+pytestmark = pytest.mark.slow
+SCREENSHOTS = Path(__file__).parent.parent.parent / ".screenshots"
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None
+)
+PAGES = ("build", "profile", "failed", "compare")
+# The least contrast of text against what is behind it, by kind of element, as WCAG 2.2 defines it.
+CONTRAST = """() => {
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  const light = (rgb) => [0.2126, 0.7152, 0.0722].reduce((sum, share, i) => sum + share * linear(rgb[i] / 255), 0);
+  const behind = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const color = parse(getComputedStyle(at).backgroundColor);
+      if (color.length === 3 || color[3] === 1) return color;
+    }
+    return [255, 255, 255];
+  };
+  const found = {};
+  for (const node of document.querySelectorAll("body *")) {
+    const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.textContent.trim());
+    if (!own || node.closest("svg, script, .skip") || !node.checkVisibility()) continue;
+    const [a, b] = [light(parse(getComputedStyle(node).color)), light(behind(node))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const name = `${node.tagName}.${node.className}`;
+    found[name] = Math.min(found[name] ?? 99, ratio);
+  }
+  return found;
+}"""
+
+
+@dataclass(kw_only=True)
+class Opened:
+    """A page in the browser, and what it complained of."""
+
+    tab: Tab
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start the system's Chromium once."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed (Debian: apt-get install chromium); the pages were not opened")
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write one page of each kind."""
+    place = tmp_path_factory.mktemp("pages")
+    good, bad = examples.manifest(), examples.manifest(breach=True, large=True)
+    reports = [manifest.report(one) for one in (good, bad)]
+    sides = [Side(path=one.verdict, report=one, drift=one.drift) for one in reports]
+    texts = {
+        "build": build.of_bundle(good),
+        "profile": build.of_bundle(good, profiles.profile(layers=40)),
+        "failed": build.of_bundle(bad),
+        "compare": of_changes(changes.compare(*sides)),
+    }
+    assert tuple(texts) == PAGES
+    for name, text in texts.items():
+        (place / f"{name}.html").write_text(text, encoding="utf-8")
+    SCREENSHOTS.mkdir(exist_ok=True)
+    return place
+
+
+@pytest.fixture
+def opened(browser: Browser, folder: Path) -> Iterator[Opened]:
+    """Open the page of a profile; whatever a test does, nothing may be complained of and nothing fetched."""
+    with_tab = open_page(browser, folder / "profile.html")
+    yield with_tab
+    with_tab.tab.close()
+    assert with_tab.complaints == []
+
+
+def open_page(browser: Browser, file: Path, *, width: int = 1200, scheme: Literal["light", "dark"] = "light") -> Opened:
+    """Open a page, and listen to what it says."""
+    found = Opened(tab=browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme))
+    found.tab.on("console", lambda message: found.complaints.append(message.text))
+    found.tab.on("pageerror", lambda error: found.complaints.append(str(error)))
+    found.tab.on(
+        "request",
+        lambda request: None if request.url.startswith(("file:", "data:")) else found.complaints.append(request.url),
+    )
+    found.tab.goto(file.as_uri())
+    if file.stem == "profile":
+        found.tab.wait_for_selector("[data-plot=sensitivity] svg")
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1200])
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_open_at_any_width_and_in_both_schemes(
+    browser: Browser, folder: Path, name: str, width: int, scheme: Literal["light", "dark"]
+) -> None:
+    """Nothing is complained of, the page never scrolls sideways, and all text stands out from what is behind it."""
+    found = open_page(browser, folder / f"{name}.html", width=width, scheme=scheme)
+    found.tab.screenshot(path=SCREENSHOTS / f"{name}-{width}-{scheme}.png", full_page=True)
+    assert found.tab.evaluate("document.documentElement.scrollWidth") == width
+    background = found.tab.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", background))) < 150) == (scheme == "dark")
+    faint = {place: ratio for place, ratio in found.tab.evaluate(CONTRAST).items() if ratio < 4.5}
+    assert faint == {}
+    found.tab.close()
+    assert found.complaints == []
+
+
+def test_faint_text_and_complaints_are_noticed(browser: Browser, folder: Path) -> None:
+    """The negative twin of the above: pale grey, an image from elsewhere, an error, and something too wide."""
+    found = open_page(browser, folder / "build.html", width=360)
+    found.tab.add_style_tag(content="caption { color: #aaa !important }")
+    assert "CAPTION." in {place for place, ratio in found.tab.evaluate(CONTRAST).items() if ratio < 4.5}
+    found.tab.evaluate("document.body.append(Object.assign(new Image(), {src: 'https://example.org/x.png'}))")
+    found.tab.wait_for_timeout(100)
+    assert "img-src" in found.complaints[0]
+    found.tab.evaluate("document.querySelector('main').style.width = '500px'")
+    assert found.tab.evaluate("document.documentElement.scrollWidth") > 360
+    found.tab.close()
+
+
+def column(table: Locator, number: int) -> list[str]:
+    """Return the texts of a column's visible cells."""
+    return table.locator(f"tbody tr:visible > :nth-child({number})").all_inner_texts()
+
+
+def test_tables_sort_by_value(opened: Opened) -> None:
+    """By numbers as numbers, up and down, the direction told to assistive technology; empty cells stay last."""
+    table = opened.tab.locator("#layer-table")
+    gain = table.get_by_role("button", name="gain dB")
+    gain.click()
+    values = [float(text) for text in column(table, 5)]
+    assert values == sorted(values)
+    assert len(values) == 40
+    assert gain.locator("xpath=..").get_attribute("aria-sort") == "ascending"
+    gain.press("Enter")
+    assert [float(text) for text in column(table, 5)] == sorted(values, reverse=True)
+    table.get_by_role("button", name="int8").click()
+    sizes = [
+        float(text)
+        for text in table.locator("tbody tr > :nth-child(6) data").evaluate_all("a => a.map((d) => d.value)")
+    ]
+    assert sizes == sorted(sizes)
+    shown = column(table, 6)
+    assert shown.index("208 B") < shown.index("1.5 kB")  # by bytes, not by letters
+
+
+def test_tables_filter(opened: Opened) -> None:
+    """What is typed must be in the row; how many are left is said, and nothing is lost."""
+    table = opened.tab.locator("#layer-table")
+    field_ = opened.tab.get_by_label("Filter the layers")
+    field_.fill("se.fc")
+    assert column(table, 2) == ["features.1.se.fc1", "features.1.se.fc2", "features.3.se.fc1"]
+    assert opened.tab.locator("#layers output").inner_text() == "3 of 40"
+    field_.fill("nothing of the kind")
+    assert column(table, 2) == []
+    field_.fill("")
+    assert len(column(table, 2)) == 40
+
+
+def test_the_chosen_layer_is_shown(opened: Opened) -> None:
+    """First the one that costs most; then, by mouse or keyboard, the one that is asked for, with its histograms."""
+    details = opened.tab.locator("#layer-details article:visible")
+    assert details.locator("h3 code").inner_text() == "features.0"
+    opened.tab.get_by_role("button", name="features.3.se.fc1").click()
+    assert details.count() == 1
+    assert details.locator("h3 code").inner_text() == "features.3.se.fc1"
+    assert details.locator("svg").count() == 2
+    chosen = opened.tab.locator("#layer-table button[aria-pressed=true]")
+    assert chosen.inner_text() == "features.3.se.fc1"
+    chosen.press("ArrowDown")
+    opened.tab.keyboard.press("Enter")
+    assert details.locator("h3 code").inner_text() == "features.3.project.0"
+    opened.tab.locator("#layers").screenshot(path=SCREENSHOTS / "layers.png")
+
+
+def test_the_keyboard_reaches_everything(opened: Opened) -> None:
+    """The first stop leads past the navigation; focus is always to be seen, and never leaves the page early."""
+    opened.tab.keyboard.press("Tab")
+    assert opened.tab.evaluate("document.activeElement.className") == "skip"
+    opened.tab.keyboard.press("Enter")
+    seen = set()
+    for _ in range(40):
+        opened.tab.keyboard.press("Tab")
+        focus = opened.tab.evaluate(
+            "(() => { const e = document.activeElement, s = getComputedStyle(e);"
+            " return [e.tagName + ':' + (e.type ?? e.className), s.outlineStyle, parseFloat(s.outlineWidth)]; })()"
+        )
+        assert focus[1:] == ["solid", 2] or focus[1] == "auto"
+        seen.add(focus[0])
+    assert {"BUTTON:button", "INPUT:search", "DIV:scroll", "SUMMARY:"} <= {one.replace("undefined", "") for one in seen}
+
+
+def test_plots_are_drawn_from_the_json(opened: Opened) -> None:
+    """One mark for each figure: layers, sizes, bins, moved answers; and the pictures of the samples."""
+    assert opened.tab.locator("[data-plot=sensitivity] circle").count() == 80
+    assert opened.tab.locator("[data-plot=moved]").count() == 2
+    assert opened.tab.locator("[data-plot=latency] rect").count() >= 4 * 40
+    widths = opened.tab.evaluate(
+        "[...document.querySelectorAll('[data-plot=sizes] rect')].map((r) => r.width.baseVal.value)"
+    )
+    assert len(widths) == 2 * 39  # the addition has no weights
+    assert max(widths) > 10 * min(width for width in widths if width)
+    loaded = opened.tab.evaluate("[...document.images].map((i) => i.complete && i.naturalWidth)")
+    assert loaded == [16] * 6
+    for name in ("sensitivity", "sizes", "latency", "moved", "range"):
+        assert opened.tab.locator(f"[data-plot={name}] svg[aria-label]").count() >= 1
+
+
+def test_every_table_has_a_caption_and_headings_step_down_one_by_one(opened: Opened) -> None:
+    """What assistive technology goes by: captions, scopes, labels, one first heading and no level left out."""
+    counts = opened.tab.evaluate(
+        "({captions: [...document.querySelectorAll('table')].filter((t) => !t.caption?.textContent.trim()).length,"
+        " scopes: document.querySelectorAll('th:not([scope])').length,"
+        " labels: [...document.querySelectorAll('input')].filter((i) => !i.labels.length).length,"
+        " alts: document.querySelectorAll('img:not([alt])').length,"
+        " twice: [...document.querySelectorAll('[id]')].filter((e) => document.getElementById(e.id) !== e).length})"
+    )
+    assert counts == {"captions": 0, "scopes": 0, "labels": 0, "alts": 0, "twice": 0}
+    levels = opened.tab.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map((h) => Number(h.tagName[1]))")
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_paper_shows_all_of_it(opened: Opened) -> None:
+    """In print everything folded is open, on white, without controls, and no table is cut off."""
+    opened.tab.emulate_media(media="print", color_scheme="dark")
+    opened.tab.pdf(path=SCREENSHOTS / "profile.pdf", format="A4")
+    assert opened.tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    opened.tab.set_viewport_size({"width": 718, "height": 1000})  # A4 less its margins
+    assert opened.tab.evaluate("document.documentElement.scrollWidth") == 718
+    assert opened.tab.locator("nav").is_hidden()
+    assert opened.tab.locator("input").first.is_hidden()
+    assert opened.tab.evaluate("getComputedStyle(document.querySelector('.scroll')).overflowX") == "visible"
+    opened.tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert opened.tab.locator("details:not([open])").count() == 0
+    opened.tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert opened.tab.locator("details[open]").count() == 0
+
+
+def test_without_scripts_the_figures_are_there(browser: Browser, folder: Path) -> None:
+    """Tables and details need no script; only the plots do."""
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto((folder / "profile.html").as_uri())
+    assert tab.locator("article.detail:visible").count() == 40
+    assert tab.locator("#layer-table tbody tr").count() == 40
+    context.close()
