@@ -135,6 +135,21 @@ def test_pages_fetch_nothing_and_are_small() -> None:
     assert len(build.of_bundle(examples.manifest()).encode()) < 100_000
 
 
+def test_layers_that_stay_float_are_listed() -> None:
+    """Those of fallback with what each bought, and the lines to paste; nothing where all is int8."""
+    built = examples.built(fallback=True).bundles[0].manifest
+    page = pages.read(build.of_bundle(built))
+    assert pages.disagreements(page, documents_of(built)) == []
+    assert "#kept" in page.links
+    shown = [text for _, text in page.figures]
+    for needed in ("features.3.se.fc1", "+3.25", 'scheme = "int8-mixed"'):
+        assert needed in shown
+    assert "The budget is met." in " ".join(page.rest)
+    named = built.model_copy(update={"fallback": None})
+    assert "head.0" in [text for _, text in pages.read(build.of_bundle(named)).figures]
+    assert "#kept" not in pages.read(build.of_bundle(examples.manifest())).links
+
+
 def test_names_are_text_and_never_markup() -> None:
     """A label can neither end a script nor start an element."""
     evil = "</script><img src=x onerror=alert()>"

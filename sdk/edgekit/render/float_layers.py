@@ -1,13 +1,11 @@
 """The layers that stay float: which, what each cost and bought, and the lines that need no search."""
 
-from typing import assert_never
-
 from rich.console import Console
 from rich.text import Text
 
 from edgekit.layers import FallbackReport
 from edgekit.manifest import Manifest
-from edgekit.render import numbers
+from edgekit.render import numbers, verdict
 from edgekit.render.layout import heading, indented, simple_table
 
 
@@ -38,7 +36,7 @@ def _show_fallback(console: Console, report: FallbackReport) -> None:
         console.print(indented(table))
         before = _ratio(report.all_int8_sqnr_db)
         console.print(indented(Text(f"In simulation, from {before} dB with all layers in int8.", "dim")))
-    console.print(indented(Text(_in_words(report))))
+    console.print(indented(Text(verdict.of_fallback(report))))
     if report.paste:
         console.print(indented(Text("For [quantize] in edgekit.toml, so that the next build needs no search:")))
         for line in report.paste:
@@ -47,17 +45,3 @@ def _show_fallback(console: Console, report: FallbackReport) -> None:
 
 def _ratio(value: float | None) -> str:
     return "identical" if value is None else f"{value:.2f}"
-
-
-def _in_words(report: FallbackReport) -> str:
-    match report.outcome:
-        case "met":
-            return "The budget is met."
-        case "limit":
-            return "The budget is not met: the layers that would help are over fallback_limit or the file's limit."
-        case "no gain":
-            return "The budget is not met: no layer that is left would help."
-        case "not int8":
-            return "The budget is not met, but not for quantization: no layer was kept in float."
-        case _:
-            assert_never(report.outcome)

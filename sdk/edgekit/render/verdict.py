@@ -1,9 +1,11 @@
 """What is over its budget, in words."""
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from edgekit.drift.report import Check, DriftReport, Leg
 from edgekit.drift.statistics import Interval
+from edgekit.layers import FallbackReport
 from edgekit.manifest import ArtifactInfo, Manifest
 from edgekit.render.numbers import kilobytes
 
@@ -58,6 +60,21 @@ def of_sizes(artifacts: tuple[ArtifactInfo, ...]) -> Iterator[str]:
     for item in artifacts:
         if not item.within_size:
             yield f"{item.file}: size {kilobytes(item.bytes)} against a limit of {kilobytes(item.size_limit)}"
+
+
+def of_fallback(report: FallbackReport) -> str:
+    """Say what keeping layers in float has come to."""
+    match report.outcome:
+        case "met":
+            return "The budget is met."
+        case "limit":
+            return "The budget is not met: the layers that would help are over fallback_limit or the file's limit."
+        case "no gain":
+            return "The budget is not met: no layer that is left would help."
+        case "not int8":
+            return "The budget is not met, but not for quantization: no layer was kept in float."
+        case _:
+            assert_never(report.outcome)
 
 
 def sentence(check: Check, report: DriftReport) -> str:

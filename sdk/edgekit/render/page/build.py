@@ -8,6 +8,7 @@ from edgekit.drift.report import Leg
 from edgekit.manifest import Manifest
 from edgekit.manifest import report as report_of
 from edgekit.profile import Profile
+from edgekit.render import verdict
 from edgekit.render.page.columns import Column, at_most, columns_of, computed_on, own_of
 from edgekit.render.page.strip import sqnr_strips
 from edgekit.render.page.template import render
@@ -44,6 +45,7 @@ def of_bundle(manifest: Manifest, profile: Profile | None = None) -> str:
         title=f"{report.model.name} for {report.target.name}",
         passed=report.verdict == "passed",
         doubts=any(leg.doubts for leg in legs),
+        fallback_words="" if report.fallback is None else verdict.of_fallback(report.fallback),
         profiled=profile is not None,
         columns=columns_of(leg.metrics for leg in legs),
         own=own_of(leg.metrics for leg in legs),
