@@ -84,7 +84,7 @@ def tokens(scheme: Scheme) -> Callable[[], Quantized]:
     return lambda: quantized(Tokens(64), {"tokens": (6, 64)}, {"features": (64,)}, scheme)
 
 
-SCHEMES = {scheme: tokens(scheme) for scheme in Scheme if scheme is not Scheme.INT8}
+SCHEMES = {scheme: tokens(scheme) for scheme in Scheme if scheme not in (Scheme.INT8, Scheme.INT8_MIXED)}
 
 
 @contextmanager
