@@ -19,7 +19,7 @@ FLOORS = (
     ("job", "result", "inspect", "changes"),
     ("legs", "baseline", "comparison", "predict", "lowering"),
     ("fallback", "render"),
-    ("pipeline",),
+    ("pipeline", "profiling"),
     ("rebuild",),
     ("api",),
     ("cli",),

@@ -40,6 +40,25 @@ def replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         raise _unwritable(folder, error) from error
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Write one file in one step.
+
+    Raises:
+        BundleError: If it cannot be written.
+    """
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write_synced(fresh, data)
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
 def check_writable(folder: Path) -> None:
     """Make a folder if there is none, and try to write into it.
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from edgekit import digest
 from edgekit.artifact import Artifact
-from edgekit.atomic import check_writable, replace_folder
+from edgekit.atomic import check_writable, replace_file, replace_folder
 from edgekit.errors import BundleError
 from edgekit.manifest import MANIFEST_FILE, ArtifactInfo, Manifest, parse, report
+from edgekit.profile import PROFILE_FILE, Profile
 from edgekit.spec import Format, SizeLimit
 from edgekit.versions import installed
 
@@ -95,6 +96,17 @@ def write(folder: Path, content: Mapping[str, bytes]) -> None:
         replace_folder(folder, content)
 
 
+def add_profile(folder: Path, profile: Profile, page: str) -> Path:
+    """Write a profile and the page with it into the bundle that it was measured on; another build takes both away.
+
+    Raises:
+        BundleError: If a file cannot be written.
+    """
+    replace_file(folder / PROFILE_FILE, profile.to_json().encode())
+    replace_file(folder / PAGE_FILE, page.encode())
+    return folder / PROFILE_FILE
+
+
 def checked(content: Mapping[str, bytes], *, where: str) -> Manifest:
     """Return the manifest of a bundle's content that is not on disk yet.
 
@@ -147,9 +159,12 @@ def files(manifest: Manifest) -> Iterator[tuple[str, str]]:
 
 
 def _holds(folder: Path, content: Mapping[str, bytes]) -> bool:
-    """Whether a folder holds these files and no others."""
+    """Whether a folder holds these files and no others, but for a profile and its page: the same build has the same."""
     try:
         found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
-        return found.keys() == content.keys() and all(found[name].read_bytes() == content[name] for name in found)
+        own = content.keys() - ({PAGE_FILE} if PROFILE_FILE in found else set())
+        return found.keys() - {PROFILE_FILE} == content.keys() and all(
+            found[name].read_bytes() == content[name] for name in own
+        )
     except OSError:
         return False

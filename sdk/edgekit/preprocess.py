@@ -91,6 +91,16 @@ def normalized(pixels: npt.NDArray[np.uint8], spec: Preprocessing) -> npt.NDArra
     return np.ascontiguousarray((x.transpose(2, 0, 1) if spec.layout == "NCHW" else x)[np.newaxis])
 
 
+def denormalized(values: npt.NDArray[np.float32], spec: Preprocessing) -> npt.NDArray[np.uint8]:
+    """Undo the last steps: one input of shape (C, H, W) or (H, W, C) to bytes of shape (H, W, C), RGB or grey."""
+    channels = values.transpose(1, 2, 0) if spec.layout == "NCHW" else values
+    pixels = (channels * np.array(spec.std) + np.array(spec.mean)) / spec.scale
+    if spec.color == "bgr":
+        pixels = pixels[:, :, ::-1]
+    bytes_: npt.NDArray[np.uint8] = np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(bytes_)
+
+
 def crop_box(width: int, height: int, resize: Resize) -> tuple[int, int, int, int]:
     """Return left, top, right and bottom of the part of a picture that is kept; integers throughout.
 

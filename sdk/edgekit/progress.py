@@ -1,7 +1,7 @@
 """How long work tells what it is doing. The pipeline speaks, ``render`` decides how it looks."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -9,8 +9,8 @@ from typing import Protocol
 class Progress(Protocol):
     """Receives the story of a run, one stage at a time."""
 
-    def start(self, stage: str) -> None:
-        """Say that a stage begins."""
+    def start(self, stage: str, left: float | None = None) -> None:
+        """Say that a stage begins; ``left`` is about how many seconds the run still takes, if that is known."""
 
     def done(self, stage: str, seconds: float, detail: str) -> None:
         """Say that a stage ended after ``seconds``; ``detail`` says what came of it."""
@@ -19,7 +19,7 @@ class Progress(Protocol):
 class Silent:
     """Says nothing: the default of the Python API."""
 
-    def start(self, stage: str) -> None:
+    def start(self, stage: str, left: float | None = None) -> None:
         """Say nothing."""
 
     def done(self, stage: str, seconds: float, detail: str) -> None:
@@ -35,8 +35,10 @@ class Outcome(list[str]):
 class Stages:
     """Times the stages of one run and tells a `Progress` about them."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, plan: Mapping[str, float] | None = None) -> None:
+        """Take who is told, and about how many seconds each stage takes, if the time left is to be estimated."""
         self._progress = progress
+        self._plan = dict(plan or {})
         self.seconds: list[tuple[str, float]] = []
         self.cached: list[str] = []
 
@@ -44,7 +46,7 @@ class Stages:
     def __call__(self, stage: str) -> Iterator[Outcome]:
         """Time one stage; what the body appends to the outcome is told, and that it came from the cache."""
         detail = Outcome()
-        self._progress.start(stage)
+        self._progress.start(stage, self.left)
         began = time.perf_counter()
         yield detail
         seconds = time.perf_counter() - began
@@ -52,4 +54,16 @@ class Stages:
         if detail.cached:
             self.cached.append(stage)
             detail.append("from the cache")
+        if left := self.left:
+            detail.append(f"about {left:.0f} s left")
         self._progress.done(stage, seconds, ", ".join(detail))
+
+    @property
+    def left(self) -> float | None:
+        """About how many seconds the run still takes: what is planned, as fast as what is done; None without a plan."""
+        if not self._plan:
+            return None
+        took = {stage: seconds for stage, seconds in self.seconds if stage in self._plan}
+        planned = sum(self._plan[stage] for stage in took)
+        pace = sum(took.values()) / planned if planned else 1.0
+        return pace * sum(seconds for stage, seconds in self._plan.items() if stage not in took)

@@ -1,7 +1,8 @@
 """A trace: what some program computed on some samples, and where. A baseline is a trace in a file.
 
 The file is a compressed ``.npz`` without pickles: ``input.NAME``, ``output.NAME``, perhaps ``labels`` and
-``target.NAME``, and ``origin``, the JSON text of an `Origin` as bytes. The same trace gives the same bytes.
+``target.NAME``, and ``origin``, the JSON text of an `Origin` as bytes. What was recorded in other precisions stands
+beside it as ``beside.N.output.NAME`` and ``beside.N.origin``. The same trace gives the same bytes.
 """
 
 import io
@@ -51,10 +52,22 @@ class Origin(Spec):
     """Digest of the samples."""
 
     @property
+    def precision(self) -> str:
+        """The precision in words."""
+        return f"{self.dtype}{' with TF32' if self.tf32 else ''}"
+
+    @property
     def place(self) -> str:
         """A short name for the place: device and precision."""
-        precision = f"{self.dtype}{' with TF32' if self.tf32 else ''}"
-        return f"{self.device_name} ({self.device}, {precision})"
+        return f"{self.device_name} ({self.device}, {self.precision})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """What the same model gave for the same samples in another precision."""
+
+    outputs: Mapping[str, Array]
+    origin: Origin
 
 
 def precision(scheme: Scheme | None) -> Literal["float32", "unknown"] | Scheme:
@@ -71,6 +84,8 @@ class Trace:
     samples: Samples
     outputs: Mapping[str, Array]
     origin: Origin
+    beside: tuple[Recording, ...] = ()
+    """The same in other precisions."""
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -83,8 +98,10 @@ def save(trace: Trace, path: Path) -> None:
     arrays |= {f"target.{name}": array for name, array in sorted(trace.samples.targets.items())}
     if trace.samples.labels is not None:
         arrays["labels"] = trace.samples.labels
-    text = json.dumps(trace.origin.model_dump(mode="json"), sort_keys=True)
-    arrays["origin"] = np.frombuffer(text.encode(), dtype=np.uint8)
+    arrays["origin"] = _text(trace.origin)
+    for number, other in enumerate(trace.beside):
+        arrays |= {f"beside.{number}.output.{name}": array for name, array in sorted(other.outputs.items())}
+        arrays[f"beside.{number}.origin"] = _text(other.origin)
     buffer = io.BytesIO()  # numpy dates every member of the archive 1980-01-01
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,15 +123,31 @@ def load(path: Path) -> Trace:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         origin = Origin.model_validate_json(bytes(arrays["origin"]))
+        beside = _beside(arrays)
     except (OSError, ValueError, KeyError, EOFError, ValidationError, NotImplementedError) as error:
         raise BundleError(f"{path} is not a trace that this version reads: {error}", hint=hint) from error
     except Exception as error:  # zipfile.BadZipFile and zlib.error share no base class but this one
         raise BundleError(f"{path} is damaged: {error}", hint=hint) from error
-    inputs, outputs, targets = (
-        {name.removeprefix(kind): array for name, array in arrays.items() if name.startswith(kind)}
-        for kind in ("input.", "output.", "target.")
-    )
+    inputs, outputs, targets = (_named(arrays, kind) for kind in ("input.", "output.", "target."))
     if not inputs or not outputs:
         raise BundleError(f"{path} holds no inputs or no outputs.", hint=hint)
+    if any(other.outputs.keys() != outputs.keys() for other in beside):
+        raise BundleError(f"{path} holds other outputs in one precision than in another.", hint=hint)
     samples = Samples(inputs=inputs, labels=arrays.get("labels"), targets=targets)
-    return Trace(samples=samples, outputs=outputs, origin=origin)
+    return Trace(samples=samples, outputs=outputs, origin=origin, beside=beside)
+
+
+def _text(origin: Origin) -> Array:
+    return np.frombuffer(json.dumps(origin.model_dump(mode="json"), sort_keys=True).encode(), dtype=np.uint8)
+
+
+def _beside(arrays: Mapping[str, Array]) -> tuple[Recording, ...]:
+    found: list[Recording] = []
+    while (start := f"beside.{len(found)}.") + "origin" in arrays:
+        origin = Origin.model_validate_json(bytes(arrays[f"{start}origin"]))
+        found.append(Recording(outputs=_named(arrays, f"{start}output."), origin=origin))
+    return tuple(found)
+
+
+def _named(arrays: Mapping[str, Array], kind: str) -> dict[str, Array]:
+    return {name.removeprefix(kind): array for name, array in arrays.items() if name.startswith(kind)}

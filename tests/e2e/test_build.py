@@ -243,6 +243,13 @@ def test_run_reads_a_picture(sample: Build, tmp_path: Path) -> None:
         assert best["probability"] > 0.5
 
 
+def test_a_mode_of_gpus_is_refused_on_a_cpu(tmp_path: Path) -> None:
+    """What was recorded would be float32 twice."""
+    done = edgekit("baseline", "record", "--device", "cpu", "--tf32", "--output", "new.npz", "--json", cwd=tmp_path)
+    assert done.json["error"]["class"] == "ToolchainError"
+    assert not (tmp_path / "new.npz").exists()
+
+
 def test_a_server_without_executorch_and_onnx_records_a_baseline(tmp_path: Path) -> None:
     """Where no exporter can be imported, the baseline is recorded all the same; a build says what is missing."""
     names = ("executorch", "torchao", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "flatbuffers")
@@ -250,8 +257,11 @@ def test_a_server_without_executorch_and_onnx_records_a_baseline(tmp_path: Path)
     for name in names:
         (tmp_path / "absent" / f"{name}.py").write_text(f"raise ModuleNotFoundError({name!r}, name={name!r})\n")
     server = {"PYTHONPATH": str(tmp_path / "absent")}
-    recorded = edgekit("baseline", "record", "--device", "cpu", "--output", "new.npz", cwd=tmp_path, **server)
+    several = ("--dtype", "float32", "--dtype", "bfloat16", "--dtype", "float16")
+    recorded = edgekit("baseline", "record", "--device", "cpu", *several, "--output", "new.npz", cwd=tmp_path, **server)
     assert recorded.code == 0, recorded.err
+    shown = edgekit("baseline", "show", "new.npz", "--json", cwd=tmp_path, **server).json
+    assert [shown["origin"]["dtype"], *(one["dtype"] for one in shown["beside"])] == ["float32", "bfloat16", "float16"]
     assert edgekit("compare", "new.npz", cwd=tmp_path).code == 0
     build = edgekit("build", "--target", "linux-arm64", "--no-cache", cwd=tmp_path, **server)
     assert (build.code, "edgekit doctor" in build.err) == (12, True)

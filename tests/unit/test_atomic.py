@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.atomic import check_writable, replace_folder
+from edgekit.atomic import check_writable, replace_file, replace_folder
 from edgekit.errors import BundleError
 
 WRITER = """
@@ -62,3 +62,20 @@ def test_a_folder_that_cannot_be_written_is_a_bundle_error(tmp_path: Path) -> No
     with pytest.raises(BundleError, match="cannot be written"):
         check_writable(tmp_path / "file" / "bundle")
     check_writable(tmp_path / "new" / "folder")
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    """Into a folder that is made for it, and nothing else is left there."""
+    path = tmp_path / "deep" / "file.json"
+    for data in (b"first", b"second"):
+        replace_file(path, data)
+        assert path.read_bytes() == data
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.json"]
+
+
+def test_a_file_that_cannot_be_written_is_a_bundle_error(tmp_path: Path) -> None:
+    """What stood there stays."""
+    (tmp_path / "file.json").mkdir()
+    with pytest.raises(BundleError, match="cannot be written"):
+        replace_file(tmp_path / "file.json", b"")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.json"]

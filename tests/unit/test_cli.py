@@ -22,8 +22,8 @@ from edgekit.progress import Progress
 from edgekit.version import __version__
 from tests.unit import examples
 
-VERBS = ("build", "baseline record", "baseline show", "compare", "inspect", "run", "targets list", "targets show",
-         "init", "doctor", "cache show", "cache clear")  # fmt: skip
+VERBS = ("build", "baseline record", "baseline show", "compare", "profile", "inspect", "run", "targets list",
+         "targets show", "init", "doctor", "cache show", "cache clear")  # fmt: skip
 
 
 def run(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

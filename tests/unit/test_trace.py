@@ -1,6 +1,7 @@
 """Traces: what is saved is what is loaded, byte for byte, and damage is noticed."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from edgekit import trace
 from edgekit.errors import BundleError
 from edgekit.samples import Array, Samples
 from edgekit.spec import Cpu, Scheme
-from edgekit.trace import Origin, Trace
+from edgekit.trace import Origin, Recording, Trace
 
 ORIGIN = Origin(
     program="artifact",
@@ -172,6 +173,35 @@ def test_pickles_are_refused(tmp_path: Path) -> None:
     np.savez(path, origin=np.array([{}], dtype=object))
     with pytest.raises(BundleError, match=r"trace\.npz"):
         trace.load(path)
+
+
+def several(*, outputs: str = "logits") -> Trace:
+    """Return a trace that was recorded in two precisions."""
+    first = example()
+    coarse = {outputs: np.round(first.outputs["logits"], 1)}
+    origin = ORIGIN.model_copy(update={"dtype": "bfloat16"})
+    return replace(first, beside=(Recording(outputs=coarse, origin=origin),))
+
+
+def test_other_precisions_stand_beside_the_first(tmp_path: Path) -> None:
+    """They come back in order, and a file without them is what it always was."""
+    trace.save(several(), tmp_path / "several.npz")
+    loaded = trace.load(tmp_path / "several.npz")
+    assert_same(loaded, example())
+    (beside,) = loaded.beside
+    assert beside.origin.precision == "bfloat16"
+    np.testing.assert_array_equal(beside.outputs["logits"], several().beside[0].outputs["logits"], strict=True)
+    trace.save(example(), tmp_path / "one.npz")
+    assert trace.load(tmp_path / "one.npz").beside == ()
+    with np.load(tmp_path / "one.npz") as archive:
+        assert not [name for name in archive.files if name.startswith("beside")]
+
+
+def test_other_precisions_of_other_outputs_are_refused(tmp_path: Path) -> None:
+    """Nothing would compare with them."""
+    trace.save(several(outputs="scores"), tmp_path / "trace.npz")
+    with pytest.raises(BundleError, match="other outputs in one precision"):
+        trace.load(tmp_path / "trace.npz")
 
 
 def test_the_place() -> None:

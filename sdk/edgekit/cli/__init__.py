@@ -2,7 +2,7 @@
 
 import click
 
-from edgekit.cli import baseline, build, cache, look, setup
+from edgekit.cli import baseline, build, cache, look, profile, setup
 from edgekit.cli.shell import HELP_OPTIONS, Group
 from edgekit.version import __version__
 
@@ -22,6 +22,7 @@ def main(debug: bool) -> None:
 main.add_command(build.build)
 main.add_command(build.compare)
 main.add_command(baseline.baseline)
+main.add_command(profile.profile)
 main.add_command(look.inspect)
 main.add_command(look.run)
 main.add_command(setup.targets)

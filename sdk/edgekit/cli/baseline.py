@@ -23,6 +23,14 @@ def baseline() -> None:
     help="Where to run the model; auto takes the GPU if there is one.",
 )
 @click.option(
+    "--dtype",
+    "precisions",
+    multiple=True,
+    type=click.Choice(["float32", "bfloat16", "float16"]),
+    help="Precision to record; repeat it for several. float32, the reference, is always among them.",
+)
+@click.option("--tf32", is_flag=True, help="Record float32 with TensorFloat-32 too; the reference is then without it.")
+@click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -30,13 +38,24 @@ def baseline() -> None:
 )
 @FOLDER
 @verb
-def record(progress: Progress, *, device: Literal["auto", "cuda", "cpu"], output: Path | None, folder: Path) -> Answer:
-    """Run the float model over the evaluation data and save what it computed."""
+def record(
+    progress: Progress,
+    *,
+    device: Literal["auto", "cuda", "cpu"],
+    precisions: tuple[Literal["float32", "bfloat16", "float16"], ...],
+    tf32: bool,
+    output: Path | None,
+    folder: Path,
+) -> Answer:
+    """Run the float model over the evaluation data and save what it computed.
+
+    What is recorded in other precisions shows the server's own noise, which `edgekit profile` holds drift against.
+    """
     from edgekit import baseline as recording
     from edgekit import project
     from edgekit.render import json, tables
 
-    path, trace = recording.record(project.find(folder), device, output, progress)
+    path, trace = recording.record(project.find(folder), device, output, progress, precisions=precisions, tf32=tf32)
     return Answer(
         data={"file": str(path), **json.trace(trace)},
         text=lambda console: tables.show_trace(console, trace, str(path)),

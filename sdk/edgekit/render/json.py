@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgekit.drift.report import DriftReport
     from edgekit.inspect import Inspection
     from edgekit.predict import Prediction
+    from edgekit.profile import Profile
     from edgekit.result import BuildResult
     from edgekit.trace import Trace
 
@@ -87,8 +88,14 @@ def trace(recorded: "Trace") -> dict[str, Any]:
         "inputs": tensors(recorded.samples.inputs),
         "outputs": tensors(recorded.outputs),
         "origin": recorded.origin.model_dump(mode="json"),
+        "beside": [other.origin.model_dump(mode="json") for other in recorded.beside],
         "warning": place_warning(recorded) or None,
     }
+
+
+def profile(found: "Profile", path: Path) -> dict[str, Any]:
+    """Return a profile, and where it was written."""
+    return {"file": str(path), "profile": found.model_dump(mode="json")}
 
 
 def prediction(found: "Prediction", top: int) -> dict[str, Any]:

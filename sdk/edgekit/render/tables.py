@@ -105,6 +105,8 @@ def show_trace(console: Console, trace: Trace, path: str) -> None:
         grid.add_row("target", f"{name}  {array.dtype.name}  {numbers.shape(array.shape)}")
     grid.add_row("program", origin.program)
     grid.add_row("place", origin.place)
+    for other in trace.beside:
+        grid.add_row("beside it", other.origin.place)
     grid.add_row("kernels", origin.kernels)
     grid.add_row("versions", ", ".join(f"{name} {version}" for name, version in sorted(origin.versions.items())))
     console.print(indented(grid))

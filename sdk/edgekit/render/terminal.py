@@ -38,6 +38,7 @@ class TerminalProgress:
     def __init__(self, stream: TextIO) -> None:
         self._console = console(stream)
         self._running: dict[str, float] = {}
+        self._end: float | None = None
         self._live: Live | None = None
         if stream.isatty() and not self._console.is_dumb_terminal:
             self._live = Live(
@@ -58,9 +59,11 @@ class TerminalProgress:
         self._running.clear()
         self._stop()
 
-    def start(self, stage: str) -> None:
+    def start(self, stage: str, left: float | None = None) -> None:
         """Say that a stage begins."""
-        self._running[stage] = time.monotonic()
+        now = time.monotonic()
+        self._running[stage] = now
+        self._end = None if left is None else now + left
         if self._live is not None and not self._live.is_started:
             self._live.start()
 
@@ -87,5 +90,7 @@ class TerminalProgress:
         frame = self._spinner.render(now)
         text = frame.copy() if isinstance(frame, Text) else Text()
         text.append(f"  {stage}  {now - since:.1f} s")
+        if self._end is not None and self._end > now:
+            text.append(f"  about {self._end - now:.0f} s left", "dim")
         text.truncate(max(self._console.width - 1, 1), overflow="ellipsis")
         return text

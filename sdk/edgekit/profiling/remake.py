@@ -1,0 +1,136 @@
+"""The stages of a build once more, up to the artifacts of a bundle, so that what is profiled is what was built."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit import lowering
+from edgekit.artifact import Artifact
+from edgekit.cache import Cache
+from edgekit.capture import capture
+from edgekit.drift.report import DriftReport
+from edgekit.errors import ProjectError
+from edgekit.job import Job
+from edgekit.legs import References, drift_report, reference
+from edgekit.manifest import ArtifactInfo, Manifest
+from edgekit.program import Captured, Quantized
+from edgekit.progress import Stages
+from edgekit.quantize import quantize
+from edgekit.run import artifact as runs
+from edgekit.run.eager import run_float, run_quantized
+from edgekit.spec import Format, QuantSpec, Target
+from edgekit.trace import Trace
+from edgekit.versions import installed
+
+_HINT = "Build the bundle again, or check out what it was built from."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remade:
+    """A model captured, quantized, lowered and run as it was for its bundle."""
+
+    captured: Captured
+    programs: Mapping[Format, Quantized]
+    """The quantized program that each format was lowered from."""
+    references: References
+    artifacts: tuple[Artifact, ...]
+    traces: Mapping[str, Trace]
+    """The artifacts' answers to the evaluation samples, by file name."""
+    report: DriftReport
+
+
+def check_owner(job: Job, manifest: Manifest, folder: Path) -> None:
+    """Make sure that a bundle is of a project's model, before the work that would show it.
+
+    Raises:
+        ProjectError: If it is of another model, or of other weights.
+    """
+    if manifest.model.name != job.source.name:
+        raise ProjectError(
+            f"{folder} is a bundle of {manifest.model.name}, and the project makes {job.source.name}.",
+            hint="Name the project's folder with --project.",
+        )
+    if manifest.model.weights_sha256 != job.source.weights_sha256:
+        raise ProjectError(f"The project's weights have changed since {folder} was built.", hint=_HINT)
+
+
+def settings(job: Job, manifest: Manifest) -> QuantSpec:
+    """Return the settings that the bundle was made with: those of the project, and the layers that fallback kept."""
+    return job.quantization.model_copy(update={"float_layers": manifest.float_layers})
+
+
+def remake(job: Job, manifest: Manifest, target: Target, stages: Stages, cache: Cache | None) -> Remade:
+    """Capture, quantize, lower and run the model again.
+
+    Args:
+        job: The project's model and data.
+        manifest: The bundle's.
+        target: The bundle's target.
+        stages: Told about every stage.
+        cache: Where lowered artifacts are kept.
+
+    Raises:
+        ProjectError: If other artifacts come out than the bundle holds.
+        EdgeKitError: A subclass for the stage that failed.
+    """
+    source = job.source
+    with stages("capture") as detail:
+        captured = capture(source, job.calibration)
+        detail.append(f"{source.name}, {source.parameters:,} parameters")
+    with stages("reference") as detail:
+        host = run_float(source, job.evaluation)
+        baseline, notes = reference(job, host)
+        detail.append(f"{len(host)} samples, baseline from {baseline.origin.place}")
+    schemes = {info.format: info.quantization for info in manifest.artifacts}
+    with stages("quantize") as detail:
+        kinds = dict.fromkeys(schemes.values())
+        quantized = {kind: quantize(captured, kind, settings(job, manifest), job.calibration) for kind in kinds}
+        programs = {format: quantized[kind] for format, kind in schemes.items()}
+        detail += kinds
+    with stages("run quantized program"):
+        answers = {kind: run_quantized(program, job.evaluation) for kind, program in quantized.items()}
+    artifacts = []
+    with stages("lower") as detail:
+        for info in manifest.artifacts:
+            artifact, detail.cached = lowering.lower(info.format, target, programs[info.format], cache)
+            _check_same(artifact, info, manifest)
+            artifacts.append(artifact)
+    with stages("run artifacts") as detail:
+        references = References(
+            baseline=baseline,
+            host=host,
+            quantized={info.file: answers[info.quantization] for info in manifest.artifacts},
+            notes=(*notes, *dict.fromkeys(note for program in quantized.values() for note in program.notes)),
+        )
+        traces = {
+            info.file: _run(one, info, target, job) for one, info in zip(artifacts, manifest.artifacts, strict=True)
+        }
+        report = drift_report(job, target, references, traces)
+        detail.append(f"{len(job.evaluation)} samples")
+    return Remade(
+        captured=captured,
+        programs=programs,
+        references=references,
+        artifacts=tuple(artifacts),
+        traces=traces,
+        report=report,
+    )
+
+
+def _run(artifact: Artifact, info: ArtifactInfo, target: Target, job: Job) -> Trace:
+    source = job.source
+    opened = runs.open_artifact(artifact.format, artifact.data, target.cpu, source.inputs, source.outputs)
+    batch = runs.steady_batch(artifact.format, artifact.scheme, info.verified_batches)
+    model = source.weights_sha256
+    return runs.trace(opened, target.cpu, job.evaluation, batch=batch, model=model, scheme=artifact.scheme)
+
+
+def _check_same(artifact: Artifact, info: ArtifactInfo, manifest: Manifest) -> None:
+    if artifact.sha256 == info.sha256:
+        return
+    now = installed(*manifest.producer)
+    changed = [f"{name} {was} to {now[name]}" for name, was in manifest.producer.items() if now.get(name, was) != was]
+    what = f"libraries have: {', '.join(changed)}" if changed else "settings or data have, or its code"
+    raise ProjectError(
+        f"The project has changed since the bundle was built: {info.file} comes out otherwise. Its {what}.", hint=_HINT
+    )

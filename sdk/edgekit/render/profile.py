@@ -1,0 +1,176 @@
+"""A profile as a person reads it: the verdict, then what costs most."""
+
+from rich.console import Console
+from rich.text import Text
+
+from edgekit.drift.metrics import Metrics
+from edgekit.layers import Sensitivity
+from edgekit.profile import Classes, Cost, LayerValues, Profile
+from edgekit.render import numbers, verdict
+from edgekit.render.drift import show_drift
+from edgekit.render.layout import heading, indented, simple_table
+from edgekit.render.tables import show_verdict
+
+_LAYERS, _OPERATORS, _MOVES = 12, 5, 5
+_RIGHT = "right"
+
+
+def show_profile(console: Console, profile: Profile, path: str) -> None:
+    """Print a profile, and where it was written."""
+    heading(console, f"{profile.model} for {profile.target}", f"profiled in {profile.seconds:.0f} s on {profile.host}")
+    console.print()
+    show_drift(console, profile.drift)
+    console.print()
+    _layers(console, profile)
+    _lowering(console, profile)
+    _noise(console, profile)
+    for classes in profile.classes:
+        _classes(console, classes)
+    _costs(console, profile.costs)
+    for note in profile.notes:
+        console.print(Text.assemble(("note: ", "dim"), note), soft_wrap=True)
+    for warning in profile.warnings:
+        console.print(Text.assemble(("warning: ", "bold yellow"), warning), soft_wrap=True)
+    if profile.paste:
+        console.print(Text("For [quantize] in edgekit.toml, to keep the layers that cost most in float:"))
+        for line in profile.paste:
+            console.print(Text(f"  {line}"), soft_wrap=True)
+    show_verdict(console, list(verdict.of_drift(profile.drift)), list(verdict.doubts_of(profile.drift)), path)
+
+
+def _layers(console: Console, profile: Profile) -> None:
+    found = profile.sensitivities
+    if found is None:
+        return
+    heading(
+        console,
+        "layers",
+        f"what quantizing each costs, in simulation on {found.samples} samples; all of them: "
+        f"{_ratio(found.all_int8_sqnr_db)} dB",
+    )
+    console.print()
+    values = {one.path: one for one in profile.values}
+    metric = _task_metric(found.ranking)
+    table = simple_table(
+        ("layer", "left"), ("kind", "left"), ("alone dB", _RIGHT), ("all but it dB", _RIGHT), ("gain dB", _RIGHT),
+        *(((f"{metric} %", _RIGHT),) if metric else ()), ("clipped %", _RIGHT), ("int8 kB", _RIGHT),
+        ("float kB", _RIGHT),
+    )  # fmt: skip
+    for one in found.ranking[:_LAYERS]:
+        table.add_row(
+            Text(one.layer.path),
+            Text(one.layer.kind),
+            _ratio(one.only_sqnr_db),
+            _ratio(one.all_but_sqnr_db),
+            _ratio(one.gain_db),
+            *([_task(one, metric)] if metric else []),
+            _clipped(values.get(one.layer.path)),
+            f"{one.layer.int8_bytes / 1000:,.1f}",
+            f"{one.layer.float_bytes / 1000:,.1f}",
+        )
+    console.print(indented(table))
+    if len(found.ranking) > _LAYERS:
+        console.print(indented(Text(f"and {len(found.ranking) - _LAYERS} more (--json lists all)", "dim")))
+    console.print()
+
+
+def _task_metric(ranking: tuple[Sensitivity, ...]) -> str | None:
+    """Return the name of the metric that a person asks for first."""
+    metrics = [metrics for one in ranking for metrics in one.only.values()]
+    if any(metrics.accuracy is not None for metrics in metrics):
+        return "accuracy"
+    return "top-1" if any(metrics.top1_agreement is not None for metrics in metrics) else None
+
+
+def _task(one: Sensitivity, metric: str) -> str:
+    """Return the metric with the layer alone quantized, for the output that has it."""
+
+    def of(metrics: Metrics) -> float | None:
+        return metrics.accuracy if metric == "accuracy" else metrics.top1_agreement
+
+    return " ".join(numbers.percent(value, 2) for metrics in one.only.values() if (value := of(metrics)) is not None)
+
+
+def _clipped(values: LayerValues | None) -> str:
+    if values is None or not values.values:
+        return ""
+    worst = max(one.saturated / max(one.values, 1) for one in values.values)
+    return numbers.percent(worst, 2)
+
+
+def _lowering(console: Console, profile: Profile) -> None:
+    heading(console, "lowering", "each artifact against the quantized program")
+    for leg in profile.lowering:
+        what = "computes what the program does, up to rounding" if leg.first is None else f"departs at {leg.first}"
+        if len(leg.observed) == 1 and leg.first is None:
+            what = f"{leg.observed[0].name} at {_ratio(leg.observed[0].sqnr_db)} dB"
+        console.print(indented(Text.assemble(f"{leg.artifact}  {what}  ", (leg.note, "dim"))))
+    console.print()
+
+
+def _noise(console: Console, profile: Profile) -> None:
+    if not profile.noise:
+        return
+    heading(console, "the server's own noise", "the float model in other precisions, against the baseline")
+    console.print()
+    table = simple_table(
+        ("precision", "left"), ("output", "left"), ("SQNR dB", _RIGHT), ("top-1 %", _RIGHT), ("place", "left")
+    )
+    for one in profile.noise:
+        agreed = "" if one.top1_agreement is None else numbers.percent(one.top1_agreement, 2)
+        table.add_row(one.precision, one.output, _ratio(one.sqnr_db), agreed, Text(one.place))
+    console.print(indented(table))
+    console.print()
+
+
+def _classes(console: Console, classes: Classes) -> None:
+    total = sum(one.samples for one in classes.classes)
+    heading(console, f"answers of {classes.artifact}", f"{classes.changed_count} of {total} changed")
+    for before, after, count in classes.moved[:_MOVES]:
+        console.print(indented(Text(f"{before} became {after}: {count}")))
+    console.print()
+
+
+def _costs(console: Console, costs: tuple[Cost, ...]) -> None:
+    first = costs[0].latency
+    heading(
+        console,
+        "cost",
+        f"one sample, {first.threads} thread, {first.warm_up} runs to warm up, {first.runs} timed, on this host",
+    )
+    console.print()
+    table = simple_table(
+        ("artifact", "left"), ("kB", _RIGHT), ("load ms", _RIGHT), ("first ms", _RIGHT), ("median ms", _RIGHT),
+        ("p90 ms", _RIGHT), ("p99 ms", _RIGHT), ("memory MB", _RIGHT), ("delegated %", _RIGHT),
+    )  # fmt: skip
+    for one in costs:
+        table.add_row(
+            one.artifact,
+            f"{one.file_bytes / 1000:,.1f}",
+            f"{one.load_ms:.2f}",
+            f"{one.first_ms:.2f}",
+            f"{one.latency.median_ms:.3f}",
+            f"{one.latency.p90_ms:.3f}",
+            f"{one.latency.p99_ms:.3f}",
+            f"{one.peak_memory_bytes / 1e6:.1f}",
+            numbers.percent(one.delegated_fraction),
+        )
+    console.print(indented(table))
+    console.print()
+    for one in costs:
+        if one.precision == "quantized" and one.operators:
+            _operators(console, one)
+
+
+def _operators(console: Console, cost: Cost) -> None:
+    heading(console, f"slowest operations of {cost.artifact}", cost.operators_note)
+    slowest = sorted(cost.operators, key=lambda one: -one.mean_ms)[:_OPERATORS]
+    table = simple_table(("operation", "left"), ("kind", "left"), ("us", _RIGHT), ("share %", _RIGHT))
+    for one in slowest:
+        table.add_row(Text(one.name), Text(one.operator), f"{1000 * one.mean_ms:.1f}", numbers.percent(one.share))
+    console.print(indented(table))
+    console.print()
+
+
+def _ratio(value: float | None) -> str:
+    return "identical" if value is None else f"{value:.2f}"
