@@ -414,7 +414,7 @@ def test_dynamic_layers_behind_a_norm_are_smoothed() -> None:
     torch.manual_seed(0)
     tensors = TensorSpec(name="x", shape=("batch", 64)), TensorSpec(name="y", shape=("batch", 10))
     source = source_from_module("normed", Normed(), tensors[:1], tensors[1:], {"batch": 64})
-    calibration, evaluation = vectors(128, 1), vectors(100, 2)
+    calibration, evaluation = vectors(2048, 1), vectors(100, 2)
     captured, reference = capture(source, calibration), run_float(source, evaluation).outputs["y"]
     found = {}
     for smooth in (True, False):
