@@ -1,6 +1,5 @@
 """``edgekit profile`` as a person uses it, on the built sample, and what it refuses."""
 
-import io
 import json
 import resource
 import shutil
@@ -10,10 +9,9 @@ import pytest
 
 from edgekit import bundle
 from edgekit.errors import BundleError, ProjectError
-from edgekit.profile import PROFILE_FILE, Noise, Profile
+from edgekit.profile import PROFILE_FILE, Profile
 from edgekit.project import SAMPLE
-from edgekit.render.profile import show_profile
-from edgekit.render.terminal import console
+from edgekit.render.page import build as page
 from tests.e2e.conftest import Build, edgekit
 
 pytestmark = pytest.mark.slow
@@ -37,10 +35,14 @@ def profiled(sample: Build, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 
 
 def test_the_bundle_holds_the_profile(profiled: tuple[Path, Profile, float]) -> None:
-    """The file is what was printed, and the bundle is still one."""
+    """The file is what was printed, its page shows it, and the bundle is still one."""
     folder, found, _ = profiled
     assert Profile.model_validate_json((folder / PROFILE_FILE).read_text(encoding="utf-8")) == found
-    assert bundle.read(folder).model.name == found.model == "digits"
+    manifest = bundle.read(folder)
+    assert manifest.model.name == found.model == "digits"
+    shown = (folder / bundle.PAGE_FILE).read_text(encoding="utf-8")
+    assert shown == page.of_bundle(manifest, found)
+    assert len(shown) < 1.5e6
 
 
 def test_profiling_takes_less_than_three_minutes(profiled: tuple[Path, Profile, float]) -> None:
@@ -79,34 +81,6 @@ def test_everything_was_measured(profiled: tuple[Path, Profile, float]) -> None:
 
 def _median(found: Profile, artifact: str) -> float:
     return next(one.latency.median_ms for one in found.costs if one.artifact == artifact)
-
-
-def shown(found: Profile) -> str:
-    """Return what a person reads of a profile."""
-    stream = io.StringIO()
-    show_profile(console(stream), found, "profile.json")
-    return stream.getvalue()
-
-
-def test_a_person_reads_the_worst_of_it(profiled: tuple[Path, Profile, float]) -> None:
-    """The ranking, the legs, the costs and the verdict; a departure and the lines to paste where there are any."""
-    _, found, _ = profiled
-    assert found.sensitivities is not None
-    text = shown(found)
-    assert all(one.layer.path in text for one in found.sensitivities.ranking[:12])
-    assert "float32 .onnx" in text
-    assert "DWConv" in text
-    assert "departs" not in text
-    assert text.rstrip().endswith("PASSED  profile.json")
-    (leg,) = [leg for leg in found.lowering if leg.artifact == "model.onnx"]
-    faulty = leg.model_copy(update={"first": "features.3.se.fc1"})
-    noise = Noise(precision="bfloat16", place="GPU", output="logits", sqnr_db=44.0, top1_agreement=0.99)
-    changes = {"lowering": (faulty,), "paste": ("float_layers = []",), "noise": (noise,), "warnings": ("slow",)}
-    text = shown(found.model_copy(update=changes))
-    assert "departs at features.3.se.fc1" in text
-    assert "float_layers = []" in text
-    assert "44.00" in text
-    assert "warning: slow" in text
 
 
 def test_an_unchanged_build_keeps_the_profile(sample: Build, tmp_path: Path) -> None:

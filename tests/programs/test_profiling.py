@@ -27,6 +27,7 @@ from edgekit.progress import Silent
 from edgekit.quantize import quantize
 from edgekit.quantize.simulate import Simulation, simulate
 from edgekit.run.eager import Precision, run_float, run_quantized
+from edgekit.samples import Samples
 from edgekit.source.module import source_from_module
 from edgekit.spec import (
     Budget,
@@ -42,7 +43,7 @@ from edgekit.spec import (
 )
 from edgekit.targets import load
 from edgekit.trace import Recording, Trace
-from tests.programs.networks import IMAGE, faulty_source, images, small_job, small_source
+from tests.programs.networks import IMAGE, TwoInTwoOut, faulty_source, images, small_job, small_source
 from tests.programs.test_schemes import Layers, vectors
 
 pytestmark = pytest.mark.slow
@@ -113,6 +114,31 @@ def test_a_perturbed_artifact_departs_at_its_layer(stages: Stages, number: int, 
     assert leg.first == path
     faulty = [one.path for one in leg.observed if one.own_sqnr_db is not None and one.own_sqnr_db < 45]
     assert set(faulty) == {path}
+
+
+def test_every_output_is_a_place() -> None:
+    """Of two inputs and two outputs, each at the layer that gives it; a value that is no number is as far as can be."""
+    torch.manual_seed(0)
+    left, right = (TensorSpec(name=name, shape=("batch", size)) for name, size in (("left", 6), ("right", 4)))
+    ends = tuple(TensorSpec(name=name, shape=("batch", size)) for name, size in (("scores", 3), ("embedding", 5)))
+    source = source_from_module("two", TwoInTwoOut(), (left, right), ends, {"batch": 64})
+    generator = np.random.default_rng(0)
+    inputs = {spec.name: generator.normal(size=(64, int(spec.shape[1]))).astype(np.float32) for spec in (left, right)}
+    samples = Samples(inputs=inputs)
+    quantized = quantize(capture(source, samples), Scheme.INT8, ALL, samples)
+    data = lowering.lower(Format.ONNX, TARGET, quantized, None)[0].data
+    known = frozenset({"left", "right", "scores", "embedding"})
+    leg = departures.of_onnx("model.onnx", data, TARGET.cpu, quantized, samples, known)
+    assert leg.first is None
+    assert [(one.name, one.path) for one in leg.observed[-2:]] == [("scores", "scores"), ("embedding", "embedding")]
+    model = onnx.load_model_from_string(data)
+    last = next(node for node in model.graph.node if "embedding" in node.output)
+    last.output[0] = "inner"
+    model.graph.node.append(onnx.helper.make_node("Log", ["inner"], ["embedding"]))
+    broken = departures.of_onnx("model.onnx", model.SerializeToString(), TARGET.cpu, quantized, samples, known)
+    assert broken.first == "embedding"
+    assert broken.observed[-1].own_sqnr_db is not None
+    assert broken.observed[-1].own_sqnr_db < -100
 
 
 def test_a_pte_shows_its_outputs_alone(stages: Stages) -> None:

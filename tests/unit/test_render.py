@@ -12,12 +12,14 @@ from rich.console import Console
 
 from edgekit.drift.report import DriftReport
 from edgekit.limits import RULES
+from edgekit.profile import Profile
 from edgekit.render import json as render_json
 from edgekit.render import numbers, tables, verdict
 from edgekit.render.drift import COLUMNS, columns_of, show_drift
+from edgekit.render.profile import show_profile
 from edgekit.render.terminal import TerminalProgress, console
 from edgekit.result import BuildResult
-from tests.unit import examples
+from tests.unit import examples, profiles
 
 
 def shown(width: int, encoding: str = "utf-8", *, breach: bool = False, large: bool = False) -> str:
@@ -223,3 +225,35 @@ def test_consoles_measure_their_own_stream(monkeypatch: pytest.MonkeyPatch) -> N
     assert console(io.StringIO()).width == 66
     monkeypatch.delenv("COLUMNS")
     assert console(io.StringIO()).width == 100
+
+
+def shown_profile(profile: Profile) -> str:
+    """Render a profile at the width of a log."""
+    stream = io.StringIO()
+    show_profile(console(stream), profile, "profile.json")
+    return stream.getvalue()
+
+
+def test_a_profile_tells_the_worst_of_it() -> None:
+    """Layers unbroken, the most harmful first; where an artifact departs, costs, noise, and the lines to paste."""
+    profile = profiles.profile()
+    assert profile.sensitivities is not None
+    text = shown_profile(profile)
+    places = [text.index(f"  {one.layer.path} ") for one in profile.sensitivities.ranking[:12]]
+    assert places == sorted(places)
+    assert all(f"  {one.artifact} " in text for one in profile.costs)
+    assert all(one.precision in text for one in profile.noise)
+    assert all(f"warning: {line}" in text for line in profile.warnings)
+    assert all(f"\n  {line}\n" in text for line in profile.paste)
+    (faulty,) = [leg for leg in profile.lowering if leg.first is not None]
+    assert f"{faulty.artifact}  departs at {faulty.first}" in text
+    assert text.endswith("PASSED  profile.json\n")
+
+
+def test_a_profile_without_a_ranking_has_no_table_of_layers() -> None:
+    """Nor lines to paste, nor noise that nobody recorded, nor a fault where none was found."""
+    found = profiles.profile()
+    legs = tuple(leg.model_copy(update={"first": None}) for leg in found.lowering)
+    empty = {"sensitivities": None, "paste": (), "noise": (), "warnings": (), "lowering": legs}
+    text = shown_profile(found.model_copy(update=empty))
+    assert not [word for word in ("alone dB", "[quantize]", "own noise", "warning", "departs") if word in text]

@@ -15,7 +15,7 @@ from edgekit.progress import Progress
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="File to write; profile.json in the bundle if not given, and its report.html.",
+    help="File to write; if not given, profile.json in the bundle, and its report.html anew.",
 )
 @click.option("--no-cache", is_flag=True, help="Lower everything anew, and keep nothing of it in the cache.")
 @FOLDER

@@ -67,7 +67,7 @@ class _Sums:
         if self.rounds:
             return self.tipped > _TIPPED * self.count or self.far > _FAR * self.count
         own = _decibel(self.signal, self.own)
-        return own is not None and not own >= _FLOAT_DB  # also true for NaN
+        return own is not None and own < _FLOAT_DB
 
     def departure(self, name: str, path: str) -> Departure:
         """Return the numbers of the place."""
@@ -101,7 +101,7 @@ def of_onnx(
     session = runtime.load(_with_outputs(model, found), cpu).session
     source = quantized.captured.source
     givers = {spot.node.name: giver(spot.node) for spot in found}
-    ends = zip(source.outputs, module.graph.output_node().all_input_nodes, strict=True)
+    ends = zip(source.outputs, _ends(module.graph), strict=True)
     givers |= {spec.name: giver(node) for spec, node in ends}
     sums = {name: _Sums() for name in givers}
     for part in samples.batches(min(source.dimensions.values(), default=1)):
@@ -192,9 +192,18 @@ class _Led(fx.Interpreter):
         return spot.as_program(self._given[n.name], value) if n.name in self._given else value
 
 
+def _ends(program: fx.Graph) -> tuple[fx.Node, ...]:
+    """Return the nodes that give the outputs, in order; one may give several."""
+    (returned,) = program.output_node().args
+    # The types of an fx node's arguments are wide: an exported module returns a flat sequence.
+    return tuple(returned)  # type: ignore[arg-type]
+
+
 def _decibel(signal: float, noise: float) -> float | None:
     if noise == 0:
         return None
+    if not math.isfinite(noise):
+        noise = float(np.finfo(np.float32).max)  # NaN or infinity: as far away as can be said
     return 10 * math.log10(max(signal, float(np.finfo(np.float32).tiny)) / noise)
 
 

@@ -52,21 +52,18 @@ def _layers(console: Console, profile: Profile) -> None:
     values = {one.path: one for one in profile.values}
     metric = _task_metric(found.ranking)
     table = simple_table(
-        ("layer", "left"), ("kind", "left"), ("alone dB", _RIGHT), ("all but it dB", _RIGHT), ("gain dB", _RIGHT),
-        *(((f"{metric} %", _RIGHT),) if metric else ()), ("clipped %", _RIGHT), ("int8 kB", _RIGHT),
-        ("float kB", _RIGHT),
+        ("layer", "left"), ("alone dB", _RIGHT), ("all but dB", _RIGHT), ("gain dB", _RIGHT),
+        *(((f"{metric} %", _RIGHT),) if metric else ()), ("clipped %", _RIGHT), ("more kB", _RIGHT),
     )  # fmt: skip
     for one in found.ranking[:_LAYERS]:
         table.add_row(
             Text(one.layer.path),
-            Text(one.layer.kind),
             _ratio(one.only_sqnr_db),
             _ratio(one.all_but_sqnr_db),
             _ratio(one.gain_db),
             *([_task(one, metric)] if metric else []),
             _clipped(values.get(one.layer.path)),
-            f"{one.layer.int8_bytes / 1000:,.1f}",
-            f"{one.layer.float_bytes / 1000:,.1f}",
+            f"{one.layer.extra_bytes / 1000:,.1f}",
         )
     console.print(indented(table))
     if len(found.ranking) > _LAYERS:
@@ -133,10 +130,11 @@ def _classes(console: Console, classes: Classes) -> None:
 
 def _costs(console: Console, costs: tuple[Cost, ...]) -> None:
     first = costs[0].latency
+    threads = f"{first.threads} thread{'s' * (first.threads > 1)}"
     heading(
         console,
         "cost",
-        f"one sample, {first.threads} thread, {first.warm_up} runs to warm up, {first.runs} timed, on this host",
+        f"one sample, {threads}, {first.warm_up} runs to warm up, {first.runs} timed, on this host",
     )
     console.print()
     table = simple_table(
