@@ -1,7 +1,4 @@
-"""Take ``docs/report.png``, the picture in docs/report.md: the page of a bundle, as Chromium shows it.
-
-Give the bundle's folder, and a section of its page to begin with, for instance ``layers``.
-"""
+"""Take the pictures in docs/report.md: the page of a profiled bundle, whose folder is given, as Chromium shows it."""
 
 import io
 import shutil
@@ -11,22 +8,25 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-_SIZE = {"width": 1120, "height": 1180}
+# By the section that it begins with.
+_PICTURES = {"": "report.png", "#layers": "report-layers.png"}
 
 
 def main() -> None:
-    """Open the page, and keep what is seen, with few colours."""
-    folder, name = Path(sys.argv[1]).resolve(), sys.argv[2]
-    picture = Path(__file__).resolve().parent.parent / "docs" / f"report-{name}.png"
+    """Open the page, and keep what is seen, in few colours."""
+    page = Path(sys.argv[1]).resolve() / "report.html"
+    docs = Path(__file__).resolve().parent.parent / "docs"
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"))
-        page = browser.new_page(viewport=_SIZE, reduced_motion="reduce")  # type: ignore[arg-type]
-        page.goto(f"{(folder / 'report.html').as_uri()}#{name}")
-        page.wait_for_timeout(500)
-        shot = Image.open(io.BytesIO(page.screenshot()))
+        for section, name in _PICTURES.items():
+            tab = browser.new_page(viewport={"width": 1120, "height": 1180}, reduced_motion="reduce")
+            tab.goto(page.as_uri() + section)
+            tab.wait_for_selector("[data-plot=sensitivity] svg")
+            shot = Image.open(io.BytesIO(tab.screenshot())).convert("RGB")
+            few = shot.quantize(128, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+            few.save(docs / name, optimize=True)
+            sys.stdout.write(f"wrote {docs / name}: {(docs / name).stat().st_size / 1000:.0f} kB\n")
         browser.close()
-    shot.convert("RGB").quantize(64, method=Image.Quantize.MEDIANCUT).save(picture, optimize=True)
-    sys.stdout.write(f"wrote {picture}: {picture.stat().st_size / 1000:.0f} kB\n")
 
 
 if __name__ == "__main__":
