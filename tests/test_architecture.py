@@ -11,7 +11,7 @@ FLOORS = (
     ("budget",),
     ("versions", "spec", "digest", "progress", "probes", "requirements", "tools"),
     ("schema", "schemes", "samples", "artifact", "cache", "limits"),
-    ("targets", "project", "trace", "preprocess", "truth", "usercode"),
+    ("targets", "project", "trace", "preprocess", "postprocess", "truth", "usercode"),
     ("data", "drift", "program", "scaffold", "doctor", "buildkey"),
     ("layers",),
     ("manifest", "profile", "graph", "atomic"),

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from edgekit import bundle
 from edgekit.errors import BundleError, DataError
 from edgekit.manifest import Manifest
+from edgekit.postprocess import classes
 from edgekit.preprocess import open_picture, to_array
 from edgekit.run.artifact import open_artifact
 from edgekit.samples import Array, Samples
@@ -56,10 +55,4 @@ def predict(folder: Path, picture: Path, format: Format | None = None) -> Predic
 
 def _classes(manifest: Manifest, outputs: Mapping[str, Array]) -> tuple[tuple[str, float], ...]:
     logits = next((outputs[spec.name][0] for spec in manifest.outputs if spec.meaning == "logits"), None)
-    if logits is None:
-        return ()
-    powers = np.exp(logits.astype(np.float64) - logits.max())
-    probabilities = powers / powers.sum()
-    names = manifest.labels or tuple(map(str, range(len(logits))))
-    order = np.argsort(-probabilities, kind="stable")
-    return tuple((names[index], float(probabilities[index])) for index in order)
+    return () if logits is None else classes(logits, manifest.labels)

@@ -1,0 +1,259 @@
+"""Write ``tests/vectors``: what the SDK computes, for the tests of the apps to hold theirs against.
+
+The layout is described in ``tests/vectors/README.md``. Manifests are not made here: they are whole manifests of real
+builds, and stay what they are.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from edgekit.drift.metrics import measure
+from edgekit.limits import RULES
+from edgekit.postprocess import classes
+from edgekit.preprocess import to_array
+from edgekit.spec import Limits, Preprocessing, Resize
+
+VECTORS = Path(__file__).resolve().parent.parent / "tests" / "vectors"
+Files = dict[str, bytes]
+_ORIENTATION = 0x0112
+_METRICS = (
+    "sqnr_db", "max_abs_error", "mean_abs_error", "cosine", "non_finite", "top1_agreement", "top5_agreement",
+    "kl_divergence", "accuracy", "reference_accuracy",
+)  # fmt: skip
+_SIZES = ((1, 1), (3, 5), (16, 16), (17, 9), (40, 30), (31, 64), (64, 64), (90, 20))
+
+
+def main() -> None:
+    """Write the files."""
+    files = {**_preprocessing(), **_metrics(), **_classes(), **_limits()}
+    for name, data in files.items():
+        path = VECTORS / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    sys.stdout.write(f"wrote {len(files)} files to {VECTORS}\n")
+
+
+def _preprocessing() -> Files:
+    files: Files = {}
+    cases = []
+    for number, (name, pixels, orientation, spec) in enumerate(_pictures()):
+        picture = Image.fromarray(pixels)
+        picture.getexif()[_ORIENTATION] = orientation
+        expected = to_array(picture, spec)
+        height, width = pixels.shape[:2]
+        stem = f"preprocessing/{number:02}"
+        files[f"{stem}.picture.bin"] = pixels.tobytes()
+        files[f"{stem}.expected.bin"] = expected.astype("<f4").tobytes()
+        cases.append(
+            {
+                "name": name,
+                "picture": {
+                    "file": f"{number:02}.picture.bin",
+                    "width": width,
+                    "height": height,
+                    "channels": 1 if pixels.ndim == 2 else pixels.shape[2],
+                    "orientation": orientation,
+                },
+                "preprocessing": spec.model_dump(mode="json"),
+                "expected": {"file": f"{number:02}.expected.bin", "shape": expected.shape},
+            }
+        )
+    files["preprocessing/cases.json"] = _text(cases)
+    return files
+
+
+def _pictures() -> Iterator[tuple[str, npt.NDArray[np.uint8], int, Preprocessing]]:
+    """Yield name, pixels, orientation and preprocessing of every case."""
+    random = np.random.default_rng(0)
+    photos = [photo[100:220:1, 200:330:1] for photo in load_sample_images().images]
+    modes: tuple[tuple[Any, Any, Any], ...] = tuple(
+        (mode, kernel, color)
+        for mode in ("stretch", "cover")
+        for kernel in ("nearest", "bilinear", "bicubic")
+        for color in ("grey", "rgb", "bgr")
+    )
+    for number, (width, height) in enumerate(_SIZES * 5):
+        mode, kernel, color = modes[number % len(modes)]
+        channels = (1, 3, 4)[number % 3]
+        if number % 2:
+            photo = photos[number % len(photos)][:height, :width]
+            pixels = photo if channels != 4 else np.dstack([photo, random.integers(0, 256, photo.shape[:2], np.uint8)])
+            pixels = pixels[:, :, 0] if channels == 1 else pixels
+        else:
+            pixels = random.integers(0, 256, (height, width) if channels == 1 else (height, width, channels), np.uint8)
+        resize = Resize(
+            height=(16, 12, 20)[number % 3], width=(16, 20, 12)[number % 3], mode=mode, filter=kernel
+        )  # fmt: skip
+        per_channel = number % 4 == 0 and color != "grey"
+        spec = Preprocessing(
+            color=color,
+            background=(0, 255, 100)[number % 3],
+            resize=resize,
+            mean=(0.485, 0.456, 0.406) if per_channel else (0.3,),
+            std=(0.229, 0.224, 0.225) if per_channel else (0.35,),
+            scale=1.0 if number % 7 == 0 else 1 / 255,
+            layout="NHWC" if number % 5 == 0 else "NCHW",
+        )
+        shape = "x".join(map(str, (width, height, channels)))
+        name = f"{shape} {mode} {kernel} to {resize.width}x{resize.height} {color} {spec.layout}"
+        yield name, np.ascontiguousarray(pixels), 1, spec
+    asymmetric = random.integers(0, 256, (11, 7, 3), np.uint8)
+    for orientation in range(1, 9):
+        spec = Preprocessing(resize=Resize(height=10, width=6, mode="cover", filter="bilinear"))
+        yield f"orientation {orientation}", asymmetric, orientation, spec
+    ramp = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    alpha = np.dstack([ramp, ramp.T, 255 - ramp, ramp[::-1]])
+    for background in (0, 128, 255):
+        spec = Preprocessing(color="grey", background=background, resize=Resize(height=16, width=16))
+        yield f"alpha ramp over {background}", np.ascontiguousarray(alpha), 1, spec
+
+
+def _metrics() -> Files:
+    files: Files = {}
+    cases = []
+    for number, (name, reference, candidate, logits, labels) in enumerate(_outputs()):
+        known = None if labels is None else np.array(labels, dtype=np.int64)
+        found = measure(reference, candidate, logits=logits, labels=known).model_dump(mode="json")
+        stem = f"{number:02}"
+        files[f"metrics/{stem}.reference.bin"] = reference.astype("<f4").tobytes()
+        files[f"metrics/{stem}.candidate.bin"] = candidate.astype("<f4").tobytes()
+        cases.append(
+            {
+                "name": name,
+                "logits": logits,
+                "reference": {"file": f"{stem}.reference.bin", "shape": reference.shape},
+                "candidate": {"file": f"{stem}.candidate.bin", "shape": candidate.shape},
+                "labels": labels,
+                "expected": {metric: found[metric] for metric in _METRICS},
+            }
+        )
+    files["metrics/cases.json"] = _text(cases)
+    return files
+
+
+Output = npt.NDArray[np.float32]
+
+
+def _outputs() -> Iterator[tuple[str, Output, Output, bool, list[int] | None]]:
+    """Yield name, reference, candidate, whether they are logits, and labels of every case."""
+    random = np.random.default_rng(1)
+
+    def noisy(values: Output, share: float) -> Output:
+        return (values + share * random.standard_normal(values.shape)).astype(np.float32)
+
+    for samples, width, share in ((5, 10, 0.1), (5, 10, 1.0), (1, 2, 0.5), (8, 1000, 0.2), (7, 3, 2.0)):
+        logits = (3 * random.standard_normal((samples, width))).astype(np.float32)
+        labels = [int(label) for label in random.integers(0, width, samples)]
+        yield f"{samples} logits of {width} classes, noise {share}", logits, noisy(logits, share), True, labels
+        yield f"{samples} logits of {width} classes, no labels", logits, noisy(logits, share), True, None
+    logits = (3 * random.standard_normal((6, 10))).astype(np.float32)
+    yield "identical", logits, logits.copy(), True, [0, 1, 2, 3, 4, 5]
+    yield "ties go to the lower class", np.zeros((4, 6), np.float32), np.zeros((4, 6), np.float32), True, [0, 1, 0, 2]
+    broken = noisy(logits, 0.1)
+    broken[2, 3], broken[4, 0], broken[5, 9] = np.nan, np.inf, -np.inf
+    yield "values that are not finite", logits, broken, True, [0, 1, 2, 3, 4, 5]
+    yield "all values are not finite", logits, np.full_like(logits, np.nan), True, None
+    large = (logits * 300).astype(np.float32)
+    yield "large logits", large, noisy(large, 20.0), True, None
+    yield "opposite", logits, -logits, True, None
+    volume = random.standard_normal((3, 2, 4, 5)).astype(np.float32)
+    yield "a tensor of four axes", volume, noisy(volume, 0.05), False, None
+    yield "logits of a sequence have no classifier's metrics", volume, noisy(volume, 0.05), True, None
+    yield "a reference of zeros", np.zeros((3, 4), np.float32), noisy(np.zeros((3, 4), np.float32), 0.1), False, None
+    one_zero = volume.copy()
+    one_zero[1] = 0
+    yield "one sample of zeros", one_zero, noisy(one_zero, 0.05), False, None
+    scalars = random.standard_normal((9, 1)).astype(np.float32)
+    yield "one value a sample", scalars, noisy(scalars, 0.3), True, None
+
+
+def _classes() -> Files:
+    random = np.random.default_rng(2)
+    cases = []
+    for name, logits, labels in (
+        ("ten classes", 3 * random.standard_normal(10), [f"class {number}" for number in range(10)]),
+        ("no labels", random.standard_normal(4), []),
+        ("ties go to the lower class", np.array([1.0, 2.0, 2.0, 0.0]), ["a", "b", "c", "d"]),
+        ("large", np.array([1000.0, 999.0, -1000.0]), ["x", "y", "z"]),
+    ):
+        values = logits.astype(np.float32)
+        cases.append(
+            {"name": name, "logits": values.tolist(), "labels": labels, "expected": classes(values, tuple(labels))}
+        )
+    return {"classes/cases.json": _text(cases)}
+
+
+def _limits() -> Files:
+    """Limits held against a phone's metrics, as ``tests/vectors/README.md`` says."""
+    good = {"sqnr_db": 40.0, "max_abs_error": 0.1, "mean_abs_error": 0.01, "cosine": 0.9999, "top1_agreement": 1.0,
+            "top5_agreement": 0.98, "kl_divergence": 0.001, "accuracy": 0.8, "reference_accuracy": 0.8}  # fmt: skip
+    flipped = {**good, "top1_agreement": 0.8, "accuracy": 0.6}
+    noisy = {**good, "sqnr_db": 10.0, "max_abs_error": 3.0, "cosine": 0.9}
+    unlabelled = {**good, "accuracy": None, "reference_accuracy": None}
+    given: tuple[tuple[str, Limits, Mapping[str, float | None], Mapping[str, float | None]], ...] = (
+        ("all kept", Limits(min_sqnr_db=30, min_top1_agreement=0.98, min_accuracy_ratio=0.98), good, good),
+        ("broken by the phone alone", Limits(min_sqnr_db=30, max_abs_error=1, min_cosine=0.99), noisy, good),
+        ("broken on the host too", Limits(min_top1_agreement=0.98, min_accuracy_ratio=0.98), flipped, flipped),
+        ("broken in accuracy by the phone", Limits(max_accuracy_drop=0.1, min_accuracy_ratio=0.98), flipped, good),
+        ("no labels", Limits(min_accuracy_ratio=0.98, max_accuracy_drop=0.01, min_sqnr_db=30), unlabelled, unlabelled),
+        ("infinite ratio", Limits(min_sqnr_db=30), {**good, "sqnr_db": None}, good),
+        ("met exactly", Limits(min_sqnr_db=40, max_abs_error=0.1, max_kl_divergence=0.001), good, good),
+        ("not computed by an app", Limits(min_mean_iou_ratio=0.96, min_r2_agreement=0.98), good, good),
+        ("reference accuracy of zero", Limits(min_accuracy_ratio=0.98),
+         {**good, "accuracy": 0.2, "reference_accuracy": 0.0}, {**good, "accuracy": 0.2, "reference_accuracy": 0.0}),
+    )  # fmt: skip
+    cases = [
+        {
+            "name": name,
+            "limits": limits.model_dump(mode="json"),
+            "device": device,
+            "host": host,
+            "expected": _findings(limits, device, host),
+        }
+        for name, limits, device, host in given
+    ]
+    return {"limits/cases.json": _text(cases)}
+
+
+def _findings(
+    limits: Limits, device: Mapping[str, float | None], host: Mapping[str, float | None]
+) -> list[dict[str, object]]:
+    found = []
+    for rule in RULES:
+        bound = getattr(limits, rule.name)
+        if bound is None:
+            continue
+        value, own = _value(rule.metric, device), _value(rule.metric, host)
+        sign = 1 if rule.better == "higher" else -1
+        breaks = [v is not None and sign * v < sign * bound - 1e-12 * max(1.0, abs(bound)) for v in (value, own)]
+        known = rule.metric == "sqnr_db" or value is not None
+        finding = "not_judged" if not known or all(breaks) else "broken" if breaks[0] else "kept"
+        found.append({"limit": rule.name, "metric": rule.metric, "value": value, "finding": finding})
+    return found
+
+
+def _value(metric: str, metrics: Mapping[str, float | None]) -> float | None:
+    if metric in ("accuracy_drop", "accuracy_ratio"):
+        accuracy, reference = metrics["accuracy"], metrics["reference_accuracy"]
+        if accuracy is None or reference is None:
+            return None
+        if metric == "accuracy_drop":
+            return reference - accuracy
+        return 1.0 if reference == 0 else 1 - (reference - accuracy) / abs(reference)
+    return metrics.get(metric)
+
+
+def _text(value: object) -> bytes:
+    return (json.dumps(value, indent=1, allow_nan=False, default=list) + "\n").encode()
+
+
+if __name__ == "__main__":
+    main()

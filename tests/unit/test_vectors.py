@@ -1,0 +1,98 @@
+"""The vectors that the apps are held against say what the SDK says."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image, ImageOps
+
+from edgekit import manifest
+from edgekit.drift.metrics import measure
+from edgekit.errors import BundleError
+from edgekit.postprocess import classes
+from edgekit.preprocess import to_array
+from edgekit.spec import Preprocessing
+
+VECTORS = Path(__file__).parent.parent / "vectors"
+ORIENTATION = 0x0112
+
+
+def cases(kind: str) -> list[dict[str, Any]]:
+    """Return the cases of a kind."""
+    found: list[dict[str, Any]] = json.loads((VECTORS / kind / "cases.json").read_text(encoding="utf-8"))
+    return found
+
+
+def floats(kind: str, entry: dict[str, Any]) -> npt.NDArray[np.float32]:
+    """Read a tensor."""
+    return np.frombuffer((VECTORS / kind / entry["file"]).read_bytes(), dtype="<f4").reshape(entry["shape"])
+
+
+def pixels(entry: dict[str, Any]) -> Image.Image:
+    """Read a picture with its orientation."""
+    shape = (entry["height"], entry["width"]) + ((entry["channels"],) if entry["channels"] > 1 else ())
+    data = (VECTORS / "preprocessing" / entry["file"]).read_bytes()
+    picture = Image.fromarray(np.frombuffer(data, dtype=np.uint8).reshape(shape))
+    picture.getexif()[ORIENTATION] = entry["orientation"]
+    return picture
+
+
+def test_there_are_fifty_pictures_of_every_kind() -> None:
+    """Sizes, orientations, alpha and grey are all there."""
+    found = cases("preprocessing")
+    assert len(found) >= 50
+    assert {case["picture"]["orientation"] for case in found} == set(range(1, 9))
+    assert {case["picture"]["channels"] for case in found} == {1, 3, 4}
+    assert {case["preprocessing"]["resize"]["filter"] for case in found} == {"nearest", "bilinear", "bicubic"}
+
+
+@pytest.mark.parametrize("case", cases("preprocessing"), ids=lambda case: case["name"])
+def test_preprocessing(case: dict[str, Any]) -> None:
+    """Pictures become the same values, to the bit."""
+    found = to_array(pixels(case["picture"]), Preprocessing.model_validate_json(json.dumps(case["preprocessing"])))
+    assert np.array_equal(found, floats("preprocessing", case["expected"]))
+
+
+def test_another_picture_differs() -> None:
+    """An inverted picture gives other values: the comparison above can fail."""
+    case = next(case for case in cases("preprocessing") if case["picture"]["width"] == 64)
+    picture = ImageOps.invert(pixels(case["picture"]).convert("L"))
+    found = to_array(picture, Preprocessing.model_validate_json(json.dumps(case["preprocessing"])))
+    assert not np.array_equal(found, floats("preprocessing", case["expected"]))
+
+
+@pytest.mark.parametrize("case", cases("metrics"), ids=lambda case: case["name"])
+def test_metrics(case: dict[str, Any]) -> None:
+    """Outputs have the same metrics; the last digits may follow the processor's way of adding."""
+    labels = None if case["labels"] is None else np.array(case["labels"])
+    found = measure(
+        floats("metrics", case["reference"]), floats("metrics", case["candidate"]), logits=case["logits"], labels=labels
+    ).model_dump(mode="json")
+    for name, expected in case["expected"].items():
+        assert found[name] == (None if expected is None else pytest.approx(expected, rel=1e-9, abs=1e-12)), name
+
+
+@pytest.mark.parametrize("case", cases("classes"), ids=lambda case: case["name"])
+def test_classes(case: dict[str, Any]) -> None:
+    """Logits give the same classes with the same probabilities."""
+    found = classes(np.array(case["logits"], dtype=np.float32), tuple(case["labels"]))
+    assert [name for name, _ in found] == [name for name, _ in case["expected"]]
+    assert [share for _, share in found] == pytest.approx([share for _, share in case["expected"]])
+
+
+@pytest.mark.parametrize("path", sorted((VECTORS / "manifests" / "valid").iterdir()), ids=lambda path: path.stem)
+def test_valid_manifests(path: Path) -> None:
+    """They are read."""
+    assert manifest.parse(path.read_text(encoding="utf-8"), where=path.name).artifacts
+
+
+@pytest.mark.parametrize("path", sorted((VECTORS / "manifests" / "invalid").iterdir()), ids=lambda path: path.stem)
+def test_invalid_manifests(path: Path) -> None:
+    """They are refused, for the reason that the apps give too."""
+    expected = json.loads((VECTORS / "manifests" / "invalid.json").read_text(encoding="utf-8"))[path.name]
+    says = {"not_a_manifest": "is not a manifest", "manifest_version": "schema version", "manifest_schema": "schema:"}
+    with pytest.raises(BundleError, match=says[expected]):
+        manifest.parse(path.read_text(encoding="utf-8"), where=path.name)
