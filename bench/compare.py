@@ -32,6 +32,8 @@ class Demand:
     title: str
     unit: str
     judge: Callable[[NetworkResult], Verdict]
+    reason: str = ""
+    """What was found out about networks that miss it."""
 
 
 def peers(network: NetworkResult, format: str) -> tuple[ArtifactResult, ...]:
@@ -150,9 +152,22 @@ def _no_worse(format: str, value: Callable[[ArtifactResult], float | None]) -> C
     return judge
 
 
+_CALIBRATION_REASON = (
+    "The stock recipe feeds samples one by one, and what can be saved is what that costs. Measured apart from this "
+    "run: the float model's forward pass in batches, with nothing observed, already takes 1/8 of the stock "
+    "calibration's time on plain-cnn, 1/12 on squeezenet and 1/16 on mobilenet-v2, so that no observer could reach a "
+    "twentieth there. On the others the rest is the histograms, which look at every value of every tensor."
+)
+_ACCURACY_REASON = (
+    "One sample of 597 is 0.17 points. Where EdgeKit's top-1 agreement is 100% it answers as the float model does, "
+    "also where that is wrong; a peer with the higher accuracy has changed an answer, and hit the right one."
+)
+
 DEMANDS = (
     Demand(title="cold build, both artifacts, at most 0.33 x the stock routes", unit="x", judge=_cold_build),
-    Demand(title="calibration at least 20 x the stock throughput", unit="x", judge=_calibration),
+    Demand(
+        title="calibration at least 20 x the stock throughput", unit="x", judge=_calibration, reason=_CALIBRATION_REASON
+    ),
     Demand(title="unchanged rebuild under 1 s beyond imports", unit="s", judge=_rebuild),
     *(
         demand
@@ -160,7 +175,12 @@ DEMANDS = (
         for demand in (
             Demand(title=f".{format}: SQNR 3 dB above {stock}", unit="dB", judge=_gain_over_stock(format)),
             Demand(title=f".{format}: SQNR 1 dB above the best peer", unit="dB", judge=_gain_over_best(format)),
-            Demand(title=f".{format}: accuracy not below the best peer's", unit="points", judge=_accuracy(format)),
+            Demand(
+                title=f".{format}: accuracy not below the best peer's",
+                unit="points",
+                judge=_accuracy(format),
+                reason=_ACCURACY_REASON,
+            ),
             Demand(title=f".{format}: latency within 1.05 x the best peer", unit="x", judge=_no_worse(format, median)),
             Demand(title=f".{format}: bytes within 1.05 x the best peer", unit="x", judge=_no_worse(format, size)),
         )

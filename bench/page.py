@@ -1,6 +1,6 @@
 """docs/benchmarks.md: what was measured, as tables. What was not measured is not printed."""
 
-from bench.compare import FORMATS, OURS, accuracy, judged, median, peers, ratio_to_best, size, sqnr
+from bench.compare import FORMATS, OURS, Verdict, accuracy, judged, median, peers, ratio_to_best, size, sqnr
 from bench.results import ArtifactResult, NetworkResult, Results
 from bench.routes import ROUTES
 
@@ -83,9 +83,22 @@ def _summary(results: Results) -> str:
         met = sum(verdict.met for verdict in verdicts)
         rows.append((demand.title, f"{met} of {len(verdicts)}", *cells))
     names = tuple(network.name for network in results.networks)
-    return "## What EdgeKit must show\n\nA number with ✗ misses the demand.\n\n" + table(
-        ("demand", "met", *names), rows
-    )
+    missed = [
+        (demand, [verdict for verdict in verdicts if verdict.value is not None and not verdict.met])
+        for demand, verdicts in judged(results)
+    ]
+    reasons = [
+        f"* **{demand.title}**, missed on {', '.join(f'{one.network} ({_against(one)})' for one in those)}. "
+        f"{demand.reason or 'The reason is not known.'}"
+        for demand, those in missed
+        if those
+    ]
+    parts = ["## What EdgeKit must show", "A number with ✗ misses the demand.", table(("demand", "met", *names), rows)]
+    return "\n\n".join([*parts, *(["\n".join(reasons)] if reasons else [])])
+
+
+def _against(verdict: Verdict) -> str:
+    return f"against {ROUTES[verdict.against].title}"
 
 
 def _network(network: NetworkResult, results: Results) -> str:
