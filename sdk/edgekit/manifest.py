@@ -129,17 +129,40 @@ class Golden(Spec):
     """The reference's outputs and each artifact's."""
 
 
-class Manifest(Spec):
-    """All that an app needs to load, feed, read and check the artifacts of a bundle."""
+class Report(Spec):
+    """``report.json``: what the manifest says of drift and sizes, for readers that need nothing else."""
 
-    schema_version: Literal[1]
-    """Version of this contract."""
     model: Model
     """The model."""
     target: TargetInfo
     """The target."""
     artifacts: Annotated[tuple[ArtifactInfo, ...], Field(min_length=1)]
     """The files to load; any one of them will do."""
+    baseline: str
+    """Where the reference was computed."""
+    float_layers: tuple[str, ...] = ()
+    """Layers that the settings or fallback keep in float, by module path."""
+    fallback: FallbackReport | None = None
+    """What fallback did; null where it was not asked for, or not needed."""
+    drift: DriftReport
+    """The drift, leg by leg."""
+    budget: Budget
+    """What the drift was held against."""
+    verdict: Literal["passed", "failed"]
+    """Whether drift and sizes are within their limits."""
+    producer: dict[str, str]
+    """Versions of the libraries that made the bundle."""
+
+    def to_json(self) -> str:
+        """Return the text of the file; the same values give the same text."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+class Manifest(Report):
+    """All that an app needs to load, feed, read and check the artifacts of a bundle."""
+
+    schema_version: Literal[1]
+    """Version of this contract."""
     inputs: tuple[TensorSpec, ...]
     """Input tensors."""
     outputs: tuple[TensorSpec, ...]
@@ -154,53 +177,6 @@ class Manifest(Spec):
     """Names of the classes, in the order of the output."""
     golden: tuple[Golden, ...]
     """Inputs with the outputs to expect."""
-    baseline: str
-    """Where the reference was computed."""
-    float_layers: tuple[str, ...] = ()
-    """Layers that the settings or fallback keep in float, by module path."""
-    fallback: FallbackReport | None = None
-    """What fallback did; null where it was not asked for, or not needed."""
-    drift: DriftReport
-    """The drift, leg by leg."""
-    budget: Budget
-    """What the drift was held against."""
-    verdict: Literal["passed", "failed"]
-    """Whether drift and sizes are within their limits."""
-    producer: dict[str, str]
-    """Versions of the libraries that made the bundle."""
-
-    def to_json(self) -> str:
-        """Return the text of ``manifest.json``; the same manifest gives the same text."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, allow_nan=False) + "\n"
-
-
-class Report(Spec):
-    """``report.json``: what the manifest says of drift and sizes, for readers that need nothing else."""
-
-    model: Model
-    """The model."""
-    target: TargetInfo
-    """The target."""
-    artifacts: tuple[ArtifactInfo, ...]
-    """The files that were measured."""
-    baseline: str
-    """Where the reference was computed."""
-    float_layers: tuple[str, ...] = ()
-    """Layers that the settings or fallback keep in float, by module path."""
-    fallback: FallbackReport | None = None
-    """What fallback did; null where it was not asked for, or not needed."""
-    drift: DriftReport
-    """The drift, leg by leg."""
-    budget: Budget
-    """What the drift was held against."""
-    verdict: Literal["passed", "failed"]
-    """Whether drift and sizes are within their limits."""
-    producer: dict[str, str]
-    """Versions of the libraries that made the bundle."""
-
-    def to_json(self) -> str:
-        """Return the text of ``report.json``."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 def report(manifest: Manifest) -> Report:
