@@ -14,7 +14,6 @@ from torchao.quantization.pt2e.utils import create_getattr_from_value
 
 from edgekit.quantize.attributes import attribute
 from edgekit.quantize.observers import EPS, PerChannelWeightObserver
-from edgekit.spec import Ranges
 
 _INT8 = (torch.int8, -128, 127)
 
@@ -67,25 +66,15 @@ class PerChannelGroupWeightObserver(PerChannelWeightObserver):
     XNNPACK keeps the scales as bfloat16, so they are rounded to it here.
     """
 
-    def __init__(
-        self,
-        dtype: torch.dtype,
-        quant_min: int,
-        quant_max: int,
-        qscheme: torch.qscheme,
-        ch_axis: int,
-        ranges: Ranges = Ranges.MSE,
-        group_size: int = 32,
-        **_unused: Any,
-    ) -> None:
-        super().__init__(dtype, quant_min, quant_max, qscheme, ch_axis, ranges)
+    def __init__(self, *given: Any, group_size: int = 32, **options: Any) -> None:
+        super().__init__(*given, **options)
         self.group_size = group_size
 
     def forward(self, x: Tensor) -> Tensor:
         """Choose the scales for a weight of shape (channels, inputs) when it is first seen, and pass it on."""
         if self.scale is None:
-            scale = self._decide(x.detach().reshape(-1, self.group_size).double())
-            self.scale = scale.bfloat16().float().view(len(x), -1)
+            scales = self._scales(x.detach().reshape(-1, self.group_size))
+            self.scale = scales.bfloat16().float().view(len(x), -1)
         return x
 
     def quantize(self, x: Tensor) -> Tensor:
@@ -96,12 +85,6 @@ class PerChannelGroupWeightObserver(PerChannelWeightObserver):
         """Return the scale of each weight, float32 of the weight's shape."""
         scale, _ = self.calculate_qparams()
         return scale.repeat_interleave(self.group_size, 1)
-
-    def calculate_qparams(self, **_unused: Any) -> tuple[Tensor, Tensor]:
-        """Return the scales, float32 of shape (channels, groups), and the zero points, int32 zeros of that shape."""
-        if self.scale is None:
-            raise RuntimeError("no weight was seen")
-        return self.scale, torch.zeros(self.scale.shape, dtype=torch.int32)
 
     def _steps(self, x: Tensor) -> Tensor:
         return torch.clamp(torch.round(x / self.spread(x)), self.quant_min, self.quant_max)

@@ -149,10 +149,13 @@ class PerChannelWeightObserver(ObserverBase):
     def forward(self, x: Tensor) -> Tensor:
         """Choose the scales for a weight of shape (channels, ...) when it is first seen, and pass it on."""
         if self.scale is None:
-            rows = x.detach().movedim(self.ch_axis, 0).flatten(1)
-            block = max(1, _WEIGHTS_AT_ONCE // rows.shape[1])
-            self.scale = torch.cat([self._decide(part.double()) for part in torch.split(rows, block)])
+            self.scale = self._scales(x.detach().movedim(self.ch_axis, 0).flatten(1))
         return x
+
+    def _scales(self, rows: Tensor) -> Tensor:
+        """Return the scale of each row, float32 of shape (rows,)."""
+        block = max(1, _WEIGHTS_AT_ONCE // rows.shape[1])
+        return torch.cat([self._decide(part.double()) for part in torch.split(rows, block)])
 
     def _decide(self, rows: Tensor) -> Tensor:
         largest = rows.abs().amax(1) / self.quant_max
@@ -177,7 +180,7 @@ class PerChannelWeightObserver(ObserverBase):
         )
 
     def calculate_qparams(self, **_unused: Any) -> tuple[Tensor, Tensor]:
-        """Return the scales, float32 of shape (channels,), and the zero points, int32 zeros of the same shape."""
+        """Return scales, float32 of shape (channels,) or (channels, groups), and as many zero points, int32 zeros."""
         if self.scale is None:
             raise RuntimeError("no weight was seen")
-        return self.scale, torch.zeros(len(self.scale), dtype=torch.int32)
+        return self.scale, torch.zeros(self.scale.shape, dtype=torch.int32)
