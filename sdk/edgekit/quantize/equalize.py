@@ -1,7 +1,7 @@
 """Equalisation: scale channels so that all of them use the steps of the one scale that their tensor has."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, fx
@@ -99,11 +99,12 @@ def _choose(module: fx.GraphModule, found: Channels, statistics: _Statistics) ->
         if not readers or not scaled.any() or max(seen) < _LEAST_VALUES:
             continue
         ratios = ranges[classes[members]].max() / ranges[classes[scaled]]
+        noises = [(reader, _noise(module, reader, statistics)) for reader in readers]
         tried = []
         for power in _POWERS:
             candidate = torch.ones_like(ranges)
             candidate[scaled] = torch.minimum(ratios**power, most[classes[scaled]]).clamp(min=1)
-            noise = sum(_noise(module, reader, candidate[reader.channels], statistics) for reader in readers)
+            noise = sum(noise_of(candidate[reader.channels]) for reader, noise_of in noises)
             tried.append((noise, candidate))
         best = min(tried, key=lambda pair: pair[0])[1]
         factors[scaled] = best[scaled]
@@ -122,8 +123,8 @@ def _groups(found: Channels, classes: Tensor, values: list[Tracked]) -> Tensor:
             return groups
 
 
-def _noise(module: fx.GraphModule, reader: Reader, factors: Tensor, statistics: _Statistics) -> float:
-    """Return the predicted noise of a layer's output, in relation to its signal.
+def _noise(module: fx.GraphModule, reader: Reader, statistics: _Statistics) -> Callable[[Tensor], float]:
+    """Return what predicts, from the factors of its channels, the noise of a layer's output in relation to its signal.
 
     A rounded activation is off by its step / sqrt(12), times the weight that reads it; a rounded weight by its own
     step / sqrt(12), times the activation. The noise powers add up; inputs are taken for uncorrelated.
@@ -132,13 +133,18 @@ def _noise(module: fx.GraphModule, reader: Reader, factors: Tensor, statistics: 
     weight = weight.reshape(reader.groups, len(weight) // reader.groups, weight.shape[1], -1)
     shape = (reader.groups, 1, -1, 1)
     square = statistics.square(reader.data).view(shape)
-    scale = factors.view(shape)
-    step = (statistics.largest[reader.data] * factors).max() / _STEPS
-    weight_steps = (weight / scale).abs().amax((2, 3), keepdim=True) / _WEIGHT_STEPS
-    activations = step**2 * torch.square(weight / scale).sum()
-    weights = (weight_steps**2 * square * scale**2).sum() * weight.shape[3]
-    signal = (torch.square(weight) * square).sum()
-    return float((activations + weights) / signal.clamp(min=torch.finfo(torch.float32).tiny))
+    signal = (torch.square(weight) * square).sum().clamp(min=torch.finfo(torch.float32).tiny)
+
+    def noise(factors: Tensor) -> float:
+        scale = factors.view(shape)
+        scaled = weight / scale
+        step = (statistics.largest[reader.data] * factors).max() / _STEPS
+        weight_steps = scaled.abs().amax((2, 3), keepdim=True) / _WEIGHT_STEPS
+        activations = step**2 * torch.square(scaled).sum()
+        weights = (weight_steps**2 * square * scale**2).sum() * weight.shape[3]
+        return float((activations + weights) / signal)
+
+    return noise
 
 
 def _apply(module: fx.GraphModule, found: Channels, factors: Tensor) -> None:
