@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgekit.capture import capture
 from edgekit.drift.compare import compare
 from edgekit.drift.metrics import sqnr_db
 from edgekit.drift.report import DriftReport, Leg
 from edgekit.errors import DataError, LowerError
 from edgekit.job import Job
-from edgekit.program import Source
+from edgekit.program import Captured, Quantized, Source
+from edgekit.progress import Stages
 from edgekit.run import onnx
+from edgekit.run.eager import run_float
 from edgekit.spec import Cpu, Target
 from edgekit.trace import Trace
 
@@ -29,6 +32,46 @@ class References:
     quantized: Mapping[str, Trace]
     """The program that each artifact was lowered from, by the artifact's file name."""
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What every artifact of a job goes back to: the captured program and the float answers."""
+
+    captured: Captured
+    baseline: Trace
+    host: Trace
+    notes: tuple[str, ...]
+
+    def references(self, programs: Mapping[str, tuple[Quantized, Trace]]) -> References:
+        """Return what artifacts are held against.
+
+        Args:
+            programs: The program that each artifact was lowered from, and its answers, by the artifact's file name.
+        """
+        notes = dict.fromkeys(note for program, _ in programs.values() for note in program.notes)
+        return References(
+            baseline=self.baseline,
+            host=self.host,
+            quantized={file: answers for file, (_, answers) in programs.items()},
+            notes=(*self.notes, *notes),
+        )
+
+
+def ground(job: Job, stages: Stages) -> Ground:
+    """Capture the model of a job and run it in float.
+
+    Raises:
+        EdgeKitError: A subclass for the stage that failed.
+    """
+    with stages("capture") as detail:
+        captured = capture(job.source, job.calibration)
+        detail.append(f"{job.source.name}, {job.source.parameters:,} parameters")
+    with stages("reference") as detail:
+        host = run_float(job.source, job.evaluation)
+        baseline, notes = reference(job, host)
+        detail.append(f"{len(host)} samples, baseline from {baseline.origin.place}")
+    return Ground(captured=captured, baseline=baseline, host=host, notes=notes)
 
 
 def reference(job: Job, host: Trace) -> tuple[Trace, tuple[str, ...]]:

@@ -6,12 +6,11 @@ from pathlib import Path
 from edgekit import bundle, lowering
 from edgekit.artifact import Artifact
 from edgekit.cache import Cache
-from edgekit.capture import capture
 from edgekit.fallback import Attempt, settle, suspects
 from edgekit.golden import golden_vectors
 from edgekit.job import Job
 from edgekit.layers import FallbackReport
-from edgekit.legs import References, check_float_onnx, drift_report, reference
+from edgekit.legs import check_float_onnx, drift_report, ground
 from edgekit.manifest import MANIFEST_VERSION, Manifest, Model, TargetInfo
 from edgekit.program import Quantized, Source
 from edgekit.progress import Progress, Stages
@@ -19,7 +18,7 @@ from edgekit.quantize import quantize
 from edgekit.render.page import build as page
 from edgekit.result import BuildResult, Built
 from edgekit.run import artifact as runs
-from edgekit.run.eager import run_float, run_quantized
+from edgekit.run.eager import run_quantized
 from edgekit.schemes import calibrated, of_target
 from edgekit.spec import Fallback, Format, Scheme, Target, postprocessing
 from edgekit.trace import Trace
@@ -52,17 +51,11 @@ def build(
     schemes = {target.name: of_target(target, job.quantization) for target in targets}
     for target in targets:
         bundle.check_place(output / source.name / target.name)
-    with stages("capture") as detail:
-        captured = capture(source, job.calibration)
-        detail.append(f"{source.name}, {source.parameters:,} parameters")
-    with stages("reference") as detail:
-        host = run_float(source, job.evaluation)
-        baseline, notes = reference(job, host)
-        detail.append(f"{len(host)} samples, baseline from {baseline.origin.place}")
+    start = ground(job, stages)
     if any(Format.ONNX in target.formats for target in targets):
         with stages("check float onnx") as detail:
-            exported, kept = lowering.export_float(captured, cache)
-            detail.append(check_float_onnx(exported, source, host) + (", export from the cache" if kept else ""))
+            exported, kept = lowering.export_float(start.captured, cache)
+            detail.append(check_float_onnx(exported, source, start.host) + (", export from the cache" if kept else ""))
 
     quantized: dict[tuple[Scheme, tuple[str, ...]], tuple[Quantized, Trace]] = {}
     lowered: dict[tuple[str, tuple[str, ...]], Artifact] = {}
@@ -71,7 +64,7 @@ def build(
         if (scheme, float_layers) not in quantized:
             spec = job.quantization.model_copy(update={"float_layers": float_layers})
             with stages(f"quantize {scheme}{again}") as detail:
-                program = quantize(captured, scheme, spec, job.calibration)
+                program = quantize(start.captured, scheme, spec, job.calibration)
                 detail += [calibrated(scheme, len(job.calibration)), *program.notes]
             with stages(f"run {program.scheme} program{again}") as detail:
                 quantized[scheme, float_layers] = program, run_quantized(program, job.evaluation)
@@ -89,12 +82,7 @@ def build(
                     lowered[key, float_layers], detail.cached = lowering.lower(format, target, program, cache)
                     detail.append(f"{len(lowered[key, float_layers].data) / 1000:.1f} kB")
             artifacts.append(lowered[key, float_layers])
-        references = References(
-            baseline=baseline,
-            host=host,
-            quantized={f"model.{format}": trace for format, (_, trace) in found.items()},
-            notes=(*notes, *dict.fromkeys(note for program, _ in found.values() for note in program.notes)),
-        )
+        references = start.references({f"model.{format}": pair for format, pair in found.items()})
         with stages(f"verify {target.name}{again}") as detail:
             traces = {artifact.file: _verify(artifact, target, job) for artifact in artifacts}
             report = drift_report(job, target, references, traces)
@@ -104,7 +92,7 @@ def build(
             programs=programs, references=references, artifacts=tuple(artifacts), traces=traces, report=report
         )
 
-    known = functools.cache(lambda: suspects(job, captured))
+    known = functools.cache(lambda: suspects(job, start.captured))
     bundles = []
     for target in targets:
         made, report = attempt(target, job.quantization.float_layers), None
@@ -125,12 +113,8 @@ def _batches(source: Source) -> tuple[int, ...]:
 
 
 def _verify(artifact: Artifact, target: Target, job: Job) -> Trace:
-    source = job.source
-    opened = runs.open_artifact(artifact.format, artifact.data, target.cpu, source.inputs, source.outputs)
-    sizes = _batches(source)
-    batch = runs.steady_batch(artifact.format, artifact.scheme, sizes)
-    model = source.weights_sha256
-    whole = runs.trace(opened, target.cpu, job.evaluation, batch=batch, model=model, scheme=artifact.scheme)
+    sizes = _batches(job.source)
+    opened, whole = runs.answers(artifact, job.source, job.evaluation, cpu=target.cpu, sizes=sizes)
     runs.verify_batches(opened, whole, sizes)
     return whole
 

@@ -7,17 +7,16 @@ from pathlib import Path
 from edgekit import lowering
 from edgekit.artifact import Artifact
 from edgekit.cache import Cache
-from edgekit.capture import capture
 from edgekit.drift.report import DriftReport
 from edgekit.errors import ProjectError
 from edgekit.job import Job
-from edgekit.legs import References, drift_report, reference
+from edgekit.legs import References, drift_report, ground
 from edgekit.manifest import ArtifactInfo, Manifest
 from edgekit.program import Captured, Quantized
 from edgekit.progress import Stages
 from edgekit.quantize import quantize
 from edgekit.run import artifact as runs
-from edgekit.run.eager import run_float, run_quantized
+from edgekit.run.eager import run_quantized
 from edgekit.spec import Format, QuantSpec, Target
 from edgekit.trace import Trace
 from edgekit.versions import installed
@@ -73,18 +72,11 @@ def remake(job: Job, manifest: Manifest, target: Target, stages: Stages, cache: 
         ProjectError: If other artifacts come out than the bundle holds.
         EdgeKitError: A subclass for the stage that failed.
     """
-    source = job.source
-    with stages("capture") as detail:
-        captured = capture(source, job.calibration)
-        detail.append(f"{source.name}, {source.parameters:,} parameters")
-    with stages("reference") as detail:
-        host = run_float(source, job.evaluation)
-        baseline, notes = reference(job, host)
-        detail.append(f"{len(host)} samples, baseline from {baseline.origin.place}")
+    start = ground(job, stages)
     schemes = {info.format: info.quantization for info in manifest.artifacts}
     with stages("quantize") as detail:
         kinds = dict.fromkeys(schemes.values())
-        quantized = {kind: quantize(captured, kind, settings(job, manifest), job.calibration) for kind in kinds}
+        quantized = {kind: quantize(start.captured, kind, settings(job, manifest), job.calibration) for kind in kinds}
         programs = {format: quantized[kind] for format, kind in schemes.items()}
         detail += kinds
     with stages("run quantized program"):
@@ -96,33 +88,23 @@ def remake(job: Job, manifest: Manifest, target: Target, stages: Stages, cache: 
             _check_same(artifact, info, manifest)
             artifacts.append(artifact)
     with stages("run artifacts") as detail:
-        references = References(
-            baseline=baseline,
-            host=host,
-            quantized={info.file: answers[info.quantization] for info in manifest.artifacts},
-            notes=(*notes, *dict.fromkeys(note for program in quantized.values() for note in program.notes)),
+        references = start.references(
+            {info.file: (quantized[info.quantization], answers[info.quantization]) for info in manifest.artifacts}
         )
-        traces = {
-            info.file: _run(one, info, target, job) for one, info in zip(artifacts, manifest.artifacts, strict=True)
-        }
+        traces = {}
+        for one, info in zip(artifacts, manifest.artifacts, strict=True):
+            sizes = info.verified_batches
+            _, traces[info.file] = runs.answers(one, job.source, job.evaluation, cpu=target.cpu, sizes=sizes)
         report = drift_report(job, target, references, traces)
         detail.append(f"{len(job.evaluation)} samples")
     return Remade(
-        captured=captured,
+        captured=start.captured,
         programs=programs,
         references=references,
         artifacts=tuple(artifacts),
         traces=traces,
         report=report,
     )
-
-
-def _run(artifact: Artifact, info: ArtifactInfo, target: Target, job: Job) -> Trace:
-    source = job.source
-    opened = runs.open_artifact(artifact.format, artifact.data, target.cpu, source.inputs, source.outputs)
-    batch = runs.steady_batch(artifact.format, artifact.scheme, info.verified_batches)
-    model = source.weights_sha256
-    return runs.trace(opened, target.cpu, job.evaluation, batch=batch, model=model, scheme=artifact.scheme)
 
 
 def _check_same(artifact: Artifact, info: ArtifactInfo, manifest: Manifest) -> None:

@@ -7,7 +7,9 @@ from typing import assert_never
 
 import numpy as np
 
+from edgekit.artifact import Artifact
 from edgekit.errors import RunError
+from edgekit.program import Source
 from edgekit.run import onnx, pte
 from edgekit.samples import Array, Samples
 from edgekit.spec import DYNAMIC, Cpu, Format, Scheme, TensorSpec
@@ -94,6 +96,26 @@ def trace(
         samples=samples.digest,
     )
     return Trace(samples=samples, outputs=opened.run(samples, batch), origin=origin)
+
+
+def answers(
+    artifact: Artifact, source: Source, samples: Samples, *, cpu: Cpu, sizes: tuple[int, ...]
+) -> tuple[OpenArtifact, Trace]:
+    """Load an artifact as it was lowered and run it on samples.
+
+    Args:
+        artifact: The artifact.
+        source: The model it was made from.
+        samples: What to feed it.
+        cpu: The processor family of the target.
+        sizes: Batch sizes to choose from, see `steady_batch`.
+
+    Raises:
+        RunError: If it does not load or run.
+    """
+    opened = open_artifact(artifact.format, artifact.data, cpu, source.inputs, source.outputs)
+    batch = steady_batch(artifact.format, artifact.scheme, sizes)
+    return opened, trace(opened, cpu, samples, batch=batch, model=source.weights_sha256, scheme=artifact.scheme)
 
 
 def verify_batches(opened: OpenArtifact, whole: Trace, sizes: tuple[int, ...]) -> tuple[int, ...]:
