@@ -22,7 +22,7 @@ from edgekit.progress import Stages
 from edgekit.quantize.choice import Search, keep
 from edgekit.quantize.sensitivity import rows, sensitivities, sqnr
 from edgekit.quantize.simulate import Outputs, Simulation, run, simulate
-from edgekit.spec import Format, Scheme, Target
+from edgekit.spec import STATIC_INT8, Format, Target
 from edgekit.trace import Trace
 
 # Layers are ranked on few samples, and held against the budget on more.
@@ -98,7 +98,7 @@ def settle(
     kept: tuple[Kept, ...] = ()
     outcome: Outcome = "not int8"
     count, last, before = 1, first, None
-    static = all(program.scheme in (Scheme.INT8, Scheme.INT8_MIXED) for program in first.programs.values())
+    static = all(program.scheme in STATIC_INT8 for program in first.programs.values())
     if static and _blames(first.report):
         with stages("rank layers") as detail:
             known = suspects()

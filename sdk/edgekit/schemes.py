@@ -41,11 +41,16 @@ def of_target(target: Target, spec: QuantSpec) -> dict[Format, Scheme]:
     """Return the scheme of each format that a target writes.
 
     Raises:
-        ProjectError: If a format has no kernels for its scheme.
+        ProjectError: If a format has no kernels for its scheme, or int8-mixed does not say which layers stay float.
     """
     found = {format: asked(spec, format) or target.quantization for format in target.formats}
     if wrong := _faults(found):
         raise ProjectError("\n".join(f"{target.name}: {fault}." for fault in wrong), hint=_ways_out(found))
+    if Scheme.INT8_MIXED in found.values() and not spec.says_what_stays_float:
+        raise ProjectError(
+            f"{target.name}: the scheme int8-mixed does not say which layers stay float.",
+            hint='Name them in [quantize]: float_layers = [...], or let them be chosen: fallback = "auto".',
+        )
     return found
 
 

@@ -49,6 +49,9 @@ class Scheme(StrEnum):
     """Nothing is quantized."""
 
 
+STATIC_INT8 = frozenset({Scheme.INT8, Scheme.INT8_MIXED})
+"""Schemes with ranges from calibration and 8 bits; the second is the first with layers kept in float."""
+
 DYNAMIC = frozenset({Scheme.INT8_DYNAMIC, Scheme.W4_DYNAMIC})
 """Schemes that take linear layers alone, and choose the ranges of activations when these are there."""
 
@@ -239,9 +242,16 @@ class QuantSpec(Spec):
 
     @model_validator(mode="after")
     def _mixed_of_what(self) -> Self:
-        if self.scheme is Scheme.INT8_MIXED and not self.float_layers and self.fallback is Fallback.NONE:
+        each = self.scheme
+        asked = (each.pte, each.onnx) if isinstance(each, FormatSchemes) else (each,)
+        if Scheme.INT8_MIXED in asked and not self.says_what_stays_float:
             raise ValueError('scheme "int8-mixed" needs float_layers = [...], or fallback = "auto" to choose them')
         return self
+
+    @property
+    def says_what_stays_float(self) -> bool:
+        """Whether layers that stay float are named, or to be found."""
+        return bool(self.float_layers) or self.fallback is not Fallback.NONE
 
 
 class PteSettings(Spec):

@@ -13,7 +13,7 @@ from edgekit import buildkey, bundle, project, scaffold, schemes, targets
 from edgekit.artifact import Artifact
 from edgekit.errors import ProjectError, TargetError
 from edgekit.rebuild import build_project
-from edgekit.spec import Format, FormatSchemes, QuantSpec, Scheme, SizeLimit
+from edgekit.spec import Fallback, Format, FormatSchemes, QuantSpec, Scheme, SizeLimit
 from edgekit.trace import precision
 
 TARGET = targets.load("android-arm64")
@@ -47,6 +47,16 @@ def test_every_scheme_is_read_from_a_project(tmp_path: Path, scheme: Scheme) -> 
     assert spec.quantize.scheme is scheme
     (narrowed,) = schemes.narrowed([TARGET], spec.formats)
     assert schemes.of_target(narrowed, spec.quantize) == dict.fromkeys(formats, scheme)
+
+
+def test_mixed_says_which_layers_stay_float() -> None:
+    """A target can ask for the scheme, too, and so can one format; without layers it says nothing."""
+    mixed = TARGET.model_copy(update={"quantization": Scheme.INT8_MIXED})
+    with pytest.raises(ProjectError, match="does not say which layers"):
+        schemes.of_target(mixed, QuantSpec())
+    assert set(schemes.of_target(mixed, QuantSpec(fallback=Fallback.AUTO)).values()) == {Scheme.INT8_MIXED}
+    with pytest.raises(ValidationError, match="needs float_layers"):
+        QuantSpec(scheme=FormatSchemes(pte=Scheme.INT8_MIXED))
 
 
 def test_each_format_may_have_a_scheme(tmp_path: Path) -> None:

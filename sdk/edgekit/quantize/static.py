@@ -26,7 +26,7 @@ from edgekit.quantize.observers import HistogramObserver
 from edgekit.quantize.placement import Placement
 from edgekit.quantize.reconstruct import reconstruct
 from edgekit.samples import Samples
-from edgekit.spec import Fallback, QuantSpec, Scheme
+from edgekit.spec import STATIC_INT8, QuantSpec, Scheme
 
 # Both streams of the reconstruction keep the tensors that are still wanted: this bounds the largest of them.
 _LARGEST_TENSOR = 2**28
@@ -53,11 +53,6 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
             program=captured.program,
             calibration_sha256=calibration.digest,
             weight_bytes=captured.source.float_bytes,
-        )
-    if scheme is Scheme.INT8_MIXED and not spec.float_layers and spec.fallback is Fallback.NONE:
-        raise QuantizeError(
-            "The scheme int8-mixed does not say which layers stay float.",
-            hint='Name them in [quantize]: float_layers = [...], or let them be chosen: fallback = "auto".',
         )
     try:
         prepared, float_layers = prepare(captured, scheme, spec, calibration)
@@ -90,7 +85,7 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
 
 def _named(scheme: Scheme, float_layers: tuple[str, ...]) -> Scheme:
     """Return what came of a scheme, whatever it was asked for as: static int8 is mixed when layers were kept."""
-    if scheme in (Scheme.INT8, Scheme.INT8_MIXED):
+    if scheme in STATIC_INT8:
         return Scheme.INT8_MIXED if float_layers else Scheme.INT8
     return scheme
 
