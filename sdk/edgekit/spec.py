@@ -217,9 +217,8 @@ class QuantSpec(Spec):
     """Samples per calibration call: as large as memory allows."""
     ranges: Ranges = Ranges.MSE
     """How the ranges of activations and weights are chosen."""
-    adaptive_rounding: bool = False
-    """Round weights by what they do to the layer's output (GPTQ), not each to the nearest step. Helps where weights
-    lose most; with 8-bit weights per channel that is rare."""
+    adaptive_rounding: bool = True
+    """Round weights by what they do to the layer's output (GPTQ), not each to the nearest step."""
     group_size: Annotated[int, Field(gt=0, multiple_of=32)] = 32
     """Weights that share a scale in the scheme 8da4w, a multiple of 32. A layer whose inputs it does not divide stays
     float."""

@@ -9,7 +9,9 @@ _aten = torch.ops.aten
 _DAMPING = 0.01
 # Input patches that the second moments are estimated from, and the most that are unfolded at once.
 _PATCHES = 16384
-_ELEMENTS = 2**25
+_ELEMENTS = 2**23
+# Columns whose errors are carried over to all that follow at once, as one matrix product.
+_BLOCK = 32
 
 
 def patches(node: fx.Node, x: Tensor, weight: Tensor) -> Tensor:
@@ -62,18 +64,24 @@ def round_adaptively(weight: Tensor, scale: Tensor, inputs: Tensor, limits: tupl
         The weight on the steps of the scale, float32 of the same shape.
     """
     groups, count, width = inputs.shape
-    centred = (inputs - inputs.mean(1, keepdim=True)).double()  # the mean's error is the bias's to mend
-    moments = centred.transpose(1, 2) @ centred / count
+    centred = inputs - inputs.mean(1, keepdim=True)  # the mean's error is the bias's to mend
+    moments = (centred.transpose(1, 2) @ centred).double() / count
     level = moments.diagonal(dim1=1, dim2=2).mean(1).clamp(min=1e-12)
     moments += _DAMPING * level[:, None, None] * torch.eye(width, dtype=torch.float64)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments))
     factor = torch.linalg.cholesky(inverse, upper=True)
-    left = weight.double().reshape(groups, -1, width).clone()
-    scales = scale.double().expand(len(weight), width).reshape(groups, -1, width)
-    rounded = torch.zeros_like(left)
-    for column in range(width):
-        value, steps = left[:, :, column], scales[:, :, column]
-        rounded[:, :, column] = torch.clamp(torch.round(value / steps), *limits) * steps
-        error = (value - rounded[:, :, column]) / factor[:, column, column, None]
-        left[:, :, column:] -= error[:, :, None] * factor[:, None, column, column:]
-    return rounded.reshape(weight.shape).float()
+    # Inputs in front, so that those of a block lie together in memory.
+    left = weight.double().reshape(groups, -1, width).transpose(1, 2).contiguous()
+    scales = scale.double().expand(len(weight), width).reshape(groups, -1, width).transpose(1, 2).contiguous()
+    rounded = torch.empty_like(left)
+    for start in range(0, width, _BLOCK):
+        end = min(start + _BLOCK, width)
+        errors = torch.empty_like(left[:, start:end])
+        for column in range(start, end):
+            value, steps = left[:, column], scales[:, column]
+            rounded[:, column] = torch.clamp(torch.round(value / steps), *limits) * steps
+            error = (value - rounded[:, column]) / factor[:, column, column, None]
+            left[:, column + 1 : end] -= factor[:, column, column + 1 : end, None] * error[:, None]
+            errors[:, column - start] = error
+        left[:, end:] -= factor[:, start:end, end:].transpose(1, 2) @ errors
+    return rounded.transpose(1, 2).reshape(weight.shape).float()
