@@ -338,6 +338,36 @@ def test_the_outermost_layers_stay_float_where_that_is_cheap() -> None:
     assert layers_in_int8(deep(last_layer=OutermostLayer.INT8)) == [False, True, True, True]
 
 
+class Pooled(nn.Module):
+    """A mean in front of a small last layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv1d(1, 64, 3, padding=1), nn.Conv1d(64, 64, 3, padding=1)
+        self.last = nn.Linear(64, 4)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (batch, 4) of (batch, 1, 16)."""
+        logits: Tensor = self.last(torch.relu(self.second(torch.relu(self.first(image)))).mean(2))
+        return logits
+
+
+@pytest.mark.parametrize(
+    ("last", "rounded"), [(OutermostLayer.AUTO, False), (OutermostLayer.INT8, True)], ids=["float", "int8"]
+)
+def test_a_mean_is_rounded_only_for_a_layer_in_int8(last: OutermostLayer, rounded: bool) -> None:
+    """The mean in front of a last layer that stays float is not rounded, and its own input still is."""
+    torch.manual_seed(0)
+    tensor, output = TensorSpec(name="image", shape=("batch", 1, 16)), TensorSpec(name="logits", shape=("batch", 4))
+    source = source_from_module("pooled", Pooled(), (tensor,), (output,), {"batch": 64})
+    calibration = Samples(inputs={"image": np.random.default_rng(0).normal(size=(64, 1, 16)).astype(np.float32)})
+    captured = capture(source, calibration)
+    program = quantize(captured, Scheme.INT8, QuantSpec(last_layer=last), calibration).program
+    (mean,) = [node for node in program.graph.nodes if operation(node) == "mean"]
+    assert any(map(is_quantize, mean.users)) is rounded
+    assert all(map(is_dequantize, mean.all_input_nodes))
+
+
 def test_an_expensive_first_layer_is_quantized() -> None:
     """A first layer with half of the weights is none to keep; asked to, it stays float."""
     calibration = images(64, seed=1)

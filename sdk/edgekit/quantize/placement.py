@@ -7,6 +7,7 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuant
 from torch import fx
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, SharedQuantizationSpec
 
+from edgekit.graph import is_compute
 from edgekit.quantize.configuration import configuration
 from edgekit.quantize.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, WEIGHTED
 from edgekit.quantize.grouping import ANNOTATION, chosen, group
@@ -14,6 +15,7 @@ from edgekit.quantize.outermost import float_layers
 from edgekit.spec import DYNAMIC, QuantSpec, Scheme
 
 _aten = torch.ops.aten
+_LINEAR_OPERATIONS = {_aten.add.Tensor, _aten.mean.dim, _aten.adaptive_avg_pool2d.default}
 
 
 class Placement(XNNPACKQuantizer):
@@ -50,7 +52,7 @@ class Placement(XNNPACKQuantizer):
                 _fuse_clamp(node)
         for layer in float_layers(annotated.graph, self._spec, self._layers):
             layer.meta.pop(ANNOTATION, None)
-        _leave_sums(annotated.graph)
+        _leave_unread(annotated.graph)
         # Last: where the other layers are rounded does not depend on it, which the simulation counts on.
         self.kept = self._keep(annotated.graph)
         _drop_dangling(annotated.graph)
@@ -102,11 +104,24 @@ def _fuse_clamp(node: fx.Node) -> None:
         annotation.output_qspec = None
 
 
-def _leave_sums(graph: fx.Graph) -> None:
-    """Do not round sums that nothing reads in int8: a transformer's go from block to block, and to layer norms."""
+def _leave_unread(graph: fx.Graph) -> None:
+    """Do not round sums and means that nothing reads in int8.
+
+    The sums of a transformer go from block to block, and to layer norms; the mean behind a last convolution goes to a
+    last layer that often stays float, and rounded it loses more than any other value.
+    """
     for node in reversed(graph.nodes):  # the last sum first, since the ones before it are read by the next
-        if node.target is _aten.add.Tensor and all(_computes_float(user) for user in node.users):
+        if node.target in _LINEAR_OPERATIONS and all(_computes_float(reader) for reader in _readers(node)):
             node.meta.pop(ANNOTATION, None)
+
+
+def _readers(node: fx.Node) -> list[fx.Node]:
+    """Return what computes with a value, whatever moves it on its way there."""
+    found: list[fx.Node] = []
+    for user in node.users:
+        moves = user.op == "call_function" and not is_compute(user)
+        found += _readers(user) if moves else [user]
+    return found
 
 
 def _gives_float(node: fx.Node) -> bool:
@@ -116,7 +131,7 @@ def _gives_float(node: fx.Node) -> bool:
 
 
 def _computes_float(node: fx.Node) -> bool:
-    if node.target is _aten.add.Tensor:
+    if node.target in WEIGHTED | _LINEAR_OPERATIONS:
         return ANNOTATION not in node.meta
     return node.target in FLOAT_FUNCTIONS | {_aten.layer_norm.default}
 
