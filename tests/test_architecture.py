@@ -17,7 +17,7 @@ FLOORS = (
     ("manifest", "profile", "graph", "atomic"),
     ("source", "capture", "quantize", "lower", "run", "bundle", "golden", "fingerprint"),
     ("job", "result", "inspect", "changes"),
-    ("legs", "baseline", "comparison", "predict", "lowering"),
+    ("legs", "baseline", "comparison", "predict", "lowering", "apps"),
     ("fallback", "render"),
     ("pipeline", "profiling"),
     ("rebuild",),
@@ -29,7 +29,7 @@ FLOORS = (
 WITHOUT_TORCH = (
     "errors", "values", "budget", "spec", "schema", "schemes", "targets", "project", "manifest", "drift", "trace",
     "samples", "digest", "cache", "buildkey", "bundle", "result", "rebuild", "truth", "usercode", "limits", "changes",
-    "layers", "profile",
+    "layers", "profile", "apps",
 )  # fmt: skip
 TORCH_ALONE = ("baseline", "source", "program", "data", "run/eager")
 

@@ -9,17 +9,19 @@ from edgekit.version import __version__
 
 if TYPE_CHECKING:
     from edgekit.api import build
+    from edgekit.apps.drop import drop
     from edgekit.baseline import record
     from edgekit.comparison import compare_path
     from edgekit.predict import predict
     from edgekit.rebuild import build_project
 
-__all__ = ["__version__", "build", "build_project", "compare_path", "predict", "record"]
+__all__ = ["__version__", "build", "build_project", "compare_path", "drop", "predict", "record"]
 
 _HOMES = {
     "build": "edgekit.api",
     "build_project": "edgekit.rebuild",
     "compare_path": "edgekit.comparison",
+    "drop": "edgekit.apps.drop",
     "predict": "edgekit.predict",
     "record": "edgekit.baseline",
 }

@@ -14,6 +14,7 @@ Each class has an exit code of its own and each instance a hint that says the wa
     +-- BundleError             11   a bundle, artifact or trace is damaged, missing or of another version
     +-- ToolchainError         12   a library or tool is missing or does not fit
     +-- CacheError             13   the cache is set up wrongly, or cannot be cleared
+    +-- AppError               14   an app's project is not one, cannot be written, or lacks a place for bundles
     +-- OverBudgetError         20   everything worked, but the drift or the size is over its budget
 
 Exit code 2 is a usage error (click), 1 an error nobody foresaw, 130 an interrupt.
@@ -97,6 +98,12 @@ class CacheError(EdgeKitError):
     """The cache is set up wrongly, or cannot be cleared. A cache that cannot be written is no error."""
 
     exit_code = 13
+
+
+class AppError(EdgeKitError):
+    """An app's project cannot take a bundle: it is none, lacks the place for one, or cannot be written."""
+
+    exit_code = 14
 
 
 class OverBudgetError(EdgeKitError):

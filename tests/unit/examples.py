@@ -196,14 +196,14 @@ def built(*, breach: bool = False, large: bool = False, fallback: bool = False) 
     return BuildResult(bundles=(made,), seconds=(("capture", 1.25), ("quantize int8", 12.5)))
 
 
-def write_bundle(folder: Path) -> Path:
-    """Write the files that `manifest` names."""
+def write_bundle(folder: Path, written: Manifest | None = None) -> Path:
+    """Write the files that `manifest` names, and that manifest or another one of the same files."""
     (folder / "golden").mkdir(parents=True)
     (folder / "model.pte").write_bytes(b"pte")
     (folder / "model.onnx").write_bytes(b"onnx")
     (folder / "golden/0.image.bin").write_bytes(b"\0" * 4096)
     (folder / "golden/0.logits.bin").write_bytes(b"\1" * 40)
-    (folder / "manifest.json").write_text(manifest().to_json(), encoding="utf-8")
+    (folder / "manifest.json").write_text((written or manifest()).to_json(), encoding="utf-8")
     return folder
 
 

@@ -22,7 +22,7 @@ from edgekit.progress import Progress
 from edgekit.version import __version__
 from tests.unit import examples
 
-VERBS = ("build", "baseline record", "baseline show", "compare", "profile", "inspect", "run", "targets list",
+VERBS = ("build", "baseline record", "baseline show", "compare", "profile", "drop", "inspect", "run", "targets list",
          "targets show", "init", "doctor", "cache show", "cache clear")  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import click
 
-from edgekit.cli import baseline, build, cache, look, profile, setup
+from edgekit.cli import baseline, build, cache, drop, look, profile, setup
 from edgekit.cli.shell import HELP_OPTIONS, Group
 from edgekit.version import __version__
 
@@ -23,6 +23,7 @@ main.add_command(build.build)
 main.add_command(build.compare)
 main.add_command(baseline.baseline)
 main.add_command(profile.profile)
+main.add_command(drop.drop)
 main.add_command(look.inspect)
 main.add_command(look.run)
 main.add_command(setup.targets)

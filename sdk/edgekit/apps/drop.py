@@ -1,0 +1,180 @@
+"""Put a bundle into an app in steps of which each leaves the app whole: copy, check, pin, switch, clear away."""
+
+import re
+import shutil
+from pathlib import Path
+
+from edgekit import bundle as bundles
+from edgekit import digest, targets
+from edgekit import project as projects
+from edgekit.apps.find import find
+from edgekit.apps.pins import pin
+from edgekit.apps.values import POINTER_FILE, App, Dropped
+from edgekit.atomic import replace_file, replace_folder
+from edgekit.errors import AppError, BundleError, OverBudgetError
+from edgekit.manifest import MANIFEST_FILE, Manifest
+from edgekit.progress import Progress, Silent, Stages
+from edgekit.spec import Platform
+
+POINTER_VERSION = 1
+DEFAULT_TARGETS = {Platform.ANDROID: "android-arm64", Platform.IOS: "ios-arm64"}
+# What this module itself makes among the bundles: folders by digest, and those beside them while they are written.
+_OURS = re.compile(r"^([0-9a-f]{16}|\.[0-9a-f]{16}\..*)$")
+
+
+def drop(
+    app: str | Path,
+    *,
+    bundle: str | Path | None = None,
+    target: str | None = None,
+    project: str | Path = ".",
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Dropped:
+    """Copy a bundle into an app, check it there, and pin the versions of the runtimes that it needs.
+
+    Whoever stops it, at whatever moment, leaves an app that loads the bundle it had or the new one.
+
+    Args:
+        app: ``android-demo``, ``ios-demo``, or the folder of a Gradle project, an app module, a Swift package or an
+            Xcode project.
+        bundle: The bundle's folder; ``artifacts/MODEL/TARGET`` of the project unless given.
+        target: The target whose bundle to take; ``android-arm64`` or ``ios-arm64`` unless given.
+        project: The project's folder.
+        force: Take a bundle whose verdict is failed, too.
+        progress: Told about every stage.
+
+    Returns:
+        What was done, and what remains for a person to do.
+
+    Raises:
+        AppError: If there is no app, or it cannot be written.
+        BundleError: If the bundle is missing, damaged, or made for another platform.
+        OverBudgetError: If the bundle's verdict is failed.
+    """
+    stages = Stages(progress or Silent())
+    with stages("find the app") as detail:
+        found = find(Path(app))
+        detail.append(f"{found.platform}, bundles go to {found.place}")
+    with stages("check the bundle") as detail:
+        source = Path(bundle) if bundle is not None else _built(found, target, Path(project))
+        manifest, notes = _checked(source, found, target, force=force)
+        detail.append(f"{manifest.model.name} for {manifest.target.name}, {manifest.verdict}")
+    sha256 = digest.of_file(source / MANIFEST_FILE)
+    folder = found.place / sha256[:16]
+    names = (*dict(bundles.files(manifest)), MANIFEST_FILE)
+    with stages("copy") as detail:
+        copied = not _is_there(folder, sha256, names)
+        if copied:
+            _copy(source, folder, names)
+        _verify(folder, sha256)
+        detail.append(f"{len(names)} files read back and compared" if copied else "the app has it already")
+    with stages("pin the runtimes") as detail:
+        pins, more = pin(found, manifest)
+        detail.append(", ".join(f"{one.key} {one.after}" for one in pins) or "no file to pin them in")
+    with stages("switch") as detail:
+        switched = _switch(found.place, folder.name, sha256)
+        removed = _clear(found.place, keep=folder.name)
+        detail.append(f"removed {', '.join(removed)}" if removed else "nothing to remove")
+    return Dropped(
+        app=found,
+        bundle=source,
+        model=manifest.model.name,
+        target=manifest.target.name,
+        verdict=manifest.verdict,
+        folder=folder,
+        manifest_sha256=sha256,
+        files=tuple((name, (folder / name).stat().st_size) for name in sorted(names)),
+        copied=copied or switched,
+        removed=removed,
+        pins=pins,
+        notes=(*notes, *more),
+    )
+
+
+def _built(app: App, target: str | None, folder: Path) -> Path:
+    """Return where the project's bundle for a target lies."""
+    name = targets.load(target or DEFAULT_TARGETS[app.platform]).name
+    place = Path("artifacts") / projects.find(folder).spec.model.name / name
+    if not (place / MANIFEST_FILE).is_file():
+        wanted = f" --project {folder}" if folder != Path() else ""
+        raise BundleError(
+            f"There is no bundle at {place}.",
+            hint=f"Build it: edgekit build --target {target or name}{wanted}. Or give one with --bundle FOLDER.",
+        )
+    return place
+
+
+def _checked(source: Path, app: App, target: str | None, *, force: bool) -> tuple[Manifest, tuple[str, ...]]:
+    """Read a bundle, and refuse one that the app had better not have."""
+    manifest = bundles.read(source)
+    if manifest.target.platform is not app.platform:
+        raise BundleError(
+            f"{source} is made for {manifest.target.name}; {app.root} is an app for {app.platform}.",
+            hint=f"Build one: edgekit build --target {DEFAULT_TARGETS[app.platform]}",
+        )
+    if target is not None and manifest.target.name != targets.load(target).name:
+        raise BundleError(
+            f"{source} is made for {manifest.target.name}, not for {target}.",
+            hint="Leave out --target, or --bundle.",
+        )
+    if manifest.verdict == "passed":
+        return manifest, ()
+    if not force:
+        raise OverBudgetError(
+            f"{source} is over its budget: its verdict is failed, and an app would carry that to every phone.",
+            hint=f"See {source / bundles.PAGE_FILE}; --force drops it all the same, to look at it on a device.",
+        )
+    return manifest, ("The bundle is over its budget, and was dropped with --force: do not release this app.",)
+
+
+def _is_there(folder: Path, sha256: str, names: tuple[str, ...]) -> bool:
+    """Whether an app has a bundle whole, and nothing beside it in its folder."""
+    try:
+        found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+        if found != set(names):
+            return False
+        _verify(folder, sha256)
+    except (OSError, AppError):
+        return False
+    return True
+
+
+def _copy(source: Path, folder: Path, names: tuple[str, ...]) -> None:
+    try:
+        replace_folder(folder, {name: (source / name).read_bytes() for name in names})
+    except (OSError, BundleError) as error:
+        raise AppError(f"{folder} cannot be written: {error}", hint="Free some space, or make it writable.") from error
+
+
+def _verify(folder: Path, sha256: str) -> None:
+    """Read every file of a dropped bundle back, from the manifest down."""
+    try:
+        if digest.of_file(folder / MANIFEST_FILE) != sha256:
+            raise AppError(f"{folder} has another manifest than the bundle.", hint="Drop it again.")
+        bundles.read(folder)
+    except (OSError, BundleError) as error:
+        raise AppError(f"The copy in the app is not what was copied: {error}", hint="Drop it again.") from error
+
+
+def _switch(place: Path, folder: str, sha256: str) -> bool:
+    """Let the app load the new bundle from now on; False if it did already."""
+    pointer = place / POINTER_FILE
+    data = (
+        f'{{\n  "version": {POINTER_VERSION},\n  "folder": "{folder}",\n  "manifest_sha256": "{sha256}"\n}}\n'
+    ).encode()
+    if pointer.is_file() and pointer.read_bytes() == data:
+        return False
+    try:
+        replace_file(pointer, data)
+    except BundleError as error:
+        raise AppError(error.message, hint="Free some space, or make it writable.") from error
+    return True
+
+
+def _clear(place: Path, *, keep: str) -> tuple[str, ...]:
+    """Remove the bundles that were there before, and what interrupted drops have left; other files are not ours."""
+    stale = sorted(path for path in place.iterdir() if path.name != keep and _OURS.match(path.name))
+    for path in stale:
+        shutil.rmtree(path, ignore_errors=True)
+    return tuple(path.name for path in stale)
