@@ -11,6 +11,7 @@ FLOORS = (
     ("budget",),
     ("versions", "spec", "digest", "progress", "probes", "requirements", "tools"),
     ("schema", "schemes", "samples", "artifact", "cache", "limits"),
+    ("runtimes",),
     ("targets", "project", "trace", "preprocess", "postprocess", "truth", "usercode"),
     ("data", "drift", "program", "scaffold", "doctor", "buildkey"),
     ("layers",),
@@ -29,7 +30,7 @@ FLOORS = (
 WITHOUT_TORCH = (
     "errors", "values", "budget", "spec", "schema", "schemes", "targets", "project", "manifest", "drift", "trace",
     "samples", "digest", "cache", "buildkey", "bundle", "result", "rebuild", "truth", "usercode", "limits", "changes",
-    "layers", "profile", "apps",
+    "layers", "profile", "apps", "runtimes",
 )  # fmt: skip
 TORCH_ALONE = ("baseline", "source", "program", "data", "run/eager")
 

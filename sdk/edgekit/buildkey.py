@@ -17,8 +17,8 @@ from edgekit.versions import cpu_name
 
 # What a model file may import or read while it makes the model.
 _MODEL_SUFFIXES = {".py", ".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".txt"}
-# What EdgeKit itself is: code, and what pages are made from.
-_OWN_SUFFIXES = {".py", ".jinja", ".css", ".js"}
+# What EdgeKit itself is: code, what pages are made from, and what runtimes carry.
+_OWN_SUFFIXES = {".py", ".jinja", ".css", ".js", ".json", ".toml"}
 # Libraries choose kernels and threads, and so the last digits of the drift, by these.
 _ENVIRONMENT = ("ATEN_", "DNNL_", "MKL_", "OMP_", "ONEDNN_", "OPENBLAS_", "ORT_")
 

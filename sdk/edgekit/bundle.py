@@ -9,15 +9,16 @@ from edgekit.atomic import check_writable, replace_file, replace_folder
 from edgekit.errors import BundleError
 from edgekit.manifest import MANIFEST_FILE, ArtifactInfo, Manifest, parse, report
 from edgekit.profile import PROFILE_FILE, Profile
-from edgekit.spec import Format, SizeLimit
-from edgekit.versions import installed
+from edgekit.runtimes.check import Finding, examine, minimum
+from edgekit.spec import SizeLimit
 
 REPORT_FILE = "report.json"
 PAGE_FILE = "report.html"
-_RUNTIME = {Format.PTE: "executorch", Format.ONNX: "onnxruntime"}
 
 
-def describe(artifact: Artifact, *, limit: SizeLimit, weight_bytes: int, batches: tuple[int, ...]) -> ArtifactInfo:
+def describe(
+    artifact: Artifact, *, limit: SizeLimit, weight_bytes: int, batches: tuple[int, ...], pins: Mapping[str, str]
+) -> ArtifactInfo:
     """Return an artifact's entry in the manifest.
 
     Args:
@@ -25,16 +26,16 @@ def describe(artifact: Artifact, *, limit: SizeLimit, weight_bytes: int, batches
         limit: The target's size limit.
         weight_bytes: Bytes of the weights as the scheme stores them.
         batches: Batch sizes that were verified.
+        pins: Versions of the runtimes that an app pins.
     """
     allowed = allowed_bytes(limit, weight_bytes)
-    runtime = _RUNTIME[artifact.format]
     return ArtifactInfo(
         format=artifact.format,
         file=artifact.file,
         sha256=artifact.sha256,
         bytes=len(artifact.data),
         quantization=artifact.scheme,
-        minimum_runtime=f"{runtime} {installed(runtime)[runtime]}",
+        minimum_runtime=minimum(artifact.format, pins),
         operators=artifact.operators,
         delegates=artifact.delegates,
         delegated_fraction=artifact.delegated_fraction,
@@ -147,6 +148,27 @@ def read(folder: Path) -> Manifest:
             hint="Build it again, or copy it again.",
         )
     return manifest
+
+
+def compatibility(folder: Path, manifest: Manifest) -> tuple[Finding, ...]:
+    """Return what the artifacts of a bundle need that the runtimes lack which an app pins.
+
+    Args:
+        folder: The bundle, whose files were checked.
+        manifest: Its manifest.
+    """
+    return tuple(
+        finding
+        for artifact in manifest.artifacts
+        for finding in examine(
+            artifact.file,
+            artifact.format,
+            operators=artifact.operators,
+            delegates=artifact.delegates,
+            pins=manifest.target.runtimes,
+            data=(folder / artifact.file).read_bytes(),
+        )
+    )
 
 
 def files(manifest: Manifest) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ Each class has an exit code of its own and each instance a hint that says the wa
     +-- ToolchainError         12   a library or tool is missing or does not fit
     +-- CacheError             13   the cache is set up wrongly, or cannot be cleared
     +-- AppError               14   an app's project is not one, cannot be written, or lacks a place for bundles
+    +-- CompatibilityError     15   an artifact needs what the app's runtime does not carry
     +-- OverBudgetError         20   everything worked, but the drift or the size is over its budget
 
 Exit code 2 is a usage error (click), 1 an error nobody foresaw, 130 an interrupt.
@@ -104,6 +105,12 @@ class AppError(EdgeKitError):
     """An app's project cannot take a bundle: it is none, lacks the place for one, or cannot be written."""
 
     exit_code = 14
+
+
+class CompatibilityError(EdgeKitError):
+    """An artifact needs an operator or a backend that the runtime does not carry which the app pins."""
+
+    exit_code = 15
 
 
 class OverBudgetError(EdgeKitError):

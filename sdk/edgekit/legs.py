@@ -43,18 +43,19 @@ class Ground:
     host: Trace
     notes: tuple[str, ...]
 
-    def references(self, programs: Mapping[str, tuple[Quantized, Trace]]) -> References:
+    def references(self, programs: Mapping[str, tuple[Quantized, Trace]], *, more: tuple[str, ...] = ()) -> References:
         """Return what artifacts are held against.
 
         Args:
             programs: The program that each artifact was lowered from, and its answers, by the artifact's file name.
+            more: What a reader must know beside.
         """
         notes = dict.fromkeys(note for program, _ in programs.values() for note in program.notes)
         return References(
             baseline=self.baseline,
             host=self.host,
             quantized={file: answers for file, (_, answers) in programs.items()},
-            notes=(*self.notes, *notes),
+            notes=(*self.notes, *more, *notes),
         )
 
 

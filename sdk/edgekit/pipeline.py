@@ -19,6 +19,7 @@ from edgekit.render.page import build as page
 from edgekit.result import BuildResult, Built
 from edgekit.run import artifact as runs
 from edgekit.run.eager import run_quantized
+from edgekit.runtimes import check
 from edgekit.schemes import calibrated, of_target
 from edgekit.spec import Fallback, Format, Scheme, Target, postprocessing
 from edgekit.trace import Trace
@@ -82,7 +83,8 @@ def build(
                     lowered[key, float_layers], detail.cached = lowering.lower(format, target, program, cache)
                     detail.append(f"{len(lowered[key, float_layers].data) / 1000:.1f} kB")
             artifacts.append(lowered[key, float_layers])
-        references = start.references({f"model.{format}": pair for format, pair in found.items()})
+        lacking = tuple(note for artifact in artifacts for note in _compatible(artifact, target))
+        references = start.references({f"model.{format}": pair for format, pair in found.items()}, more=lacking)
         with stages(f"verify {target.name}{again}") as detail:
             traces = {artifact.file: _verify(artifact, target, job) for artifact in artifacts}
             report = drift_report(job, target, references, traces)
@@ -112,6 +114,19 @@ def _batches(source: Source) -> tuple[int, ...]:
     return tuple(size for size in _BATCHES if size <= min(source.dimensions.values()))
 
 
+def _compatible(artifact: Artifact, target: Target) -> tuple[str, ...]:
+    """Hold what an artifact needs against the runtimes that the app pins, and return what nobody knows."""
+    found = check.examine(
+        artifact.file,
+        artifact.format,
+        operators=artifact.operators,
+        delegates=artifact.delegates,
+        pins=target.runtimes,
+        data=artifact.data,
+    )
+    return check.require(found)
+
+
 def _verify(artifact: Artifact, target: Target, job: Job) -> Trace:
     sizes = _batches(job.source)
     opened, whole = runs.answers(artifact, job.source, job.evaluation, cpu=target.cpu, sizes=sizes)
@@ -128,6 +143,7 @@ def _bundle(job: Job, target: Target, made: Attempt, fallback: FallbackReport | 
             limit=target.size,
             weight_bytes=made.programs[artifact.format].weight_bytes,
             batches=_batches(source),
+            pins=target.runtimes,
         )
         for artifact in made.artifacts
     )

@@ -302,9 +302,9 @@ class Target(Spec):
     """Settings of the .pte."""
     onnx: OnnxSettings = OnnxSettings()
     """Settings of the .onnx."""
-    runtimes: dict[str, str]
-    """Versions that an app pins, by package coordinate."""
     size: SizeLimit
     """Largest allowed artifact."""
+    runtimes: dict[str, str] = Field(default_factory=dict)
+    """Versions that an app pins, by package coordinate; those that EdgeKit keeps for the platform unless given."""
     budget: Budget = Budget()
     """Default drift limits; the project's own are put over them."""

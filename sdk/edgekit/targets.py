@@ -4,7 +4,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from edgekit import schema
+from edgekit import runtimes, schema
 from edgekit.errors import TargetError
 from edgekit.spec import Target
 
@@ -61,4 +61,4 @@ def _read(file: Traversable, *, where: str) -> Target:
     if f"{target.name}{_SUFFIX}" != file.name:
         # Bundles and messages use the one, command lines the other: they may not differ.
         raise TargetError(schema.report(where, [f"name: is {target.name!r}, the file is named {file.name}"]), hint=hint)
-    return target
+    return target if target.runtimes else target.model_copy(update={"runtimes": runtimes.pinned(target.platform)})

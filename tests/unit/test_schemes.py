@@ -215,7 +215,7 @@ def test_the_size_limit_follows_the_bits_of_the_weights(weight_bytes: int, expec
             format=Format.ONNX, data=bytes(expected + extra), scheme=Scheme.INT8_DYNAMIC, operators=(), delegates=(),
             delegated_fraction=1, int8_fraction=1, not_delegated=(),
         )  # fmt: skip
-        info = bundle.describe(artifact, limit=limit, weight_bytes=weight_bytes, batches=(1,))
+        info = bundle.describe(artifact, limit=limit, weight_bytes=weight_bytes, batches=(1,), pins={})
         assert (info.size_limit, info.within_size) == (expected, within)
         assert info.quantization is Scheme.INT8_DYNAMIC
 

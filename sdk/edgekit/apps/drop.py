@@ -14,6 +14,7 @@ from edgekit.atomic import replace_file, replace_folder
 from edgekit.errors import AppError, BundleError, OverBudgetError
 from edgekit.manifest import MANIFEST_FILE, Manifest
 from edgekit.progress import Progress, Silent, Stages
+from edgekit.runtimes import check
 from edgekit.spec import Platform
 
 POINTER_VERSION = 1
@@ -50,6 +51,7 @@ def drop(
     Raises:
         AppError: If there is no app, or it cannot be written.
         BundleError: If the bundle is missing, damaged, or made for another platform.
+        CompatibilityError: If an artifact needs what the runtime lacks that the app would link.
         OverBudgetError: If the bundle's verdict is failed.
     """
     stages = Stages(progress or Silent())
@@ -118,14 +120,18 @@ def _checked(source: Path, app: App, target: str | None, *, force: bool) -> tupl
             f"{source} is made for {manifest.target.name}, not for {target}.",
             hint="Leave out --target, or --bundle.",
         )
+    notes = check.require(bundles.compatibility(source, manifest))
     if manifest.verdict == "passed":
-        return manifest, ()
+        return manifest, notes
     if not force:
         raise OverBudgetError(
             f"{source} is over its budget: its verdict is failed, and an app would carry that to every phone.",
             hint=f"See {source / bundles.PAGE_FILE}; --force drops it all the same, to look at it on a device.",
         )
-    return manifest, ("The bundle is over its budget, and was dropped with --force: do not release this app.",)
+    return manifest, (
+        *notes,
+        "The bundle is over its budget, and was dropped with --force: do not release this app.",
+    )
 
 
 def _is_there(folder: Path, sha256: str, names: tuple[str, ...]) -> bool:

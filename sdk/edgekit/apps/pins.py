@@ -8,9 +8,9 @@ from edgekit.apps.values import App, Pin
 from edgekit.atomic import replace_file
 from edgekit.errors import AppError, BundleError
 from edgekit.manifest import Manifest
-from edgekit.spec import Format, Platform
+from edgekit.runtimes import LIBRARIES, library_of
+from edgekit.spec import Platform
 
-_RUNTIME = {Format.PTE: "executorch", Format.ONNX: "onnxruntime"}
 _SECTION = re.compile(r"^[ \t]*\[+[ \t]*([^]\n]+?)[ \t]*\]+[ \t]*(#.*)?$", re.MULTILINE)
 
 
@@ -23,9 +23,9 @@ def pin(app: App, manifest: Manifest) -> tuple[tuple[Pin, ...], tuple[str, ...]]
     Raises:
         AppError: If the file that holds them cannot be edited.
     """
-    needed = {_RUNTIME[artifact.format] for artifact in manifest.artifacts}
+    needed = {LIBRARIES[artifact.format] for artifact in manifest.artifacts}
     runtimes = {
-        package: version for package, version in manifest.target.runtimes.items() if runtime_of(package) in needed
+        package: version for package, version in manifest.target.runtimes.items() if library_of(package) in needed
     }
     pins: tuple[Pin, ...] = ()
     if app.pins is not None:
@@ -59,15 +59,6 @@ def _by_hand(app: App, package: str, version: str) -> str:
     if package == "executorch":
         return f'Pin the Swift package https://github.com/pytorch/executorch.git to the branch "{version}".'
     return f"Pin ONNX Runtime to {version}: pod '{package}', '{version}', or the Swift package of the same version."
-
-
-def runtime_of(package: str) -> str:
-    """Return which runtime a package holds: ``executorch`` or ``onnxruntime``; empty if neither.
-
-    Args:
-        package: A Maven coordinate, a Swift package, a pod or a PyPI package, as target profiles name them.
-    """
-    return next((name for name in ("executorch", "onnxruntime") if name in package.rpartition(":")[2]), "")
 
 
 def into_catalog(text: str, runtimes: Mapping[str, str]) -> tuple[str, tuple[Pin, ...]]:
@@ -120,7 +111,7 @@ def _key(catalog: Mapping[str, Mapping[str, object]], package: str) -> str:
         reference = library.get("version")
         if same and isinstance(reference, dict) and isinstance(reference.get("ref"), str):
             return str(reference["ref"])
-    return runtime_of(package)
+    return library_of(package) or name
 
 
 def _set(text: str, key: str, version: str, *, new: bool) -> str:
@@ -156,10 +147,10 @@ def into_package(text: str, runtimes: Mapping[str, str]) -> tuple[str, tuple[Pin
     """
     pins = []
     for package, version in runtimes.items():
-        key = _CONSTANTS[runtime_of(package)]
+        key = _CONSTANTS.get(library_of(package) or "", "")
         pattern = rf'(^[ \t]*let[ \t]+{key}(?:[ \t]*:[ \t]*[\w.]+)?[ \t]*=[ \t]*")([^"\n]*)"'
         found = re.search(pattern, text, re.MULTILINE)
-        if found is None:
+        if not key or found is None:
             continue
         text = f'{text[: found.start()]}{found[1]}{version}"{text[found.end() :]}'
         pins.append(Pin(runtime=package, key=key, before=found[2], after=version))

@@ -28,6 +28,7 @@ def inspect(folder: Path) -> BundleFolder:
         quantization={info.file: info.quantization.value for info in manifest.artifacts},
         producer=dict(manifest.producer),
         runtimes=dict(manifest.target.runtimes),
+        compatibility=bundle.compatibility(folder, manifest),
     )
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from edgekit.runtimes.check import Finding
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tensor:
@@ -131,6 +133,8 @@ class BundleFolder:
     """The scheme of each artifact, by file name."""
     producer: dict[str, str]
     runtimes: dict[str, str]
+    compatibility: tuple[Finding, ...] = ()
+    """What the artifacts need that the runtimes lack, or may lack."""
 
 
 Inspection = PteFile | OnnxFile | TraceFile | BundleFolder

@@ -11,6 +11,9 @@ from edgekit.inspect import BundleFolder, Inspection, OnnxFile, PteFile, Tensor,
 from edgekit.inspect.values import Count
 from edgekit.render.layout import fields, heading, indented
 from edgekit.render.numbers import kilobytes, shape
+from edgekit.runtimes.check import Certainty
+
+STYLES = {Certainty.MISSING: "bold red", Certainty.DOUBTFUL: "yellow", Certainty.UNKNOWN: "dim"}
 
 
 def show(console: Console, found: Inspection) -> None:
@@ -88,6 +91,8 @@ def _bundle(grid: Table, found: BundleFolder) -> None:
     for file in found.files:
         grid.add_row("file", f"{file.file}  {kilobytes(file.bytes)}  unchanged")
     _versions(grid, "runtime", found.runtimes)
+    for finding in found.compatibility:
+        grid.add_row(finding.certainty.value, Text(finding.says, STYLES[finding.certainty]))
     _versions(grid, "made with", found.producer)
 
 
