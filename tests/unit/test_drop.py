@@ -178,7 +178,7 @@ drop.drop(sys.argv[2], bundle=sys.argv[3])
 """
 
 
-@pytest.mark.parametrize("stage", ["replace_folder", "_verify", "pin", "_switch", "_clear"])
+@pytest.mark.parametrize("stage", ["replace_folder", "_verify", "write", "_switch", "_clear"])
 def test_a_killed_drop_leaves_a_whole_bundle(tmp_path: Path, stage: str) -> None:
     """Killed at any step, the app loads the bundle it had or the new one; the next drop ends it."""
     app = android_app(tmp_path / "demo")
@@ -335,6 +335,25 @@ def test_swift_projects(tmp_path: Path) -> None:
     assert find(package).place == package / "Sources/Other/Resources/edgekit"
 
 
+def test_resources_are_made_in_the_target_that_is_the_app(tmp_path: Path) -> None:
+    """An empty folder is not kept by git: the target with the entry point gets it, not the libraries beside it."""
+    app = ios_app(tmp_path / "demo")
+    (app / "EdgeKitDemo/Resources").rmdir()
+    (app / "EdgeKitDemo/App").mkdir()
+    (app / "EdgeKitDemo/App/DemoApp.swift").write_text("@main\nstruct DemoApp: App {}\n")
+    (app / "Sources/Core").mkdir(parents=True)
+    (app / "Sources/Core/Core.swift").write_text("// no @main here\n")
+    (app / "Tests/CoreTests/Resources").mkdir(parents=True)
+    assert find(app).place == app / "EdgeKitDemo/Resources/edgekit"
+    (app / "Sources/Core/Resources").mkdir()
+    assert find(app).place == app / "EdgeKitDemo/Resources/edgekit"
+    (app / "Sources/Tool").mkdir()
+    (app / "Sources/Tool/Tool.swift").write_text("@main struct Tool {}\n")
+    (app / "Sources/Core/Resources").rmdir()
+    with pytest.raises(errors.AppError, match="no folder of resources"):
+        find(app)
+
+
 def test_an_ios_app_gets_its_bundle_and_pins(tmp_path: Path) -> None:
     """The two constants are rewritten, everything else in the file is as it was."""
     app = ios_app(tmp_path / "demo")
@@ -369,6 +388,16 @@ def test_the_catalog_keeps_its_comments_and_order() -> None:
     ]
     again, found = pins.into_catalog(text, ANDROID)
     assert (again, [pin.changed for pin in found]) == (text, [False, False])
+
+
+def test_line_ends_of_windows_stay(tmp_path: Path) -> None:
+    """Nothing but the versions changes, to the byte."""
+    app = android_app(tmp_path / "demo")
+    file = app / "gradle/libs.versions.toml"
+    file.write_bytes(CATALOG.replace("\n", "\r\n").encode())
+    put(app, examples.write_bundle(tmp_path / "bundle", manifest()))
+    expected = CATALOG.replace("1.4.0", "1.5.1").replace("1.22.0", "1.29.0").replace("\n", "\r\n")
+    assert file.read_bytes() == expected.encode()
 
 
 def test_the_catalogs_own_names_are_used() -> None:
@@ -413,13 +442,13 @@ def test_versions_that_are_not_there_are_added(text: str) -> None:
     ],
 )
 def test_a_catalog_that_cannot_be_edited_is_left_alone(text: str, tmp_path: Path) -> None:
-    """It says which versions to set; the app keeps the bundle that it had."""
+    """It says which versions to set, before anything is copied."""
     app = android_app(tmp_path / "demo")
     (app / "gradle/libs.versions.toml").write_text(text)
     with pytest.raises(errors.AppError):
         put(app, examples.write_bundle(tmp_path / "bundle", manifest()))
     assert (app / "gradle/libs.versions.toml").read_text() == text
-    assert not (assets(app) / "bundle.json").exists()
+    assert not assets(app).exists()
 
 
 @pytest.mark.parametrize(("kotlin", "line"), [(True, 'implementation("{}")'), (False, "implementation '{}'")])

@@ -15,6 +15,7 @@ HEAVY = {"torch", "onnx", "onnxruntime", "executorch", "torchao", "numpy", "PIL"
         ["--version"],
         ["build", "--help"],
         ["compare", "--help"],
+        ["drop", "--help"],
         ["targets", "list"],
         ["targets", "list", "--json"],
         ["cache", "show"],

@@ -8,7 +8,7 @@ from edgekit import bundle as bundles
 from edgekit import digest, targets
 from edgekit import project as projects
 from edgekit.apps.find import find
-from edgekit.apps.pins import pin
+from edgekit.apps.pins import plan, write
 from edgekit.apps.values import POINTER_FILE, App, Dropped
 from edgekit.atomic import replace_file, replace_folder
 from edgekit.errors import AppError, BundleError, OverBudgetError
@@ -62,6 +62,7 @@ def drop(
         source = Path(bundle) if bundle is not None else _built(found, target, Path(project))
         manifest, notes = _checked(source, found, target, force=force)
         detail.append(f"{manifest.model.name} for {manifest.target.name}, {manifest.verdict}")
+    pins = plan(found, manifest)  # what cannot be edited is told before anything is written
     sha256 = digest.of_file(source / MANIFEST_FILE)
     folder = found.place / sha256[:16]
     names = (*dict(bundles.files(manifest)), MANIFEST_FILE)
@@ -72,8 +73,8 @@ def drop(
         _verify(folder, sha256)
         detail.append(f"{len(names)} files read back and compared" if copied else "the app has it already")
     with stages("pin the runtimes") as detail:
-        pins, more = pin(found, manifest)
-        detail.append(", ".join(f"{one.key} {one.after}" for one in pins) or "no file to pin them in")
+        write(pins)
+        detail.append(", ".join(f"{one.key} {one.after}" for one in pins.pins) or "no file to pin them in")
     with stages("switch") as detail:
         switched = _switch(found.place, folder.name, sha256)
         removed = _clear(found.place, keep=folder.name)
@@ -89,8 +90,8 @@ def drop(
         files=tuple((name, (folder / name).stat().st_size) for name in sorted(names)),
         copied=copied or switched,
         removed=removed,
-        pins=pins,
-        notes=(*notes, *more),
+        pins=pins.pins,
+        notes=(*notes, *pins.notes),
     )
 
 

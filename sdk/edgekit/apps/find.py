@@ -14,6 +14,8 @@ _SETTINGS = ("settings.gradle.kts", "settings.gradle")
 _CATALOG = Path("gradle/libs.versions.toml")
 # The plugin's id, or the name that a version catalog gives it: libs.plugins.android.application.
 _APPLICATION = re.compile(r"com\.android\.application|android[._-]?application", re.IGNORECASE)
+_ENTRY = re.compile(r"^\s*@main\b", re.MULTILINE)
+_NO_TARGETS = ("Sources", "Pods", "Carthage", "DerivedData", "build")
 _HINT = (
     "Give android-demo, ios-demo, the folder of a Gradle project (where settings.gradle.kts lies) or of an app module, "
     "or the folder of a Package.swift or an .xcodeproj."
@@ -102,12 +104,13 @@ def _ios(root: Path) -> App:
 
 
 def _resources(root: Path) -> Path:
-    """Return the folder of the app's resources: the one that has a bundle, or else the only one there is."""
-    found = sorted({*root.glob("*/Resources"), *root.glob("Sources/*/Resources")})
-    found = [folder for folder in found if folder.is_dir() and "Tests" not in folder.parent.name]
+    """Return the folder of the app's resources: the one that has a bundle, the app's own, or the only one there is."""
+    targets = [folder for folder in sorted({*root.glob("*"), *root.glob("Sources/*")}) if _may_be_a_target(folder)]
+    apps = [target / "Resources" for target in targets if _is_entry(target)]
+    found = [target / "Resources" for target in targets if (target / "Resources").is_dir()]
     used = [folder for folder in found if (folder / BUNDLES / POINTER_FILE).is_file()]
     named = [root / project.stem / "Resources" for project in sorted(root.glob("*.xcodeproj"))]
-    for choice in (used, [folder for folder in found if folder in named], found):
+    for choice in (used, [folder for folder in found if folder in named], apps, found):
         if len(choice) == 1:
             return choice[0]
     if found:
@@ -117,7 +120,19 @@ def _resources(root: Path) -> Path:
             hint=f"Make {BUNDLES}/{POINTER_FILE} with the text {{}} in the one that belongs to the app.",
         )
     raise AppError(
-        f"{root} has no folder of resources: no NAME/Resources and no Sources/NAME/Resources.",
+        f"{root} has no folder of resources: no NAME/Resources and no Sources/NAME/Resources, and not one target alone "
+        "with @main.",
         hint="Make one in the target that is the app, and name it there: in Package.swift "
         f'resources: [.copy("Resources/{BUNDLES}")], in Xcode as a folder reference (blue).',
     )
+
+
+def _may_be_a_target(folder: Path) -> bool:
+    name = folder.name
+    return folder.is_dir() and name not in _NO_TARGETS and not name.startswith(".") and "Tests" not in name
+
+
+def _is_entry(target: Path) -> bool:
+    """Whether a target's sources have the app's entry point."""
+    sources = (file.read_text(encoding="utf-8", errors="replace") for file in target.rglob("*.swift"))
+    return any(_ENTRY.search(text) for text in sources)

@@ -3,6 +3,8 @@
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from edgekit.apps.values import App, Pin
 from edgekit.atomic import replace_file
@@ -11,14 +13,25 @@ from edgekit.manifest import Manifest
 from edgekit.runtimes import LIBRARIES, library_of
 from edgekit.spec import Platform
 
-_SECTION = re.compile(r"^[ \t]*\[+[ \t]*([^]\n]+?)[ \t]*\]+[ \t]*(#.*)?$", re.MULTILINE)
+_SECTION = re.compile(r"^[ \t]*\[+[ \t]*([^]\n]+?)[ \t]*\]+[ \t]*(#.*)?\r?$", re.MULTILINE)
 
 
-def pin(app: App, manifest: Manifest) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
-    """Write the versions of the runtimes that a bundle needs where the app keeps them.
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be written into an app's file of versions."""
 
-    Returns:
-        What was written, and what a person has to write where no file holds the versions.
+    file: Path | None
+    """The file; None if there is nothing to write."""
+    text: str
+    """Its new text."""
+    pins: tuple[Pin, ...]
+    """The versions in it."""
+    notes: tuple[str, ...]
+    """What a person has to write where no file holds the versions."""
+
+
+def plan(app: App, manifest: Manifest) -> Plan:
+    """Find out where the versions of the runtimes that a bundle needs go, and write nothing yet.
 
     Raises:
         AppError: If the file that holds them cannot be edited.
@@ -27,27 +40,45 @@ def pin(app: App, manifest: Manifest) -> tuple[tuple[Pin, ...], tuple[str, ...]]
     runtimes = {
         package: version for package, version in manifest.target.runtimes.items() if library_of(package) in needed
     }
+    text = fresh = ""
     pins: tuple[Pin, ...] = ()
     if app.pins is not None:
-        write = into_catalog if app.platform is Platform.ANDROID else into_package
-        text = app.pins.read_text(encoding="utf-8")
-        fresh, pins = write(text, runtimes)
-        if fresh != text:
-            try:
-                replace_file(app.pins, fresh.encode())
-            except BundleError as error:
-                raise AppError(error.message, hint="Make it writable, or set the versions by hand.") from error
+        edit = into_catalog if app.platform is Platform.ANDROID else into_package
+        text = _text(app.pins)
+        fresh, pins = edit(text, runtimes)
     notes = [
         f"{app.pins} had no version for {one.runtime}, and now has {one.key}: let a library refer to it."
         for one in pins
         if one.before is None
     ]
-    built = "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in app.build_files)
+    built = "\n".join(map(_text, app.build_files))
     for package, version in runtimes.items():
         there = rf"{re.escape(package)}['\"]?[:,\s'\"]+(~>\s*)?{re.escape(version)}\b"
         if package not in {one.runtime for one in pins} and not re.search(there, built):
             notes.append(_by_hand(app, package, version))
-    return pins, tuple(notes)
+    return Plan(file=app.pins if fresh != text else None, text=fresh, pins=pins, notes=tuple(notes))
+
+
+def write(planned: Plan) -> None:
+    """Write the versions in one step.
+
+    Raises:
+        AppError: If the file cannot be written.
+    """
+    if planned.file is None:
+        return
+    try:
+        replace_file(planned.file, planned.text.encode())
+    except BundleError as error:
+        raise AppError(error.message, hint="Make it writable, or set the versions by hand.") from error
+
+
+def _text(file: Path) -> str:
+    """Return a file's text with its own line ends."""
+    try:
+        return file.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AppError(f"{file} cannot be read: {error}", hint="Make it readable, as UTF-8.") from error
 
 
 def _by_hand(app: App, package: str, version: str) -> str:
