@@ -40,6 +40,9 @@ def test_the_wheel_holds_the_data(wheel: Path) -> None:
     sample = ("edgekit.toml", "model.py", "weights.safetensors", "calibration.npz", "evaluation.npz", "baseline.npz")
     assert {f"edgekit/sample/{name}" for name in sample} <= set(names)
     assert "edgekit/schemas/manifest-1.json" in names
+    lists = {f"edgekit/runtimes/{path.name}" for path in (ROOT / "sdk/edgekit/runtimes").glob("*.[jt]*")}
+    assert len(lists) == 7  # two runtimes on three platforms, and the pins
+    assert lists <= set(names)
     page = ROOT / "sdk" / "edgekit" / "render" / "page"
     parts = {f"edgekit/render/page/{path.relative_to(page)}" for path in page.rglob("*.*") if path.suffix != ".pyc"}
     assert {Path(part).suffix for part in parts} == {".py", ".jinja", ".css", ".js"}
