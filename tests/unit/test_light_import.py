@@ -35,6 +35,13 @@ def test_light_verbs_import_nothing_heavy(arguments: list[str]) -> None:
     assert not HEAVY & set(done.stderr.split())
 
 
+def test_verbs_stay_functions() -> None:
+    """Also the one that shares its name with its module, and is asked for twice."""
+    program = "import edgekit; print(*(callable(getattr(edgekit, n)) for n in ('predict', 'drop') for _ in range(2)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True"] * 4
+
+
 def test_looking_into_a_trace_needs_no_torch() -> None:
     """Baselines can be read where only the light dependencies are installed."""
     program = "import sys, edgekit.inspect.trace, edgekit.render.tables; print(*sys.modules)"
