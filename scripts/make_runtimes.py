@@ -160,6 +160,7 @@ def onnxruntime(platform: Platform, package: str, version: str, work: Path) -> R
         libraries=tuple(libraries),
         backends=("CPUExecutionProvider",),
         operators={name: tuple(map(tuple, ranges)) for name, ranges in found["operators"].items()},
+        doubtful={},
         opset=found["opset"],
         ir_version=found["ir_version"],
     )

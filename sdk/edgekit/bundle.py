@@ -166,6 +166,7 @@ def compatibility(folder: Path, manifest: Manifest) -> tuple[Finding, ...]:
             operators=artifact.operators,
             delegates=artifact.delegates,
             pins=manifest.target.runtimes,
+            not_delegated=artifact.not_delegated,
             data=(folder / artifact.file).read_bytes(),
         )
     )

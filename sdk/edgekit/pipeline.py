@@ -122,6 +122,7 @@ def _compatible(artifact: Artifact, target: Target) -> tuple[str, ...]:
         operators=artifact.operators,
         delegates=artifact.delegates,
         pins=target.runtimes,
+        not_delegated=artifact.not_delegated,
         data=artifact.data,
     )
     return check.require(found)

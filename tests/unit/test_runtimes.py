@@ -86,6 +86,21 @@ def test_a_kernel_that_is_not_there_is_missing() -> None:
     assert "aten::native_batch_norm.out" in found.says
 
 
+def test_the_layers_that_need_a_missing_kernel_are_said() -> None:
+    """Three of them, and how many more; other operators do not count, nor one whose name only begins the same."""
+    places = ("mean", "sort (head)", "sort (a.b)", "sorted (tail)", "sort (c)", "sort (d)", "mean (e)")
+    for given, said in ((places, "; it is needed by head, a.b, c and 1 more"), (places[:1], ""), (places[3:4], "")):
+        (found,) = check.examine(
+            "model.pte",
+            Format.PTE,
+            operators=("aten::mean.out", "aten::sort.values"),
+            delegates=PTE_DELEGATES,
+            pins=ANDROID,
+            not_delegated=given,
+        )
+        assert found.says.endswith(f"aten::sort.values is not in org.pytorch:executorch-android 1.5.1{said}")
+
+
 def test_a_kernel_of_one_library_alone_is_doubtful() -> None:
     """The reason names the library that has it; it does not stop a build."""
     (found,) = pte("llama::sdpa_with_kv_cache.out")

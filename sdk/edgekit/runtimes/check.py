@@ -40,6 +40,7 @@ def examine(
     operators: Iterable[str],
     delegates: Iterable[str],
     pins: Mapping[str, str],
+    not_delegated: Iterable[str] = (),
     data: bytes | None = None,
 ) -> tuple[Finding, ...]:
     """Return what an artifact needs that its runtime lacks.
@@ -50,6 +51,7 @@ def examine(
         operators: Operators that the runtime computes beside the delegates.
         delegates: Backends, or execution providers.
         pins: Versions that the app pins, by package.
+        not_delegated: Operations outside the delegates with the layers that they are in, for messages.
         data: The file's content; of an .onnx it says the versions of operators and format.
     """
     library = runtimes.LIBRARIES[format]
@@ -63,7 +65,7 @@ def examine(
         return (Finding(artifact=file, certainty=Certainty.UNKNOWN, says=says),)
     found = [*_backends(delegates, runtime)]
     if format is Format.PTE:
-        found += _kernels(operators, runtime)
+        found += _kernels(operators, tuple(not_delegated), runtime)
     else:
         found += _versioned(operators, runtime, data)
     name = f"{package} {runtime.version}"
@@ -80,7 +82,7 @@ def _backends(delegates: Iterable[str], runtime: Runtime) -> Iterator[tuple[Cert
             yield Certainty.MISSING, f"the backend {name} is not in RUNTIME, which has {there}"
 
 
-def _kernels(operators: Iterable[str], runtime: Runtime) -> Iterator[tuple[Certainty, str]]:
+def _kernels(operators: Iterable[str], places: tuple[str, ...], runtime: Runtime) -> Iterator[tuple[Certainty, str]]:
     for name in operators:
         # The program stores what has no overload under its bare name, the registry may say default.
         if name in runtime.operators or f"{name}.default" in runtime.operators:
@@ -88,7 +90,15 @@ def _kernels(operators: Iterable[str], runtime: Runtime) -> Iterator[tuple[Certa
         if name in runtime.doubtful:
             yield Certainty.DOUBTFUL, f"the operator {name} may be missing in RUNTIME: {runtime.doubtful[name]}"
         else:
-            yield Certainty.MISSING, f"the operator {name} is not in RUNTIME"
+            yield Certainty.MISSING, f"the operator {name} is not in RUNTIME{_where(name, places)}"
+
+
+def _where(operator: str, places: tuple[str, ...]) -> str:
+    """Say which layers an operator comes from, as far as anybody knows: ``sort (head)`` is such a place."""
+    short = operator.partition("::")[2].partition(".")[0]
+    layers = [place.partition(" (")[2].rstrip(")") for place in places if place.startswith(f"{short} (")]
+    more = f" and {len(layers) - 3} more" if len(layers) > 3 else ""
+    return f"; it is needed by {', '.join(layers[:3])}{more}" if layers else ""
 
 
 def _versioned(operators: Iterable[str], runtime: Runtime, data: bytes | None) -> Iterator[tuple[Certainty, str]]:
