@@ -108,16 +108,25 @@ def targets_page() -> str:
     )
 
 
-def _tables(model: type[BaseModel], path: str, brackets: str = "[{}]") -> Iterator[str]:
-    """Yield a table of a model's keys, then those of the models inside it."""
-    yield f"## `{brackets.format(path)}`\n" if path else "## Top level\n"
+def _tables(
+    model: type[BaseModel], path: str, brackets: str = "[{}]", shown: dict[type[BaseModel], str] | None = None
+) -> Iterator[str]:
+    """Yield a table of a model's keys, then those of the models inside it; what was shown before is referred to."""
+    shown = {} if shown is None else shown
+    title = f"`{brackets.format(path)}`" if path else "Top level"
+    yield f"## {title}\n"
+    if model in shown:
+        yield f"The keys of {shown[model]}.\n"
+        return
+    shown[model] = title
     yield "| key | type | default | meaning |"
     yield "|---|---|---|---|"
     inner = []
     for key, field in model.model_fields.items():
         child, several = _model_in(field.annotation), str(field.annotation).startswith("tuple")
         if child is not None:
-            inner.append((child, f"{path}.{key}".strip("."), several))
+            named = ".NAME" if str(field.annotation).startswith("dict") else ""
+            inner.append((child, f"{path}.{key}{named}".strip("."), several))
         choices = _choices(field.annotation)
         table = "list of tables" if several else f"{choices} or a table" if choices else "table"
         type_name = _type_name(field) if child is None else table
@@ -125,7 +134,7 @@ def _tables(model: type[BaseModel], path: str, brackets: str = "[{}]") -> Iterat
         yield f"| `{key}` | {type_name} | {_default(field)} | {meaning} |"
     yield ""
     for child, place, several in inner:
-        yield from _tables(child, place, "[[{}]]" if several else "[{}]")
+        yield from _tables(child, place, "[[{}]]" if several else "[{}]", shown)
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:

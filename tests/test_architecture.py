@@ -18,7 +18,7 @@ FLOORS = (
     ("manifest", "profile", "graph", "atomic"),
     ("source", "capture", "quantize", "lower", "run", "bundle", "golden", "fingerprint"),
     ("job", "result", "inspect", "changes"),
-    ("legs", "baseline", "comparison", "predict", "lowering", "apps"),
+    ("legs", "baseline", "comparison", "predict", "lowering", "apps", "device"),
     ("fallback", "render"),
     ("pipeline", "profiling"),
     ("rebuild",),
@@ -30,7 +30,7 @@ FLOORS = (
 WITHOUT_TORCH = (
     "errors", "values", "budget", "spec", "schema", "schemes", "targets", "project", "manifest", "drift", "trace",
     "samples", "digest", "cache", "buildkey", "bundle", "result", "rebuild", "truth", "usercode", "limits", "changes",
-    "layers", "profile", "apps", "runtimes",
+    "layers", "profile", "apps", "runtimes", "golden", "device",
 )  # fmt: skip
 TORCH_ALONE = ("baseline", "source", "program", "data", "run/eager")
 

@@ -1,4 +1,4 @@
-"""What drift is allowed: limits by leg, presets by task, and how sure a break must be."""
+"""What drift is allowed: limits by leg and by output, presets by task, and how sure a break must be."""
 
 from enum import StrEnum
 from typing import Annotated, Self, assert_never
@@ -118,13 +118,9 @@ class Bootstrap(Spec):
     """How often the evaluation set is drawn anew."""
 
 
-class Budget(Spec):
+class LegBudgets(Spec):
     """Limits per leg and in total."""
 
-    preset: Preset | None = None
-    """Limits in total by task; those given under ``[budget.total]`` go before them."""
-    bootstrap: Bootstrap = Bootstrap()
-    """How sure a limit must be broken before it counts as broken."""
     server: Limits = Limits()
     """Server float against host float."""
     quantization: Limits = Limits()
@@ -133,12 +129,29 @@ class Budget(Spec):
     """The quantized program against the artifact in its runtime."""
     total: Limits = Limits()
     """Server float against the artifact in its runtime."""
+    device: Limits = Limits()
+    """The artifact on the build host against the same artifact on a device, on the golden inputs."""
 
     @property
     def legs(self) -> dict[str, Limits]:
-        """The limits by leg, as they are written; the preset is not among them."""
+        """The limits by leg, as they are written."""
         return {"server": self.server, "quantization": self.quantization, "lowering": self.lowering,
-                "total": self.total}  # fmt: skip
+                "total": self.total, "device": self.device}  # fmt: skip
+
+    def over(self, below: "LegBudgets") -> "LegBudgets":
+        """Return these limits put over those below."""
+        return LegBudgets(**{leg: limits.updated(self.legs[leg]) for leg, limits in below.legs.items()})
+
+
+class Budget(LegBudgets):
+    """Limits per leg and in total, for all outputs and for single ones."""
+
+    preset: Preset | None = None
+    """Limits in total by task; those given under ``[budget.total]`` go before them."""
+    bootstrap: Bootstrap = Bootstrap()
+    """How sure a limit must be broken before it counts as broken."""
+    outputs: dict[Identifier, LegBudgets] = Field(default_factory=dict)
+    """Limits of single outputs, by name: ``[budget.outputs.NAME.total]``; they go before those for all outputs."""
 
     @property
     def resolved(self) -> "Budget":
@@ -147,20 +160,28 @@ class Budget(Spec):
             return self
         return self.model_copy(update={"total": limits_of(self.preset).updated(self.total)})
 
+    def by_output(self, leg: str) -> dict[str, Limits]:
+        """Return the limits of one leg for each output that has its own, those for all outputs included."""
+        return {name: self.legs[leg].updated(own.legs[leg]) for name, own in self.outputs.items()}
+
     def updated(self, other: "Budget") -> "Budget":
         """Return this budget with what is given in ``other``, its preset included, put over it."""
-        given = other.resolved
+        names = self.outputs | other.outputs
+        none = LegBudgets()
         return Budget(
             preset=other.preset or self.preset,
             bootstrap=other.bootstrap if "bootstrap" in other.model_fields_set else self.bootstrap,
-            **{leg: limits.updated(given.legs[leg]) for leg, limits in self.resolved.legs.items()},
+            outputs={name: other.outputs.get(name, none).over(self.outputs.get(name, none)) for name in names},
+            **other.resolved.over(self.resolved).legs,
         )
 
 
-# For what is compared without a target. 60 dB is float rounding; 98% is what MLPerf Mobile asks of image classifiers.
+# For what is compared without a target. 60 dB is float rounding; 98% is what MLPerf Mobile asks of image classifiers;
+# a device departs from the host for the same reason as an artifact from its program, roundings of single steps.
 DEFAULT_BUDGET = Budget(
     server=Limits(min_sqnr_db=60),
     quantization=Limits(min_sqnr_db=20),
     lowering=Limits(min_sqnr_db=25),
     total=Limits(min_top1_agreement=0.98, min_accuracy_ratio=0.98),
+    device=Limits(min_sqnr_db=25),
 )

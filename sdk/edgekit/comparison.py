@@ -4,7 +4,7 @@ from pathlib import Path
 
 from edgekit import bundle, trace
 from edgekit.drift import custom
-from edgekit.drift.compare import compare
+from edgekit.drift.compare import leg_of
 from edgekit.drift.report import DriftReport, Leg, LegName
 from edgekit.errors import BundleError
 from edgekit.progress import Progress, Stages
@@ -15,6 +15,7 @@ from edgekit.spec import DEFAULT_BUDGET, Budget, Cpu, Format, Scheme, TensorSpec
 from edgekit.trace import Trace
 from edgekit.versions import host_is_x86
 
+# What a device computed is held against a bundle, see `device`.
 _LEG_OF: dict[str, LegName] = {"float": "server", "quantized": "quantization", "artifact": "total"}
 
 
@@ -55,8 +56,7 @@ def compare_path(path: Path, baseline: Trace, project: OpenProject, progress: Pr
     elif path.suffix == ".npz":
         candidate = trace.load(path)
         leg = _LEG_OF[candidate.origin.program]
-        limits, settings = budget.legs[leg], budget.bootstrap
-        legs = compare(leg, baseline, candidate, project.spec.tensors, limits, bootstrap=settings, own=own)
+        legs = leg_of(budget, leg, baseline, candidate, project.spec.tensors, own=own)
         return _report(baseline, legs, budget)
     else:
         raise BundleError(
@@ -67,16 +67,7 @@ def compare_path(path: Path, baseline: Trace, project: OpenProject, progress: Pr
     for file, format, scheme, sizes in found:
         with stages(f"run {file.name}"):
             candidate = _run(file, (format, scheme), cpu, baseline, tensors, sizes)
-            measured += compare(
-                "total",
-                baseline,
-                candidate,
-                tensors[1],
-                budget.total,
-                artifact=file.name,
-                bootstrap=budget.bootstrap,
-                own=own,
-            )
+            measured += leg_of(budget, "total", baseline, candidate, tensors[1], artifact=file.name, own=own)
     return _report(baseline, tuple(measured), budget)
 
 

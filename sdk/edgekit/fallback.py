@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from edgekit.artifact import Artifact
 from edgekit.bundle import allowed_bytes
-from edgekit.drift.compare import compare
+from edgekit.drift.compare import leg_of
 from edgekit.drift.report import Check, DriftReport
 from edgekit.job import Job
 from edgekit.layers import FallbackReport, Kept, Outcome, Sensitivities, lines
@@ -176,10 +176,10 @@ def _judge(
     def enough(found: Outputs) -> bool:
         simulated = next(iter(references.quantized.values()))
         candidate = replace(simulated, samples=samples, outputs=found)
-        measured = functools.partial(compare, bootstrap=budget.bootstrap, own=job.own_metrics)
+        measured = functools.partial(leg_of, budget, outputs=outputs, own=job.own_metrics)
         legs = (
-            *measured("quantization", host, candidate, outputs, budget.quantization),
-            *measured("total", baseline, candidate, outputs, budget.total),
+            *measured("quantization", host, candidate),
+            *measured("total", baseline, candidate),
         )
         ratio = sqnr(host.outputs, found)
         return not any(leg.breaches for leg in legs) and (ratio is None or ratio >= demanded)

@@ -1,13 +1,17 @@
 """Golden vectors: a few inputs with the outputs to expect, so that a device can test itself."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from edgekit import digest
-from edgekit.manifest import Golden, GoldenOutput, GoldenTensor
-from edgekit.samples import Array
-from edgekit.trace import Trace
+from edgekit.errors import BundleError
+from edgekit.manifest import Golden, GoldenOutput, GoldenTensor, Manifest
+from edgekit.samples import Array, Samples
+from edgekit.spec import Scheme
+from edgekit.trace import Origin, Trace, precision
 
 _COUNT = 5
 # A device that computes the artifact as the host did may differ by float rounding that tips a few steps of int8.
@@ -65,4 +69,87 @@ def _store(files: dict[str, bytes], path: str, name: str, row: Array) -> GoldenT
             "dtype": row.dtype.name,
             "shape": values.shape,
         }
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoldenTraces:
+    """The golden vectors of a bundle as traces over the same samples, and how far a right answer may be from them."""
+
+    reference: Trace
+    """The float reference."""
+    artifacts: Mapping[str, Trace]
+    """The host's run of each artifact, by file name."""
+    tolerances: Mapping[tuple[str | None, str], tuple[float, ...]]
+    """For each artifact (None: the reference) and output, the largest right error of each sample."""
+
+
+def read(folder: Path, manifest: Manifest) -> GoldenTraces:
+    """Read the golden vectors of a bundle whose files are as its manifest says.
+
+    Raises:
+        BundleError: If there are none, or they do not fit each other.
+    """
+    rows = [_Row(folder, golden) for golden in manifest.golden]
+    if not rows or any(row.keys != rows[0].keys for row in rows):
+        raise BundleError(f"{folder} has no golden inputs, or not all of them for each.", hint="Build it again.")
+    labels = [golden.label for golden in manifest.golden]
+    samples = Samples(
+        inputs={name: np.concatenate([row.inputs[name] for row in rows]) for name in rows[0].inputs},
+        labels=None if None in labels else np.array(labels, dtype=np.int64),
+    )
+    names = {name: None for _, name in rows[0].outputs}
+    traces = {
+        owner: Trace(
+            samples=samples,
+            outputs={
+                name: np.concatenate([row.outputs[owner, name] for row in rows])
+                for name in names
+                if (owner, name) in rows[0].outputs
+            },
+            origin=_origin(manifest, owner),
+        )
+        for owner in (None, *(info.file for info in manifest.artifacts))
+    }
+    tolerances = {key: tuple(row.tolerances[key] for row in rows) for key in rows[0].tolerances}
+    artifacts = {owner: trace for owner, trace in traces.items() if owner is not None}
+    return GoldenTraces(reference=traces[None], artifacts=artifacts, tolerances=tolerances)
+
+
+class _Row:
+    """One golden input with its outputs, read."""
+
+    def __init__(self, folder: Path, golden: Golden) -> None:
+        self.inputs = {tensor.name: _load(folder, tensor) for tensor in golden.inputs}
+        self.outputs = {(tensor.artifact, tensor.name): _load(folder, tensor) for tensor in golden.outputs}
+        self.tolerances = {(tensor.artifact, tensor.name): tensor.max_abs_error for tensor in golden.outputs}
+
+    @property
+    def keys(self) -> tuple[set[str], set[tuple[str | None, str]]]:
+        return set(self.inputs), set(self.outputs)
+
+
+def _load(folder: Path, tensor: GoldenTensor) -> Array:
+    dtype, data = np.dtype(tensor.dtype), (folder / tensor.file).read_bytes()
+    try:
+        values = np.frombuffer(data, dtype=dtype.newbyteorder("<")).reshape(tensor.shape)
+    except ValueError as error:
+        raise BundleError(
+            f"{folder / tensor.file} has {len(data)} bytes, not {tensor.dtype} of shape {tensor.shape}.",
+            hint="Build the bundle again.",
+        ) from error
+    return values.astype(dtype, copy=False)
+
+
+def _origin(manifest: Manifest, artifact: str | None) -> Origin:
+    """Return what is known of where a golden output was computed; the words for it stand in the manifest's drift."""
+    scheme = next((info.quantization for info in manifest.artifacts if info.file == artifact), Scheme.FLOAT)
+    return Origin(
+        program="float" if artifact is None else "artifact",
+        device="cpu",
+        device_name=f"golden outputs of {artifact or 'the reference'}",
+        dtype=precision(scheme),
+        kernels="as the build's",
+        versions={},
+        model=manifest.model.weights_sha256,
     )

@@ -96,7 +96,8 @@ def check_gate(project: OpenProject) -> Mapping[str, OwnMetric]:
     spec = project.spec
     if faults := limits.unanswered(spec.budget, spec.tensors, None):
         raise ProjectError(schema.report("The budget", faults), hint="Say what the outputs mean in [[outputs]].")
-    asked = {name for leg in spec.budget.legs.values() for name in leg.custom}
+    budgets = (spec.budget, *spec.budget.outputs.values())
+    asked = {name for budget in budgets for leg in budget.legs.values() for name in leg.custom}
     if asked and not any(output.metric for output in spec.outputs):
         raise ProjectError(
             f"The budget limits {', '.join(sorted(asked))}, and no output has a metric.",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgekit.capture import capture
-from edgekit.drift.compare import compare
+from edgekit.drift.compare import leg_of
 from edgekit.drift.metrics import sqnr_db
 from edgekit.drift.report import DriftReport, Leg
 from edgekit.errors import DataError, LowerError
@@ -148,15 +148,15 @@ def drift_report(job: Job, target: Target, references: References, artifacts: Ma
     """
     outputs, budget = job.source.outputs, target.budget.updated(job.budget)
     baseline, host, programs = references.baseline, references.host, references.quantized
-    measured = functools.partial(compare, bootstrap=budget.bootstrap, own=job.own_metrics)
-    legs: list[Leg] = list(measured("server", baseline, host, outputs, budget.server))
+    measured = functools.partial(leg_of, budget, outputs=outputs, own=job.own_metrics)
+    legs: list[Leg] = list(measured("server", baseline, host))
     schemes = {program.origin.dtype for program in programs.values()}
     for file, program in programs.items() if len(schemes) > 1 else [(None, next(iter(programs.values())))]:
-        legs += measured("quantization", host, program, outputs, budget.quantization, artifact=file)
+        legs += measured("quantization", host, program, artifact=file)
     for file, trace in artifacts.items():
-        legs += measured("lowering", programs[file], trace, outputs, budget.lowering, artifact=file)
+        legs += measured("lowering", programs[file], trace, artifact=file)
     for file, trace in artifacts.items():
-        legs += measured("total", baseline, trace, outputs, budget.total, artifact=file)
+        legs += measured("total", baseline, trace, artifact=file)
     return DriftReport(
         samples=len(baseline),
         samples_sha256=baseline.samples.digest,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from edgekit.spec import Budget, Limits, Meaning, TensorSpec
+from edgekit.spec import Budget, LegBudgets, Limits, Meaning, TensorSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,19 +74,40 @@ def unanswered(budget: Budget, outputs: tuple[TensorSpec, ...], known: frozenset
         outputs: The model's outputs.
         known: Names of the outputs with true values; None: not known yet, and not asked about.
     """
+    faults = _of_outputs(budget.resolved, outputs, known, place="budget", preset=budget)
+    for name, own in budget.outputs.items():
+        spec = tuple(spec for spec in outputs if spec.name == name)
+        if spec:
+            faults += _of_outputs(own, spec, known, place=f"budget.outputs.{name}")
+        else:
+            names = ", ".join(spec.name for spec in outputs)
+            faults.append(f"budget.outputs.{name}: there is no such output; there are {names}")
+    return faults
+
+
+def _of_outputs(
+    budget: LegBudgets,
+    outputs: tuple[TensorSpec, ...],
+    known: frozenset[str] | None,
+    *,
+    place: str,
+    preset: Budget | None = None,
+) -> list[str]:
     faults = []
-    for leg, limits in budget.resolved.legs.items():
+    for leg, limits in budget.legs.items():
         for rule, _ in given(limits):
             fitting = [spec.name for spec in outputs if _fits(rule, spec)]
-            place = f"budget.{leg}.{rule.name}"
-            if leg == "total" and budget.preset is not None and getattr(limits, rule.name, None) is not None:
-                by_hand = getattr(budget.total, rule.name, None) is not None
-                place = place if by_hand else f'budget.preset = "{budget.preset}"'
+            where = f"{place}.{leg}.{rule.name}"
+            if preset is not None and preset.preset is not None and leg == "total":
+                by_hand = getattr(preset.total, rule.name, None) is not None
+                if not by_hand and getattr(limits, rule.name, None) is not None:
+                    where = f'budget.preset = "{preset.preset}"'
             if not fitting:
                 shape = " and shape [batch, classes]" if rule.meaning == "logits" else ""
-                faults.append(f'{place}: no output has meaning = "{rule.meaning}"{shape}')
+                who = "no output has" if place == "budget" else "the output has not"
+                faults.append(f'{where}: {who} meaning = "{rule.meaning}"{shape}')
             elif rule.truth and known is not None and not known & set(fitting):
-                faults.append(f"{place}: the evaluation data has no true values for {', '.join(fitting)}")
+                faults.append(f"{where}: the evaluation data has no true values for {', '.join(fitting)}")
     return faults
 
 

@@ -233,6 +233,12 @@ def _disagreements(project: Project) -> list[str]:
     used = {size for spec in tensors.values() for size in spec.shape}
     if "dimensions" in project.model_fields_set:
         faults += [f"dimensions.{name}: no shape uses it" for name in project.dimensions if name not in used]
+    outputs = [spec.name for spec in project.outputs]
+    faults += [
+        f"budget.outputs.{name}: no output has this name{schema.did_you_mean(name, outputs)}"
+        for name in project.budget.outputs
+        if name not in outputs
+    ]
     return (
         faults
         + _picture_faults(project)

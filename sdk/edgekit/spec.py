@@ -13,6 +13,7 @@ from edgekit.budget import DEFAULT_BUDGET as DEFAULT_BUDGET
 from edgekit.budget import Bootstrap as Bootstrap
 from edgekit.budget import Budget as Budget
 from edgekit.budget import CustomLimit as CustomLimit
+from edgekit.budget import LegBudgets as LegBudgets
 from edgekit.budget import Limits as Limits
 from edgekit.budget import Preset as Preset
 from edgekit.values import Identifier as Identifier

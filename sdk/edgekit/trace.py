@@ -30,8 +30,8 @@ class Origin(Spec):
 
     version: Literal[1] = TRACE_VERSION
     """Version of this format."""
-    program: Literal["float", "quantized", "artifact"]
-    """What was run."""
+    program: Literal["float", "quantized", "artifact", "device"]
+    """What was run; ``device``: an artifact in an app on a device, which wrote the trace."""
     device: Literal["cuda", "cpu"]
     """Kind of device."""
     device_name: str
@@ -50,6 +50,10 @@ class Origin(Spec):
     """Digest of the model's weights."""
     samples: str = ""
     """Digest of the samples."""
+    artifact: str | None = None
+    """Of what a device ran: the artifact's file."""
+    artifact_sha256: str | None = None
+    """Of what a device ran: the artifact's digest."""
 
     @property
     def precision(self) -> str:

@@ -1,19 +1,22 @@
 """Limits, presets, and what becomes of a limit. Every assertion has a twin that must fail."""
 
+import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from edgekit.drift.compare import compare
+from edgekit.drift.compare import compare, leg_of
+from edgekit.drift.custom import OwnMetric
 from edgekit.drift.gate import checks
 from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import Check, Finding
 from edgekit.drift.statistics import Interval
-from edgekit.errors import DataError
+from edgekit.errors import DataError, ProjectError
 from edgekit.limits import RULES, unanswered
 from edgekit.samples import Samples
-from edgekit.spec import DEFAULT_BUDGET, Bootstrap, Budget, CustomLimit, Limits, Meaning, Preset, TensorSpec
+from edgekit.spec import DEFAULT_BUDGET, Bootstrap, Budget, CustomLimit, LegBudgets, Limits, Meaning, Preset, TensorSpec
 from edgekit.trace import Origin, Trace
 
 GOOD: dict[str, float] = {
@@ -228,6 +231,59 @@ def test_several_outputs_have_metrics_of_their_own() -> None:
         "mask": ["min_mean_iou_ratio"], "rest": [],
     }  # fmt: skip
     assert [leg.output for leg in legs if leg.breaches] == ["size"]
+
+
+def test_outputs_have_limits_of_their_own() -> None:
+    """Those of an output go before those for all, in its own row and in no other; twins are broken and kept."""
+    generator = np.random.default_rng(0)
+    outputs = (output("tensor", 8, name="fine"), output("tensor", 8, name="coarse"))
+    values = {spec.name: generator.normal(size=(20, 8)) for spec in outputs}
+    near = {name: array + 0.01 * generator.normal(size=array.shape) for name, array in values.items()}
+    total = Limits(min_sqnr_db=60, min_cosine=0.5)
+
+    def findings(**own: LegBudgets) -> dict[str, dict[str, Finding]]:
+        legs = leg_of(Budget(total=total, outputs=own), "total", a_trace(values), a_trace(near), outputs)
+        return {leg.output: {check.name: check.finding for check in leg.checks} for leg in legs}
+
+    assert {found["min_sqnr_db"] for found in findings().values()} == {Finding.BROKEN}
+    found = findings(coarse=LegBudgets(total=Limits(min_sqnr_db=30)))
+    assert (found["fine"]["min_sqnr_db"], found["coarse"]["min_sqnr_db"]) == (Finding.BROKEN, Finding.KEPT)
+    assert found["coarse"]["min_cosine"] is Finding.KEPT
+    assert findings(coarse=LegBudgets(lowering=Limits(min_sqnr_db=30))) == findings()
+
+
+def test_limits_of_outputs_are_merged_and_checked() -> None:
+    """The project's go before the target's, limit by limit; an unknown name or a metric that it has not is told."""
+    below = Budget(outputs={"a": LegBudgets(total=Limits(min_sqnr_db=20, min_cosine=0.9))})
+    above = Budget(
+        outputs={"a": LegBudgets(total=Limits(min_sqnr_db=30)), "b": LegBudgets(device=Limits(min_cosine=1))}
+    )
+    merged = below.updated(above)
+    assert merged.outputs["a"].total == Limits(min_sqnr_db=30, min_cosine=0.9)
+    assert merged.outputs["b"].device == Limits(min_cosine=1)
+    outputs = (output("logits", 4, name="a"), output("tensor", 4, name="c"))
+    assert unanswered(merged, outputs, None) == ["budget.outputs.b: there is no such output; there are a, c"]
+    wrong = Budget(outputs={"c": LegBudgets(total=Limits(min_top1_agreement=1))})
+    assert unanswered(wrong, outputs, None) == [
+        'budget.outputs.c.total.min_top1_agreement: the output has not meaning = "logits" and shape [batch, classes]'
+    ]
+    truth = Budget(outputs={"a": LegBudgets(total=Limits(min_accuracy_ratio=1))})
+    assert unanswered(truth, outputs, frozenset({"c"})) == [
+        "budget.outputs.a.total.min_accuracy_ratio: the evaluation data has no true values for a"
+    ]
+
+
+def test_own_metrics_may_be_limited_for_one_output() -> None:
+    """A name that the output's metric does not return is an error, though another output's does."""
+    outputs = (output("tensor", 4, name="a"), output("tensor", 4, name="b"))
+    values = {name: np.ones((9, 4)) for name in "ab"}
+    own = {"a": OwnMetric(name="worst", file=Path("my.py"), function=lambda reference, candidate, targets: 1.0)}
+    limits = LegBudgets(total=Limits(custom={"worst": CustomLimit(max=0.5)}))
+    measured = functools.partial(leg_of, name="total", reference=a_trace(values), candidate=a_trace(values), own=own)
+    legs = measured(Budget(outputs={"a": limits}), outputs=outputs)
+    assert [leg.output for leg in legs if leg.breaches] == ["a"]
+    with pytest.raises(ProjectError, match="worst"):
+        measured(Budget(outputs={"b": limits}), outputs=outputs)
 
 
 def test_a_detector_is_measured_at_its_boxes() -> None:

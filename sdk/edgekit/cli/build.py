@@ -88,6 +88,12 @@ def build(
     metavar="FILE",
     help="Recorded baseline; the project's if not given.",
 )
+@click.option(
+    "--bundle",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Bundle that a device ran; looked for in artifacts/*/* if not given.",
+)
 @FOLDER
 @PAGE
 @gate_options
@@ -98,6 +104,7 @@ def compare(
     path: Path,
     new: Path | None,
     reference: Path | None,
+    bundle: Path | None,
     folder: Path,
     page: Path | None,
     junit: Path | None,
@@ -107,17 +114,18 @@ def compare(
 
     PATH is a bundle's folder, a .pte, an .onnx or a trace (.npz). Of two bundles, or their report.json, the numbers of
     their builds are compared and nothing is run; two artifacts or traces are measured against the baseline. The exit
-    code is NEW's verdict.
+    code is NEW's verdict. What an app's self-test wrote on a device is held against its bundle's golden outputs.
     """
     gate = Gate.asked(junit, summary)
     if new is not None:
-        return _changes(_side(path, reference, folder, progress), _side(new, reference, folder, progress), gate, page)
+        old, after = (_side(one, reference, folder, progress, bundle) for one in (path, new))
+        return _changes(old, after, gate, page)
     if page is not None:
         raise click.UsageError("--page shows what changed from PATH to NEW: give NEW too.")
 
     from edgekit.render import cases, json, markdown, tables, verdict
 
-    report = _measured(path, reference, folder, progress)
+    report = _measured(path, reference, folder, progress, bundle)
     suite = cases.of_drift(str(path), report)
     return Answer(
         data=json.comparison(report),
@@ -130,10 +138,20 @@ def compare(
     )
 
 
-def _measured(path: Path, reference: Path | None, folder: Path, progress: Progress) -> "DriftReport":
+def _measured(
+    path: Path, reference: Path | None, folder: Path, progress: Progress, bundle: Path | None
+) -> "DriftReport":
     from edgekit import project, trace
 
     opened = project.find(folder)
+    if path.suffix == ".npz" and (candidate := trace.load(path)).origin.program == "device":
+        from edgekit import device
+
+        if reference is not None:
+            raise click.UsageError("--baseline is not for the trace that a device wrote; --bundle names what it ran.")
+        return device.compare_trace(candidate, bundle, (Path(), opened.root))
+    if bundle is not None:
+        raise click.UsageError("--bundle is for the trace that a device wrote; others are held against the baseline.")
     recorded = trace.load(reference or opened.baseline)
 
     from edgekit import comparison
@@ -141,12 +159,12 @@ def _measured(path: Path, reference: Path | None, folder: Path, progress: Progre
     return comparison.compare_path(path, recorded, opened, progress)
 
 
-def _side(path: Path, reference: Path | None, folder: Path, progress: Progress) -> "Side":
+def _side(path: Path, reference: Path | None, folder: Path, progress: Progress, bundle: Path | None) -> "Side":
     from edgekit import changes
 
     if path.is_dir() or path.suffix == ".json":
         return changes.read(path)
-    return changes.Side(path=str(path), report=None, drift=_measured(path, reference, folder, progress))
+    return changes.Side(path=str(path), report=None, drift=_measured(path, reference, folder, progress, bundle))
 
 
 def _changes(old: "Side", new: "Side", gate: Gate, page: Path | None) -> Answer:

@@ -15,7 +15,7 @@ from edgekit.drift.report import Leg, LegName
 from edgekit.drift.statistics import Array, Derived, OfCounts, Statistic, intervals, points
 from edgekit.errors import DataError
 from edgekit.limits import given
-from edgekit.spec import Bootstrap, Limits, TensorSpec
+from edgekit.spec import Bootstrap, Budget, Limits, TensorSpec
 from edgekit.trace import Trace
 
 
@@ -29,6 +29,7 @@ def compare(
     artifact: str | None = None,
     bootstrap: Bootstrap | None = None,
     own: OwnMetrics | None = None,
+    by_output: Mapping[str, Limits] | None = None,
 ) -> tuple[Leg, ...]:
     """Measure one leg: one row per output.
 
@@ -41,15 +42,17 @@ def compare(
         artifact: The artifact's file, for a leg that ends in one.
         bootstrap: How confidence intervals are made.
         own: The project's own metrics, by output.
+        by_output: The budget of outputs that have one of their own, in place of ``limits``.
 
     Raises:
         DataError: If the traces are of other samples or of fewer than two, or hold other outputs.
         ProjectError: If a metric of the project's own fails, or the budget limits one that there is not.
     """
     _check_samples(name, reference, candidate)
-    own, settings = own or {}, bootstrap or Bootstrap()
+    own, settings, by_output = own or {}, bootstrap or Bootstrap(), by_output or {}
     legs = []
     for spec in outputs:
+        allowed = by_output.get(spec.name, limits)
         _check_output(name, spec, reference, candidate)
         theirs, ours = reference.outputs[spec.name], candidate.outputs[spec.name]
         a, b, finite = comparable(theirs, ours)
@@ -60,9 +63,9 @@ def compare(
         true = truth.of(spec, reference.samples, outputs)
         personal = custom.statistics_of(own[spec.name], theirs, ours, true) if spec.name in own else {}
         values = points({**statistics, **personal}, len(a))
-        known = intervals(_drawn({**statistics, **personal}, limits), len(a), settings)
+        known = intervals(_drawn({**statistics, **personal}, allowed), len(a), settings)
         metrics = collect(a, b, finite, values).model_copy(update={"custom": {key: values[key] for key in personal}})
-        if limits.min_map_agreement is not None and spec.meaning == "boxes" and "map_agreement" not in values:
+        if allowed.min_map_agreement is not None and spec.meaning == "boxes" and "map_agreement" not in values:
             raise DataError(
                 f"The {name} leg cannot say how far detections agree: the reference finds nothing with confidence.",
                 hint="Leave min_map_agreement out, or check the evaluation data.",
@@ -76,11 +79,39 @@ def compare(
                 candidate=describe(candidate),
                 metrics=metrics,
                 intervals=known,
-                checks=gate.checks(metrics, values, known, limits),
+                checks=gate.checks(metrics, values, known, allowed),
             )
         )
     custom.check_names(limits, frozenset(key for leg in legs for key in leg.metrics.custom))
+    for leg in legs:
+        wanted = by_output.get(leg.output, limits).custom
+        alone = Limits(custom={key: limit for key, limit in wanted.items() if key not in limits.custom})
+        custom.check_names(alone, frozenset(leg.metrics.custom))
     return tuple(legs)
+
+
+def leg_of(
+    budget: Budget,
+    name: LegName,
+    reference: Trace,
+    candidate: Trace,
+    outputs: tuple[TensorSpec, ...],
+    *,
+    artifact: str | None = None,
+    own: OwnMetrics | None = None,
+) -> tuple[Leg, ...]:
+    """Measure one leg and hold it against what a budget says of it, see `compare`."""
+    return compare(
+        name,
+        reference,
+        candidate,
+        outputs,
+        budget.legs[name],
+        artifact=artifact,
+        bootstrap=budget.bootstrap,
+        own=own,
+        by_output=budget.by_output(name),
+    )
 
 
 def describe(trace: Trace) -> str:

@@ -20,13 +20,16 @@ class Finding(StrEnum):
     not told apart from noise."""
     BROKEN = "broken"
     """The whole interval breaks it."""
+    NOT_JUDGED = "not_judged"
+    """The few golden inputs break it on the host too, so that it says nothing of the device."""
 
 
 class Check(Spec):
     """One limit of the budget, held against what was measured."""
 
     name: str
-    """The limit's name in the budget, for instance ``min_sqnr_db``; ``finite`` always holds."""
+    """The limit's name in the budget, for instance ``min_sqnr_db``; ``finite`` always holds, and on golden inputs
+    ``golden_tolerance``."""
     metric: str
     """The metric's name."""
     limit: float

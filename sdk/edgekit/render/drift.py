@@ -164,7 +164,7 @@ def _show_limits(console: Console, report: DriftReport) -> None:
         ("limit", "left"), ("leg", "left"), ("allowed", right), ("measured", right),
         (f"{100 * report.bootstrap.confidence:g} % interval", right), ("", "left"),
     )  # fmt: skip
-    styles = {Finding.KEPT: "green", Finding.NOISE: "yellow", Finding.BROKEN: "bold red"}
+    styles = {Finding.KEPT: "green", Finding.NOISE: "yellow", Finding.BROKEN: "bold red", Finding.NOT_JUDGED: "dim"}
     for leg in report.legs:
         where = leg_name(leg).replace("model.", "") + (f" {leg.output}" if several else "")
         for check in leg.checks:
@@ -177,7 +177,7 @@ def _show_limits(console: Console, report: DriftReport) -> None:
                 verdict.number(check.value),
                 verdict.interval(check.interval),
             ]
-            table.add_row(*map(Text, row), Text(check.finding, styles[check.finding]))
+            table.add_row(*map(Text, row), Text(check.finding.replace("_", " "), styles[check.finding]))
     if table.row_count:
         console.print(indented(table))
     else:

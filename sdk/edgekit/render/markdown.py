@@ -7,7 +7,7 @@ from edgekit.drift.report import DriftReport, Finding
 from edgekit.render import changes, verdict
 from edgekit.render.cases import Suite
 
-_WORDS = {Finding.KEPT: "kept", Finding.NOISE: "noise", Finding.BROKEN: "**broken**"}
+_WORDS = {Finding.KEPT: "kept", Finding.NOISE: "noise", Finding.BROKEN: "**broken**", Finding.NOT_JUDGED: "not judged"}
 
 
 def of_build(judged: Iterable[tuple[Suite, DriftReport]]) -> str:

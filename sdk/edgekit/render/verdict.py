@@ -30,8 +30,13 @@ def interval(found: Interval | None) -> str:
 
 def allowed(check: Check) -> str:
     """Return what a limit allows, ``>= 0.98``."""
-    sign = "<=" if check.name == "finite" or check.name.startswith("max_") else ">="
+    sign = "<=" if at_most(check.name) else ">="
     return f"{sign} {check.limit:g}"
+
+
+def at_most(name: str) -> bool:
+    """Whether a limit is the largest allowed value, and not the least."""
+    return name in ("finite", "golden_tolerance") or name.startswith("max_")
 
 
 def of_drift(report: DriftReport) -> Iterator[str]:

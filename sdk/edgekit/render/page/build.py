@@ -9,7 +9,7 @@ from edgekit.manifest import Manifest
 from edgekit.manifest import report as report_of
 from edgekit.profile import Profile
 from edgekit.render import verdict
-from edgekit.render.page.columns import Column, at_most, columns_of, computed_on, own_of
+from edgekit.render.page.columns import Column, columns_of, computed_on, own_of
 from edgekit.render.page.strip import sqnr_strips
 from edgekit.render.page.template import render
 from edgekit.render.page.traced import Traced
@@ -54,14 +54,14 @@ def of_bundle(manifest: Manifest, profile: Profile | None = None) -> str:
         one_columns=() if profile is None else _swept(profile),
         computed_on=computed_on,
         worst=worst,
-        at_most=at_most,
+        at_most=verdict.at_most,
         layers=[] if profile is None else _layers(documents["profile"]),
     )
 
 
 def _marks(leg: Leg) -> dict[str, str]:
     """Return what became of each metric that has a limit; the worst finding where it has two."""
-    order = ("kept", "noise", "broken")
+    order = ("kept", "not_judged", "noise", "broken")
     found: dict[str, str] = {}
     for check in leg.checks:
         found[check.metric] = max(found.get(check.metric, "kept"), str(check.finding), key=order.index)

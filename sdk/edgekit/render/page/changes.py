@@ -3,7 +3,8 @@
 from pydantic import JsonValue
 
 from edgekit.changes import BundleComparison, Change, LegChange, MetricChange
-from edgekit.render.page.columns import COLUMNS, at_most, computed_on
+from edgekit.render import verdict
+from edgekit.render.page.columns import COLUMNS, computed_on
 from edgekit.render.page.forms import Form
 from edgekit.render.page.strip import Strip, line_of
 from edgekit.render.page.template import render
@@ -19,7 +20,7 @@ def of_changes(found: BundleComparison) -> str:
         passed=found.new.passed,
         several=len({leg.output for leg in found.legs}) > 1,
         form_of=form_of,
-        at_most=at_most,
+        at_most=verdict.at_most,
         strips=_strips(found.legs),
         places=[_places(found, leg) for leg in found.legs],
         differs=any(one.change is not Change.SAME for leg in found.legs for one in leg.metrics),

@@ -71,11 +71,6 @@ def computed_on(*places: str) -> str:
     return ", ".join(sorted(set(kinds), reverse=True))
 
 
-def at_most(name: str) -> bool:
-    """Whether a limit is the largest allowed value, and not the least."""
-    return name == "finite" or name.startswith("max_")
-
-
 def _shown(metrics: Metrics, name: str) -> bool:
     value = getattr(metrics, name)
     return value > 0 if name == "non_finite" else value is not None or name == "sqnr_db"
