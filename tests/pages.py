@@ -10,7 +10,7 @@ from typing import Any
 from edgekit.render.page.forms import text_of, text_of_pair
 
 # Words of the field that hold a digit and are no figure.
-TERMS = re.compile(r"\btop-[15]\b|\bR2\b|\bint8\b|\bfloat32\b|\bp90\b|\bp99\b")
+TERMS = re.compile(r"\btop-[15]\b|\bR2\b|\bint8\b|\bfloat32\b|\bp9[05]\b|\bp99\b")
 
 
 @dataclass

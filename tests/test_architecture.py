@@ -10,17 +10,17 @@ FLOORS = (
     ("version", "errors", "values"),
     ("budget",),
     ("versions", "spec", "digest", "progress", "probes", "requirements", "tools"),
-    ("schema", "schemes", "samples", "artifact", "cache", "limits"),
+    ("schema", "schemes", "samples", "artifact", "cache", "limits", "adb"),
     ("runtimes",),
     ("targets", "project", "trace", "preprocess", "postprocess", "truth", "usercode"),
     ("data", "drift", "program", "scaffold", "doctor", "buildkey"),
-    ("layers",),
-    ("manifest", "profile", "graph", "atomic"),
+    ("layers", "selftest"),
+    ("manifest", "profile", "deviceprofile", "graph", "atomic"),
     ("source", "capture", "quantize", "lower", "run", "bundle", "golden", "fingerprint"),
     ("job", "result", "inspect", "changes"),
     ("legs", "baseline", "comparison", "predict", "lowering", "apps", "device"),
     ("fallback", "render"),
-    ("pipeline", "profiling"),
+    ("pipeline", "profiling", "phone"),
     ("rebuild",),
     ("api",),
     ("cli",),
@@ -30,7 +30,7 @@ FLOORS = (
 WITHOUT_TORCH = (
     "errors", "values", "budget", "spec", "schema", "schemes", "targets", "project", "manifest", "drift", "trace",
     "samples", "digest", "cache", "buildkey", "bundle", "result", "rebuild", "truth", "usercode", "limits", "changes",
-    "layers", "profile", "apps", "runtimes", "golden", "device",
+    "layers", "profile", "apps", "runtimes", "golden", "device", "selftest", "deviceprofile", "adb", "phone",
 )  # fmt: skip
 TORCH_ALONE = ("baseline", "source", "program", "data", "run/eager")
 

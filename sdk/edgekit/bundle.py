@@ -6,13 +6,16 @@ from pathlib import Path
 from edgekit import digest
 from edgekit.artifact import Artifact
 from edgekit.atomic import check_writable, replace_file, replace_folder
+from edgekit.deviceprofile import DEVICE_FILE
 from edgekit.errors import BundleError
 from edgekit.manifest import MANIFEST_FILE, ArtifactInfo, Manifest, parse, report
-from edgekit.profile import PROFILE_FILE, Profile
+from edgekit.profile import PROFILE_FILE
 from edgekit.runtimes.check import Finding, examine, minimum
 from edgekit.spec import SizeLimit
 
 REPORT_FILE = "report.json"
+# What was measured of a bundle after it was built.
+ADDED = (PROFILE_FILE, DEVICE_FILE)
 PAGE_FILE = "report.html"
 
 
@@ -97,15 +100,21 @@ def write(folder: Path, content: Mapping[str, bytes]) -> None:
         replace_folder(folder, content)
 
 
-def add_profile(folder: Path, profile: Profile, page: str) -> Path:
-    """Write a profile and the page with it into the bundle that it was measured on; another build takes both away.
+def add(folder: Path, file: str, text: str, page: str) -> Path:
+    """Write what was measured of a bundle, and the page with it, into its folder; another build takes both away.
+
+    Args:
+        folder: The bundle.
+        file: One of the files that a bundle may hold beside its own.
+        text: What is in it.
+        page: The text of the page that shows it.
 
     Raises:
         BundleError: If a file cannot be written.
     """
-    replace_file(folder / PROFILE_FILE, profile.to_json().encode())
+    replace_file(folder / file, text.encode())
     replace_file(folder / PAGE_FILE, page.encode())
-    return folder / PROFILE_FILE
+    return folder / file
 
 
 def checked(content: Mapping[str, bytes], *, where: str) -> Manifest:
@@ -182,12 +191,11 @@ def files(manifest: Manifest) -> Iterator[tuple[str, str]]:
 
 
 def _holds(folder: Path, content: Mapping[str, bytes]) -> bool:
-    """Whether a folder holds these files and no others, but for a profile and its page: the same build has the same."""
+    """Whether a folder holds these files, and beside them none but those of `ADDED` and their page."""
     try:
         found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
-        own = content.keys() - ({PAGE_FILE} if PROFILE_FILE in found else set())
-        return found.keys() - {PROFILE_FILE} == content.keys() and all(
-            found[name].read_bytes() == content[name] for name in own
-        )
+        added = found.keys() & set(ADDED)
+        own = content.keys() - ({PAGE_FILE} if added else set())
+        return found.keys() - added == content.keys() and all(found[name].read_bytes() == content[name] for name in own)
     except OSError:
         return False

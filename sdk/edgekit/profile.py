@@ -4,9 +4,10 @@
 """
 
 import json
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from edgekit.drift.report import DriftReport
 from edgekit.layers import Layer, Sensitivities
@@ -252,3 +253,12 @@ class Profile(Spec):
     def to_json(self) -> str:
         """Return the text of ``profile.json``."""
         return json.dumps(self.model_dump(mode="json"), indent=1, allow_nan=False) + "\n"
+
+
+def of_bundle(folder: Path, manifest_sha256: str) -> Profile | None:
+    """Return the profile in a bundle; None if there is none, or it is of another build or version."""
+    try:
+        found = Profile.model_validate_json((folder / PROFILE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValidationError, UnicodeDecodeError):
+        return None
+    return found if found.manifest_sha256 == manifest_sha256 else None

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from edgekit import digest, trace
+from edgekit import device, digest, trace
+from edgekit.device import OpenBundle
+from edgekit.drift.report import Leg
 from edgekit.golden import golden_vectors
-from edgekit.manifest import Manifest
+from edgekit.manifest import ArtifactInfo, Manifest
+from edgekit.phone import APP
 from edgekit.samples import Samples
 from edgekit.spec import Budget, Limits
 from edgekit.trace import Origin, Trace
@@ -77,3 +80,52 @@ def write_trace(path: Path, file: str = "model.pte", **changes: Any) -> Path:
     """Write such a trace."""
     trace.save(on_device(file, **changes), path)
     return path
+
+
+def selftest(opened: OpenBundle, candidates: dict[str, Trace], **changes: Any) -> dict[str, Any]:
+    """What the app writes of these traces: the names of the contract, and numbers as it would measure them."""
+    legs = {file: device.report(opened, [one]).legs for file, one in candidates.items()}
+    artifacts = [_tested(info, legs.get(info.file, ())) for info in opened.manifest.artifacts]
+    ran = [one for one in artifacts if one["status"] != "skipped"]
+    values = {
+        "version": 1,
+        "app": {"name": APP, "version": "0.1.0"},
+        "device": {"name": "Google Pixel 8", "soc": "Tensor G3", "os": "Android 15 (API 35)", "cpu": "arm64-v8a"},
+        "model": {"name": opened.manifest.model.name, "weights_sha256": opened.manifest.model.weights_sha256},
+        "target": opened.manifest.target.name,
+        "verdict": "passed" if ran and all(one["status"] == "passed" for one in ran) else "failed",
+        "artifacts": artifacts,
+    }
+    return values | changes
+
+
+def _tested(info: ArtifactInfo, legs: tuple[Leg, ...]) -> dict[str, Any]:
+    if not legs:
+        reason = "the app has no runtime for it"
+        return {"file": info.file, "sha256": info.sha256, "runtime": "none", "status": "skipped", "reason": reason}
+    broken = any(leg.breaches for leg in legs)
+    return {
+        "file": info.file,
+        "sha256": info.sha256,
+        "runtime": info.minimum_runtime,
+        "threads": 1,
+        "status": "failed" if broken else "passed",
+        "reason": "a limit is broken" if broken else None,
+        "failure": None,
+        **{"load_ms": 12.5, "first_ms": 3.75, "median_ms": 0.625, "p90_ms": 0.75, "p95_ms": 0.875, "p99_ms": 1.5},
+        "runs": 200,
+        "legs": [
+            {
+                "leg": leg.name,
+                "output": leg.output,
+                "metrics": leg.metrics.model_dump(include={"sqnr_db", "max_abs_error", "cosine", "top1_agreement"}),
+                "worst_share_of_tolerance": 0.25,
+                "within_tolerance": True,
+                "limits": [
+                    {"limit": c.name, "metric": c.metric, "value": c.value, "bound": c.limit, "finding": c.finding}
+                    for c in leg.checks
+                ],
+            }
+            for leg in legs
+        ],
+    }

@@ -1,51 +1,151 @@
-"""``edgekit profile``: where the accuracy of a bundle goes, and what its artifacts cost."""
+"""``edgekit profile``: where the accuracy of a bundle goes, and what its artifacts cost, here and on a phone."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekit.cli.build import over_budget
 from edgekit.cli.shell import FOLDER, Answer, verb
+from edgekit.errors import EdgeKitError, RunError
 from edgekit.progress import Progress
+
+if TYPE_CHECKING:
+    from edgekit.deviceprofile import DeviceProfile
+    from edgekit.manifest import Manifest
+
+_TIMEOUT_S = 300.0
+
+
+def _serial(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Take ``adb`` or ``adb:SERIAL``; the serial number of a phone on Wi-Fi has colons of its own."""
+    if value is not None and (value.partition(":")[0] != "adb" or value == "adb:"):
+        raise click.BadParameter(f"{value} is neither adb nor adb:SERIAL.")
+    return value
 
 
 @click.command()
 @click.argument("bundle", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--device",
+    metavar="adb[:SERIAL]",
+    callback=_serial,
+    help="Measure on an Android phone with the demo app, and nothing here.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help=f"With --device: how long to wait for the phone; {_TIMEOUT_S:g} if not given.",
+)
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="With --device: keep what the app wrote, traces for `edgekit compare`, in a new FOLDER.",
+)
 @click.option("--target", metavar="NAME", help="The bundle's target, if it is a profile of your own: its TOML file.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="File to write; if not given, profile.json in the bundle, and its report.html anew.",
+    help="File to write; if not given, profile.json (with --device: device.json) in the bundle, and report.html anew.",
 )
 @click.option("--no-cache", is_flag=True, help="Lower everything anew, and keep nothing of it in the cache.")
 @FOLDER
 @verb
 def profile(
-    progress: Progress, *, bundle: Path, target: str | None, output: Path | None, no_cache: bool, folder: Path
+    progress: Progress,
+    *,
+    bundle: Path,
+    device: str | None,
+    timeout: float | None,
+    keep: Path | None,
+    target: str | None,
+    output: Path | None,
+    no_cache: bool,
+    folder: Path,
 ) -> Answer:
     """Measure which layers of BUNDLE cost accuracy, and what its artifacts cost.
 
-    The model is quantized again from the project, and must give the bundle's own artifacts.
+    The model is quantized again from the project, and must give the bundle's own artifacts. With --device the demo app
+    on a phone, which must hold BUNDLE, tests itself, and its drift and times are shown.
     """
+    if device is not None:
+        if target is not None or no_cache:
+            raise click.UsageError("--target and --no-cache are for profiling on this machine, not with --device.")
+        if keep is not None and keep.exists():
+            raise click.UsageError(f"--keep {keep}: there is such a file or folder already.")
+        return _on_phone(progress, bundle, device.partition(":")[2] or None, timeout or _TIMEOUT_S, keep, output)
+    if timeout is not None or keep is not None:
+        raise click.UsageError("--timeout and --keep go with --device.")
+
     from edgekit import bundle as bundles
 
     manifest = bundles.read(bundle)  # what is no bundle is told before torch is imported
 
-    from edgekit import atomic, cache, job, project
+    from edgekit import cache, job, project
+    from edgekit.profile import PROFILE_FILE
     from edgekit.profiling import measure
     from edgekit.render import json
-    from edgekit.render.page import build as page
     from edgekit.render.profile import show_profile
 
     store = None if no_cache else cache.from_environment()
     opened = project.find(folder)
     found = measure.profile(bundle, lambda: job.of_project(opened), progress, target=target, cache=store)
-    if output is None:
-        path = bundles.add_profile(bundle, found, page.of_bundle(manifest, found))
-    else:
-        path = output
-        atomic.replace_file(path, found.to_json().encode())
+    path = _written(output, bundle, PROFILE_FILE, found.to_json(), manifest, {"profile": found})
     return Answer(
         data=json.profile(found, path),
         text=lambda console: show_profile(console, found, str(path)),
     )
+
+
+def _on_phone(
+    progress: Progress, bundle: Path, serial: str | None, timeout: float, keep: Path | None, output: Path | None
+) -> Answer:
+    from edgekit import bundle as bundles
+
+    manifest = bundles.read(bundle)
+
+    from edgekit import phone
+    from edgekit import profile as profiles
+    from edgekit.deviceprofile import DEVICE_FILE
+    from edgekit.render import json
+    from edgekit.render.device import failures, show_device
+
+    found = phone.profile(bundle, serial, progress, timeout=timeout, keep=keep)
+    path = _written(output, bundle, DEVICE_FILE, found.to_json(), manifest, {"device": found})
+    host = profiles.of_bundle(bundle, found.manifest_sha256)
+    return Answer(
+        data=json.device(found, path),
+        text=lambda console: show_device(console, found, host, str(path)),
+        failure=_failure(found, failures(found)),
+    )
+
+
+def _failure(found: "DeviceProfile", failures: list[str]) -> EdgeKitError | None:
+    if found.verdict == "passed":
+        return None
+    if not found.drift.within_budget and not found.broken:
+        return over_budget(failures)
+    return RunError(
+        f"The self-test on {found.device.name} failed:\n" + "\n".join(f"  - {line}" for line in failures),
+        hint="The app's screen says the same, and what to do about it.",
+    )
+
+
+def _written(
+    output: Path | None, folder: Path, name: str, text: str, manifest: "Manifest", found: dict[str, Any]
+) -> Path:
+    """Write what was measured to a file, or into the bundle with a page that shows what else was."""
+    from edgekit import atomic, deviceprofile, digest, profile
+    from edgekit import bundle as bundles
+    from edgekit.manifest import MANIFEST_FILE
+    from edgekit.render.page import build as page
+
+    if output is not None:
+        atomic.replace_file(output, text.encode())
+        return output
+    sha256 = digest.of_file(folder / MANIFEST_FILE)
+    there = {"profile": profile.of_bundle(folder, sha256), "device": deviceprofile.of_bundle(folder, sha256)}
+    return bundles.add(folder, name, text, page.of_bundle(manifest, **{**there, **found}))

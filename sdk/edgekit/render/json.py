@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgekit.cache import Kept
     from edgekit.changes import BundleComparison
+    from edgekit.deviceprofile import DeviceProfile
     from edgekit.drift.report import DriftReport
     from edgekit.inspect import Inspection
     from edgekit.predict import Prediction
@@ -96,6 +97,11 @@ def trace(recorded: "Trace") -> dict[str, Any]:
 def profile(found: "Profile", path: Path) -> dict[str, Any]:
     """Return a profile, and where it was written."""
     return {"file": str(path), "profile": found.model_dump(mode="json")}
+
+
+def device(found: "DeviceProfile", path: Path) -> dict[str, Any]:
+    """Return what a bundle did on a device, and where it was written."""
+    return {"passed": found.verdict == "passed", "file": str(path), "device": found.model_dump(mode="json")}
 
 
 def prediction(found: "Prediction", top: int) -> dict[str, Any]:

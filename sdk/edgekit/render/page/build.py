@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from edgekit.deviceprofile import DeviceProfile
 from edgekit.drift.report import Leg
 from edgekit.manifest import Manifest
 from edgekit.manifest import report as report_of
@@ -27,18 +28,21 @@ class LayerView:
     """Its ranges and histograms."""
 
 
-def of_bundle(manifest: Manifest, profile: Profile | None = None) -> str:
+def of_bundle(manifest: Manifest, profile: Profile | None = None, device: DeviceProfile | None = None) -> str:
     """Return the text of ``report.html``; the same values give the same text.
 
     Args:
         manifest: The bundle's manifest.
         profile: What profiling the same bundle measured.
+        device: What the same bundle did on a device.
     """
     report = report_of(manifest)
     documents: dict[str, JsonValue] = {"report": report.model_dump(mode="json")}
     if profile is not None:
         documents["profile"] = profile.model_dump(mode="json")
-    legs = report.drift.legs
+    if device is not None:
+        documents["device"] = device.model_dump(mode="json")
+    legs, theirs = report.drift.legs, () if device is None else device.drift.legs
     return render(
         "build.html.jinja",
         documents,
@@ -51,6 +55,9 @@ def of_bundle(manifest: Manifest, profile: Profile | None = None) -> str:
         own=own_of(leg.metrics for leg in legs),
         strips=sqnr_strips(legs),
         marks=[_marks(leg) for leg in legs],
+        on_device=device is not None,
+        device_columns=columns_of(leg.metrics for leg in theirs),
+        device_marks=[_marks(leg) for leg in theirs],
         one_columns=() if profile is None else _swept(profile),
         computed_on=computed_on,
         worst=worst,

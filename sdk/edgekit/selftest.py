@@ -1,0 +1,156 @@
+"""``selftest.json``: what the self-test of a demo app wrote on a device. The app writes it, EdgeKit reads it."""
+
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+
+from edgekit.errors import BundleError
+
+SELFTEST_VERSION: Literal[1] = 1
+SELFTEST_FILE = "selftest.json"
+
+_HINT = "Build and install the demo app of this EdgeKit's version, and run the self-test again."
+
+
+class _Written(BaseModel):
+    """Base of what an app writes: keys that this version does not know are left aside."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", strict=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class Device(_Written):
+    """The device that ran the self-test."""
+
+    name: str
+    """Maker and model."""
+    soc: str
+    """The system on chip."""
+    os: str
+    """Operating system and version."""
+    cpu: str
+    """CPU family."""
+
+
+class TestedModel(_Written):
+    """The model of the bundle in the app."""
+
+    name: str
+    """Its name."""
+    weights_sha256: str
+    """Digest of the float weights."""
+
+
+class TestedLimit(_Written):
+    """One limit, as the app judged it."""
+
+    limit: str
+    """Its name in the budget."""
+    metric: str
+    """The metric that it is for."""
+    value: float | None
+    """What the app measured; null: infinite, or not measured."""
+    bound: float
+    """What the budget allows."""
+    finding: Literal["kept", "broken", "not_judged"]
+    """What became of it."""
+
+
+class TestedLeg(_Written):
+    """One leg of one output, as the app measured it."""
+
+    leg: Literal["device", "total"]
+    """The leg."""
+    output: str
+    """The output."""
+    metrics: dict[str, float | None]
+    """By the names of `Metrics`; null where one does not apply or is infinite."""
+    worst_share_of_tolerance: float | None
+    """The largest error as a share of what its golden vector allows; null: infinite."""
+    within_tolerance: bool
+    """Whether every element is within the tolerance of its golden vector."""
+    limits: tuple[TestedLimit, ...]
+    """The limits."""
+
+
+class Tested(_Written):
+    """One artifact."""
+
+    file: str
+    """Its file."""
+    sha256: str
+    """Its digest."""
+    runtime: str
+    """The runtime and its version."""
+    threads: int | None = None
+    """Threads of the runtime."""
+    status: Literal["passed", "failed", "skipped"]
+    """What became of it; ``skipped``: the app has no runtime for it."""
+    reason: str | None = None
+    """Why it did not pass."""
+    failure: str | None = None
+    """The code of what went wrong, if it could not be run."""
+    load_ms: float | None = None
+    """Time to load it, in milliseconds."""
+    first_ms: float | None = None
+    """The first inference."""
+    median_ms: float | None = None
+    """Later ones: 50th percentile."""
+    p90_ms: float | None = None
+    """90th percentile."""
+    p95_ms: float | None = None
+    """95th percentile."""
+    p99_ms: float | None = None
+    """99th percentile."""
+    runs: int | None = None
+    """Timed runs."""
+    legs: tuple[TestedLeg, ...] = ()
+    """The legs, as the app measured them."""
+
+
+class SelfTest(_Written):
+    """The result of a self-test."""
+
+    version: Literal[1]
+    """Version of this format."""
+    app: dict[str, JsonValue]
+    """The app and its version."""
+    device: Device
+    """The device."""
+    model: TestedModel | None = None
+    """The model of the bundle; null if none could be read."""
+    target: str | None = None
+    """The target of the bundle."""
+    verdict: Literal["passed", "failed"]
+    """Whether every artifact passed that could be run, and one could."""
+    artifacts: tuple[Tested, ...]
+    """The artifacts; none after a failure before the first."""
+    reason: str | None = None
+    """Why nothing was run."""
+    failure: str | None = None
+    """The code of what went wrong before any artifact."""
+
+
+def parse(text: str, *, where: str) -> SelfTest:
+    """Read the text of a ``selftest.json``.
+
+    Raises:
+        BundleError: If it is none, or an app of another version wrote it.
+    """
+    try:
+        version = json.loads(text).get("version")
+    except (ValueError, AttributeError) as error:
+        raise BundleError(f"{where} is not the result of a self-test: {error}", hint=_HINT) from error
+    if version != SELFTEST_VERSION:
+        raise BundleError(
+            f"{where} was written by an app of another version: format {version}, where this EdgeKit reads "
+            f"{SELFTEST_VERSION}.",
+            hint=_HINT,
+        )
+    try:
+        return SelfTest.model_validate_json(text)
+    except ValidationError as error:
+        faults = "".join(f"\n  - {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise BundleError(f"{where} is not what an app of this version writes:{faults}", hint=_HINT) from error
