@@ -16,7 +16,7 @@ FLOORS = (
     ("data", "drift", "program", "scaffold", "doctor", "buildkey"),
     ("layers", "selftest"),
     ("manifest", "profile", "deviceprofile", "graph", "atomic"),
-    ("source", "capture", "quantize", "lower", "run", "bundle", "golden", "fingerprint"),
+    ("source", "capture", "quantize", "lower", "run", "bundle", "golden", "fingerprint", "timing"),
     ("job", "result", "inspect", "changes"),
     ("legs", "baseline", "comparison", "predict", "lowering", "apps", "device"),
     ("fallback", "render"),
@@ -30,7 +30,7 @@ FLOORS = (
 WITHOUT_TORCH = (
     "errors", "values", "budget", "spec", "schema", "schemes", "targets", "project", "manifest", "drift", "trace",
     "samples", "digest", "cache", "buildkey", "bundle", "result", "rebuild", "truth", "usercode", "limits", "changes",
-    "layers", "profile", "apps", "runtimes", "golden", "device", "selftest", "deviceprofile", "adb", "phone",
+    "layers", "profile", "apps", "runtimes", "golden", "device", "selftest", "deviceprofile", "adb", "phone", "timing",
 )  # fmt: skip
 TORCH_ALONE = ("baseline", "source", "program", "data", "run/eager")
 

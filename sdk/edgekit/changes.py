@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from edgekit import bundle
+from edgekit import bundle, timing
 from edgekit.bundle import REPORT_FILE
 from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import DriftReport, Leg
@@ -15,6 +15,7 @@ from edgekit.drift.statistics import Interval
 from edgekit.errors import BundleError
 from edgekit.manifest import ArtifactInfo, Report, parse_report, report
 from edgekit.spec import Spec
+from edgekit.timing import LatencyChange, Timings
 
 # Smaller is better; of all other metrics larger is.
 _ERRORS = {"max_abs_error", "mean_abs_error", "non_finite", "kl_divergence", "mae"}
@@ -113,6 +114,8 @@ class Side(Spec):
     """What the build measured; null for an artifact or a trace, which was measured now."""
     drift: DriftReport
     """The drift."""
+    timings: tuple[Timings, ...] = ()
+    """The latencies, as far as the bundle was profiled."""
 
     @property
     def passed(self) -> bool:
@@ -136,6 +139,8 @@ class BundleComparison(Spec):
     """The drift, leg by leg."""
     artifacts: tuple[ArtifactChange, ...]
     """The files."""
+    latency: tuple[LatencyChange, ...]
+    """How long the files take, on the machine that profiled and on a phone; nothing for what is no build."""
     settings: tuple[ValueChange, ...]
     """What else differs: weights, target, baseline and library versions."""
     notes: tuple[str, ...]
@@ -148,13 +153,15 @@ def read(path: Path) -> Side:
     Raises:
         BundleError: If there is no bundle or report, or it is damaged.
     """
+    timings: tuple[Timings, ...] = ()
     if path.is_dir():
         found = report(bundle.read(path))
+        timings = timing.read(path)
     elif path.is_file():
         found = parse_report(path.read_text(encoding="utf-8", errors="replace"), where=str(path))
     else:
         raise BundleError(f"{path} is missing.", hint=f"Give a bundle's folder or a {REPORT_FILE}.")
-    return Side(path=str(path), report=found, drift=found.drift)
+    return Side(path=str(path), report=found, drift=found.drift, timings=timings)
 
 
 def compare(old: Side, new: Side) -> BundleComparison:
@@ -162,13 +169,16 @@ def compare(old: Side, new: Side) -> BundleComparison:
     same = bool(old.drift.samples_sha256) and old.drift.samples_sha256 == new.drift.samples_sha256
     before, after = _legs(old), _legs(new)
     files = [{info.file: info for info in side.artifacts} for side in (old, new)]
+    names = tuple({**files[0], **files[1]})
+    latency, notes = timing.compare(names, old.timings, new.timings)
     return BundleComparison(
         old=old,
         new=new,
         legs=tuple(_leg(before.get(key), after.get(key), comparable=same) for key in {**before, **after}),
-        artifacts=tuple(_artifact(name, files[0].get(name), files[1].get(name)) for name in {**files[0], **files[1]}),
+        artifacts=tuple(_artifact(name, files[0].get(name), files[1].get(name)) for name in names),
+        latency=latency,
         settings=_settings(old, new),
-        notes=_notes(old, new, same=same),
+        notes=(*_notes(old, new, same=same), *notes),
     )
 
 

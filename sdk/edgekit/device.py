@@ -12,6 +12,7 @@ import numpy as np
 
 from edgekit import bundle, golden
 from edgekit.drift.compare import leg_of
+from edgekit.drift.fixed import by_value, excused
 from edgekit.drift.report import Check, DriftReport, Finding, Leg, LegName
 from edgekit.errors import BundleError, DataError
 from edgekit.golden import GoldenTraces
@@ -114,7 +115,7 @@ def _legs(opened: OpenBundle, candidate: Trace) -> tuple[Leg, ...]:
 
     def measured(name: LegName, reference: Trace, other: Trace) -> list[Leg]:
         outputs = opened.manifest.outputs
-        return [_by_value(leg) for leg in leg_of(budget, name, reference, other, outputs, artifact=file)]
+        return [by_value(leg) for leg in leg_of(budget, name, reference, other, outputs, artifact=file)]
 
     def finished(leg: Leg, place: str, owner: str | None) -> Leg:
         checks = (*leg.checks, _tolerance(vectors, owner, leg, candidate))
@@ -124,7 +125,7 @@ def _legs(opened: OpenBundle, candidate: Trace) -> tuple[Leg, ...]:
     own = [finished(leg, places[1], file) for leg in measured("device", host, candidate)]
     twins = measured("total", vectors.reference, host)
     total = [
-        finished(_excused(leg, twin), places[0], None)
+        finished(excused(leg, twin), places[0], None)
         for leg, twin in zip(measured("total", vectors.reference, candidate), twins, strict=True)
     ]
     return (*own, *total)
@@ -170,28 +171,6 @@ def _countable(budget: Budget) -> Budget:
 
     outputs = {name: own.model_copy(update=stripped(own)) for name, own in budget.outputs.items()}
     return budget.model_copy(update={**stripped(budget), "outputs": outputs})
-
-
-def _by_value(leg: Leg) -> Leg:
-    """Return a leg whose limits are judged by the value alone."""
-    found = {Finding.NOISE: Finding.BROKEN}
-    checks = [
-        check.model_copy(update={"interval": None, "finding": found.get(check.finding, check.finding)})
-        for check in leg.checks
-    ]
-    return leg.model_copy(update={"intervals": {}, "checks": tuple(checks)})
-
-
-def _excused(leg: Leg, host: Leg) -> Leg:
-    """Return a leg without verdict on the limits that the host breaks on the same inputs."""
-    broken = {check.name for check in host.breaches if check.name != "finite"}
-    checks = [
-        check.model_copy(update={"finding": Finding.NOT_JUDGED})
-        if check.finding is Finding.BROKEN and check.name in broken
-        else check
-        for check in leg.checks
-    ]
-    return leg.model_copy(update={"checks": tuple(checks)})
 
 
 def _tolerance(vectors: GoldenTraces, owner: str | None, leg: Leg, candidate: Trace) -> Check:

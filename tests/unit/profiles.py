@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image
 
 from edgekit import digest
+from edgekit.deviceprofile import DeviceCost, DeviceInfo, DeviceProfile
+from edgekit.drift.report import DriftReport
 from edgekit.layers import Layer, Sensitivities, Sensitivity
 from edgekit.profile import (
     ChangedSample,
@@ -33,6 +35,29 @@ PATHS = (
     "features.3.depthwise.0", "features.3.se.fc1", "features.3.project.0", "features.4", "head.0", "head.3",
 )  # fmt: skip
 _BINS = 64
+
+
+def on_phone(manifest_sha256: str, name: str, factor: float = 1.0) -> DeviceProfile:
+    """What a phone did with the bundle in ``examples``; its times are a multiple of fixed ones."""
+    costs = tuple(
+        DeviceCost(
+            artifact=info.file, runtime=info.minimum_runtime, status="passed", reason=None, failure=None, threads=1,
+            runs=200, load_ms=12.5, first_ms=3.0, median_ms=0.8 * factor, p90_ms=0.9, p95_ms=1.0, p99_ms=1.6 * factor,
+        )
+        for info in examples.manifest().artifacts
+    )  # fmt: skip
+    legs = tuple(examples.leg("device", one.artifact) for one in costs)
+    return DeviceProfile(
+        model="digits",
+        target="android-arm64",
+        manifest_sha256=manifest_sha256,
+        device=DeviceInfo(name=name, soc="Tensor G3", os="Android 15", cpu="arm64"),
+        app={"version": "0.1.0"},
+        verdict="passed",
+        drift=DriftReport(samples=5, legs=legs),
+        artifacts=costs,
+        warnings=(),
+    )
 
 
 def profile(*, layers: int = len(PATHS), labels: tuple[str, ...] = tuple("0123456789")) -> Profile:

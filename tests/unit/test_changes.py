@@ -1,15 +1,20 @@
 """What a change did, told from the numbers of two builds."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgekit.changes import Change, MetricChange, Side, compare
+from edgekit import digest
+from edgekit.changes import Change, MetricChange, Side, compare, read
 from edgekit.drift.report import DriftReport, Leg
 from edgekit.drift.statistics import Interval
 from edgekit.manifest import report
 from edgekit.spec import Bootstrap
-from tests.unit import examples
+from tests import pages
+from tests.unit import examples, profiles
+from tests.unit.test_cli import run
 
 
 def a_leg(low: float = 31.0, high: float = 33.0, **metrics: Any) -> Leg:
@@ -113,6 +118,93 @@ def test_bare_files_are_matched_whatever_their_names() -> None:
     ]
     found = compare(*(Side(path="p", report=None, drift=drift) for drift in drifts))
     assert [leg.sides for leg in found.legs] == ["both"]
+
+
+def profiled(folder: Path, *, factor: float = 1.0, host: str = profiles.HOST, phone: str | None = None) -> Path:
+    """Write a bundle with a profile whose times are a multiple of the example's, and perhaps with a phone's."""
+    examples.write_bundle(folder)
+    sha256 = digest.of_file(folder / "manifest.json")
+    profile = profiles.profile()
+    costs = [
+        cost.model_copy(
+            update={
+                "latency": cost.latency.model_copy(
+                    update={"median_ms": cost.latency.median_ms * factor, "p99_ms": cost.latency.p99_ms * factor * 2}
+                )
+            }
+        )
+        for cost in profile.costs
+    ]
+    changed = profile.model_copy(update={"manifest_sha256": sha256, "costs": tuple(costs), "host": host})
+    (folder / "profile.json").write_text(changed.to_json(), encoding="utf-8")
+    if phone is not None:
+        (folder / "device.json").write_text(profiles.on_phone(sha256, phone, factor).to_json(), encoding="utf-8")
+    return folder
+
+
+def test_latency_of_profiled_bundles(tmp_path: Path) -> None:
+    """Median and p99 of each artifact on the host and on the phone, and their ratios."""
+    old, new = profiled(tmp_path / "old", phone="Pixel 8"), profiled(tmp_path / "new", factor=0.5, phone="Pixel 8")
+    found = compare(read(old), read(new))
+    assert [(one.artifact, one.where) for one in found.latency] == [
+        (file, where) for where in ("host", "device") for file in ("model.pte", "model.onnx")
+    ]
+    for one in found.latency:
+        assert one.old is not None
+        assert one.new is not None
+        assert one.median_ratio == pytest.approx(0.5)
+        assert one.new.median_ms == pytest.approx(one.old.median_ms * 0.5)
+    assert not any("Latency" in note for note in found.notes)
+
+
+def test_latency_that_was_not_measured(tmp_path: Path) -> None:
+    """One side alone has no ratio; a profile of another build, or one that cannot be read, is none."""
+    old, new = profiled(tmp_path / "old"), examples.write_bundle(tmp_path / "new")
+    first = compare(read(old), read(new)).latency[0]
+    assert first.old is not None
+    assert (first.new, first.median_ratio, first.p99_ratio) == (None, None, None)
+    for text in (
+        (old / "profile.json").read_text("utf-8").replace('"manifest_sha256": "', '"manifest_sha256": "x'),
+        "{",
+    ):
+        (old / "profile.json").write_text(text, encoding="utf-8")
+        latency = compare(read(old), read(new)).latency
+        assert [(one.where, one.old, one.new) for one in latency] == [("host", None, None)] * 2
+    assert compare(*(Side(path="p", report=None, drift=side(a_leg()).drift) for _ in range(2))).latency == ()
+
+
+def test_other_machines_are_noted(tmp_path: Path) -> None:
+    """A ratio between two machines, or two phones, says little of the change."""
+    old = profiled(tmp_path / "old", phone="Pixel 8")
+    new = profiled(tmp_path / "new", host="a laptop", phone="Galaxy A52s")
+    notes = [note for note in compare(read(old), read(new)).notes if note.startswith("Latency")]
+    assert ["two machines" in notes[0], "a laptop" in notes[0], "two devices" in notes[1]] == [True] * 3
+
+
+def test_latency_is_shown_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Table, Markdown, page and JSON; in words where nothing was measured."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "130")
+    profiled(tmp_path / "old", phone="Pixel 8")
+    profiled(tmp_path / "new", factor=0.5, phone="Pixel 8")
+    examples.write_bundle(tmp_path / "bare")
+    code, out, _ = run(capfd, "compare", "old", "new", "--page", "p.html", "--summary", "s.md")
+    assert code == 0
+    row = next(line for line in out.splitlines() if line.split()[:2] == ["model.pte", "device"])
+    assert row.split()[2:] == ["0.800", "ms", "to", "0.400", "ms", "0.50", "1.600", "ms", "to", "0.800", "ms", "0.50"]
+    summary = Path("s.md").read_text("utf-8")
+    assert "| model.pte | device | 0.800 ms to 0.400 ms | 0.50 | 1.600 ms to 0.800 ms | 0.50 |" in summary
+    page = pages.read(Path("p.html").read_text("utf-8"))
+    assert pages.disagreements(page, page.documents) == []
+    assert any(given["data-path"] == "/comparison/latency/2/median_ratio" for given, _ in page.figures)
+    code, out, _ = run(capfd, "compare", "bare", "new", "--page", "p.html")
+    assert code == 0
+    assert "not measured to " in out
+    assert "not measured" in " ".join(pages.read(Path("p.html").read_text("utf-8")).rest)
+    code, out, _ = run(capfd, "compare", "bare", "bare", "--json")
+    assert {one["median_ratio"] for one in json.loads(out)["comparison"]["latency"]} == {None}
 
 
 def test_other_confidence_levels_are_noted() -> None:

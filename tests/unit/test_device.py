@@ -3,19 +3,25 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from edgekit import device, golden, trace
+from edgekit.drift import gate
+from edgekit.drift.fixed import by_value, excused
+from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import DriftReport, Finding, Leg
+from edgekit.drift.statistics import Interval
 from edgekit.errors import BundleError, DataError
 from edgekit.samples import Samples
 from edgekit.spec import Budget, CustomLimit, LegBudgets, Limits
-from edgekit.trace import Trace
+from edgekit.trace import Origin, Trace
 from tests.unit import devices
 from tests.unit.test_cli import error_of, run
+from tests.unit.test_vectors import VECTORS
 
 
 def measured(folder: Path, candidate: Trace, budget: Budget = devices.BUDGET) -> dict[str, Leg]:
@@ -92,6 +98,48 @@ def test_what_the_host_breaks_too_is_not_judged(tmp_path: Path) -> None:
     assert found["total"]["min_sqnr_db"] is Finding.NOT_JUDGED
     assert found["device"]["min_sqnr_db"] is Finding.BROKEN
     assert {check.name for check in legs["total"].breaches} <= {"golden_tolerance"}
+
+
+LIMIT_CASES: list[dict[str, Any]] = json.loads((VECTORS / "limits" / "cases.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", LIMIT_CASES, ids=lambda case: case["name"])
+def test_limits_are_judged_as_the_apps_judge_them(case: dict[str, Any]) -> None:
+    """By the vectors that all of them read."""
+    limits = Limits.model_validate_json(json.dumps(case["limits"]))
+    found = excused(*(by_value(_leg_with(case[side], limits)) for side in ("device", "host")))
+    judged = {check.name: (check.value, str(check.finding)) for check in found.checks if check.name != "finite"}
+    for expected in case["expected"]:
+        if expected["limit"] not in judged:  # the apps list what they cannot measure, the SDK notes it
+            assert expected["finding"] == "not_judged"
+            continue
+        value, finding = judged[expected["limit"]]
+        assert finding == expected["finding"], expected["limit"]
+        assert value == (None if expected["value"] is None else pytest.approx(expected["value"]))
+
+
+def _leg_with(measured: dict[str, float | None], limits: Limits) -> Leg:
+    """Return a leg with these metrics, judged with intervals that know nothing."""
+    values = {name: value for name, value in measured.items() if value is not None}
+    values["sqnr_db"] = float("inf") if measured["sqnr_db"] is None else measured["sqnr_db"]
+    if "accuracy" in values:
+        drop = values["reference_accuracy"] - values["accuracy"]
+        values["accuracy_drop"] = drop
+        values["accuracy_ratio"] = 1 - drop / values["reference_accuracy"] if values["reference_accuracy"] else 1.0
+    metrics = Metrics.model_validate({"non_finite": 0} | measured)
+    unsure = {name: Interval(low=-1e9, high=1e9) for name in values}
+    checks = gate.checks(metrics, values, unsure, limits)
+    return Leg(
+        name="total", artifact=None, output="logits", reference="", candidate="", metrics=metrics, intervals={},
+        checks=checks,
+    )  # fmt: skip
+
+
+def test_the_origin_that_apps_write_is_read() -> None:
+    """With all its fields."""
+    text = (VECTORS / "npz" / "origin.json").read_text(encoding="utf-8")
+    origin = Origin.model_validate_json(text)
+    assert origin.model_dump(mode="json") == json.loads(text)
 
 
 def test_few_samples_are_no_excuse(tmp_path: Path) -> None:

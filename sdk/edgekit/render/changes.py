@@ -10,6 +10,7 @@ from edgekit.drift.statistics import Interval
 from edgekit.render import numbers, verdict
 from edgekit.render.layout import heading, indented, simple_table
 from edgekit.render.tables import show_verdict
+from edgekit.timing import LatencyChange
 
 _STYLES = {
     Change.SAME: "dim", Change.BETTER: "green", Change.WORSE: "bold red", Change.NOISE: "yellow", Change.DIFFERS: ""
@@ -24,6 +25,12 @@ def show_changes(console: Console, found: BundleComparison) -> None:
         table = simple_table(("file", "left"), ("size", "right"), ("delegated", "right"), ("int8", "right"))
         for artifact in found.artifacts:
             table.add_row(*map(Text, artifact_row(artifact)))
+        console.print(indented(table))
+        console.print()
+    if found.latency:
+        table = simple_table(*((title, "left" if number < 2 else "right") for number, title in enumerate(LATENCY)))
+        for change in found.latency:
+            table.add_row(*map(Text, latency_row(change)))
         console.print(indented(table))
         console.print()
     for line in words(found):
@@ -90,6 +97,32 @@ def artifact_row(change: ArtifactChange) -> tuple[str, ...]:
         )
     ]
     return (change.file, size, *shares)
+
+
+LATENCY = ("latency of", "on", "median", "ratio", "p99", "ratio")
+
+
+def latency_row(change: LatencyChange) -> tuple[str, ...]:
+    """Return the file, what ran it, and median and p99, each old and new with their ratio."""
+    pairs = [
+        (None if side is None else side.median_ms, None if side is None else side.p99_ms)
+        for side in (change.old, change.new)
+    ]
+    medians, tails = zip(*pairs, strict=True)
+    return (
+        change.artifact, change.where, _milliseconds(medians), _ratio(change.median_ratio),
+        _milliseconds(tails), _ratio(change.p99_ratio),
+    )  # fmt: skip
+
+
+def _milliseconds(pair: tuple[float | None, ...]) -> str:
+    if all(value is None for value in pair):
+        return "not measured"
+    return " to ".join("not measured" if value is None else f"{value:.3f} ms" for value in pair)
+
+
+def _ratio(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def words(found: BundleComparison) -> Iterator[str]:

@@ -24,6 +24,8 @@ def of_changes(suite: Suite, found: BundleComparison) -> str:
     ]
     if found.artifacts:
         lines += _table(("file", "size", "delegated", "int8"), [changes.artifact_row(one) for one in found.artifacts])
+    if found.latency:
+        lines += _table(changes.LATENCY, map(changes.latency_row, found.latency))
     lines += [f"* {_text(line)}" for line in changes.words(found)]
     rows = [(changes.where(found, leg), one.metric, *changes.values(one), _change(one)) for leg, one in changed(found)]
     if rows:
