@@ -165,12 +165,12 @@ def _check_connection(done: Done, serial: str) -> None:
     if done.code == 0:
         return
     for line in done.err.splitlines():
-        text = line.removeprefix("adb: ").removeprefix("error: ")
-        if text.startswith(("device unauthorized", "failed to get feature set: device unauthorized")):
-            _ready(Listed(serial=serial, state="unauthorized", model=""))
-        if text.startswith("device offline") or "device offline" in text:
-            _ready(Listed(serial=serial, state="offline", model=""))
-        if text.startswith((f"device '{serial}' not found", "no devices/emulators found", "closed", "protocol fault")):
+        if not line.startswith(("adb: ", "error: ")):
+            continue
+        for state in ("unauthorized", "offline"):
+            if f"device {state}" in line:
+                _ready(Listed(serial=serial, state=state, model=""))
+        if any(text in line for text in (f"device '{serial}' not found", "error: closed", "protocol fault")):
             raise ToolchainError(
                 f"The phone {serial} has gone: {line}", hint="Check the cable, and that it does not switch USB modes."
             )

@@ -25,7 +25,7 @@ if [ "$1" = -s ]; then serial=$2; shift 2; fi
 case $1 in
 devices) printf 'List of devices attached\\n'; cat "$root/devices"; echo ;;
 shell)
-  if [ -f "$root/gone" ]; then echo "adb: device '$serial' not found" >&2; exit 1; fi
+  if [ -f "$root/gone" ]; then cat "$root/gone" >&2; exit 1; fi
   shift
   PATH="$root/bin:$PATH" sh -c "${{*//\\/sdcard/$root/sdcard}}" ;;
 pull)
