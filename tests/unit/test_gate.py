@@ -10,6 +10,7 @@ import pytest
 from edgekit.drift.compare import compare, leg_of
 from edgekit.drift.custom import OwnMetric
 from edgekit.drift.gate import checks
+from edgekit.drift.meaning import quick_metrics
 from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import Check, Finding
 from edgekit.drift.statistics import Interval
@@ -284,6 +285,30 @@ def test_own_metrics_may_be_limited_for_one_output() -> None:
     assert [leg.output for leg in legs if leg.breaches] == ["a"]
     with pytest.raises(ProjectError, match="worst"):
         measured(Budget(outputs={"b": limits}), outputs=outputs)
+
+
+def test_quick_metrics_are_those_of_a_leg() -> None:
+    """Each output by its meaning, against its true values; but for detections, which take long."""
+    generator = np.random.default_rng(0)
+    outputs = (
+        output("logits", 4, name="kind"), output("segmentation", 3, 5, 5, name="mask"),
+        output("boxes", 2, 4, name="boxes"), output("scores", 2, name="scores"), output("classes", 2, name="classes"),
+    )  # fmt: skip
+    values = {
+        spec.name: generator.normal(size=(20, *(s for s in spec.shape[1:] if isinstance(s, int)))) for spec in outputs
+    }
+    values["classes"], values["scores"] = np.zeros((20, 2)), np.full((20, 2), 0.9)
+    near = {name: array + 0.3 * generator.normal(size=array.shape) for name, array in values.items()}
+    near["classes"] = values["classes"]
+    targets = {"mask": values["mask"].argmax(axis=1)}
+    traces = a_trace(values, targets=targets), a_trace(near, targets=targets)
+    quick = quick_metrics(outputs, values, near, traces[0].samples)
+    legs = {leg.output: leg.metrics for leg in compare("total", *traces, outputs, Limits())}
+    assert {name: quick[name] for name in quick if name != "boxes"} == {n: legs[n] for n in legs if n != "boxes"}
+    assert quick["mask"].mean_iou is not None
+    assert quick["mask"].mean_iou < 1
+    assert (quick["boxes"].map_agreement, legs["boxes"].map_agreement is None) == (None, False)
+    assert quick["boxes"].sqnr_db == legs["boxes"].sqnr_db
 
 
 def test_a_detector_is_measured_at_its_boxes() -> None:

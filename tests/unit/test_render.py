@@ -250,6 +250,24 @@ def test_a_profile_tells_the_worst_of_it() -> None:
     assert text.endswith("PASSED  profile.json\n")
 
 
+def test_layers_are_shown_with_the_metric_of_their_task() -> None:
+    """Mean IoU for a segmentation; nothing beside the SQNR where the task has none."""
+    found = profiles.profile()
+    assert found.sensitivities is not None
+    assert "accuracy %" in shown_profile(found)
+    none = {"accuracy": None, "top1_agreement": None}
+    for metrics, title in (({"mean_iou": 0.8125}, "mean IoU %"), ({"iou_agreement": 0.8125}, "IoU agr. %"), ({}, "")):
+        ranking = tuple(
+            one.model_copy(update={"only": {"mask": examples.metrics(**{**none, **metrics})}})
+            for one in found.sensitivities.ranking
+        )
+        changed = found.sensitivities.model_copy(update={"ranking": ranking})
+        text = shown_profile(found.model_copy(update={"sensitivities": changed}))
+        assert title in text
+        assert ("81.25" in text) == bool(title)
+        assert "accuracy %" not in text.partition("lowering")[0].partition("layers")[2]
+
+
 def test_a_profile_without_a_ranking_has_no_table_of_layers() -> None:
     """Nor lines to paste, nor noise that nobody recorded, nor a fault where none was found."""
     found = profiles.profile()

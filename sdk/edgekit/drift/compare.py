@@ -1,18 +1,14 @@
 """Hold two traces against each other and against a budget."""
 
 from collections.abc import Mapping
-from typing import assert_never
-
-import numpy as np
 
 from edgekit import truth
 from edgekit.drift import custom, gate
 from edgekit.drift.custom import OwnMetrics
-from edgekit.drift.dense import embedding_statistics, regression_statistics, segmentation_statistics
-from edgekit.drift.detection import Detections, detection_statistics
-from edgekit.drift.metrics import answered, classifier_statistics, collect, comparable, tensor_statistics
+from edgekit.drift.meaning import by_meaning
+from edgekit.drift.metrics import collect, comparable, tensor_statistics
 from edgekit.drift.report import Leg, LegName
-from edgekit.drift.statistics import Array, Derived, OfCounts, Statistic, intervals, points
+from edgekit.drift.statistics import Derived, OfCounts, Statistic, intervals, points
 from edgekit.errors import DataError
 from edgekit.limits import given
 from edgekit.spec import Bootstrap, Budget, Limits, TensorSpec
@@ -58,7 +54,7 @@ def compare(
         a, b, finite = comparable(theirs, ours)
         statistics = {
             **tensor_statistics(a, b),
-            **_by_meaning(spec, outputs, reference, candidate),
+            **by_meaning(spec, outputs, reference.outputs, candidate.outputs, reference.samples),
         }
         true = truth.of(spec, reference.samples, outputs)
         personal = custom.statistics_of(own[spec.name], theirs, ours, true) if spec.name in own else {}
@@ -142,44 +138,6 @@ def _check_output(name: LegName, spec: TensorSpec, reference: Trace, candidate: 
     ours, theirs = candidate.outputs[spec.name], reference.outputs[spec.name]
     if ours.shape != theirs.shape:
         raise DataError(f"{spec.name} has shape {ours.shape} against {theirs.shape} in the {name} leg.")
-
-
-def _by_meaning(
-    spec: TensorSpec, outputs: tuple[TensorSpec, ...], reference: Trace, candidate: Trace
-) -> dict[str, Statistic]:
-    """Return the metrics that an output has for what it means; a detector's stand at its boxes."""
-    a, b, finite = comparable(reference.outputs[spec.name], candidate.outputs[spec.name])
-    true = truth.of(spec, reference.samples, outputs)
-    match spec.meaning:
-        case "logits":
-            return classifier_statistics(a, b, answered(finite), true)
-        case "segmentation":
-            return segmentation_statistics(a, b, finite, true)
-        case "embedding":
-            return embedding_statistics(a, b, finite)
-        case "regression":
-            return regression_statistics(a, b, None if true is None else true.astype(np.float64))
-        case "boxes":
-            names: dict[str, str] = {other.meaning: other.name for other in outputs}
-            return detection_statistics(
-                _detections(names, reference.outputs),
-                _detections(names, candidate.outputs),
-                None if true is None else _true_boxes(names, reference),
-            )
-        case "tensor" | "image" | "scores" | "classes":
-            return {}
-        case _:
-            assert_never(spec.meaning)
-
-
-def _detections(names: Mapping[str, str], outputs: Mapping[str, Array]) -> Detections:
-    return Detections(boxes=outputs[names["boxes"]], scores=outputs[names["scores"]], classes=outputs[names["classes"]])
-
-
-def _true_boxes(names: Mapping[str, str], reference: Trace) -> Detections:
-    targets = reference.samples.targets
-    classes = targets[names["classes"]]
-    return Detections(boxes=targets[names["boxes"]], scores=np.ones(classes.shape), classes=classes)
 
 
 def _drawn(statistics: Mapping[str, Statistic], limits: Limits) -> dict[str, Statistic]:

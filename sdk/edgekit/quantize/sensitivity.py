@@ -5,7 +5,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.drift.metrics import Metrics, measure, sqnr_db
+from edgekit.drift.meaning import quick_metrics
+from edgekit.drift.metrics import Metrics, sqnr_db
 from edgekit.layers import Sensitivities, Sensitivity
 from edgekit.quantize.simulate import Outputs, Simulation, sweep
 from edgekit.samples import Samples
@@ -20,7 +21,7 @@ def sensitivities(simulation: Simulation, samples: Samples) -> Sensitivities:
 
     Args:
         simulation: From `simulate`.
-        samples: Evaluation samples; true classes, if there are any, give the change of accuracy. See `rows`.
+        samples: Evaluation samples; true values, if there are any, give the change of the task's metric. See `rows`.
     """
     everything = simulation.without(())
     floats, only = sweep(
@@ -34,12 +35,7 @@ def sensitivities(simulation: Simulation, samples: Samples) -> Sensitivities:
     )
 
     def drift(outputs: Outputs) -> dict[str, Metrics]:
-        return {
-            spec.name: measure(
-                floats[spec.name], outputs[spec.name], logits=spec.meaning == "logits", labels=samples.labels
-            )
-            for spec in simulation.captured.source.outputs
-        }
+        return quick_metrics(simulation.captured.source.outputs, floats, outputs, samples)
 
     before = sqnr(floats, quantized)
     found = [

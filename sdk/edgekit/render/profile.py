@@ -3,7 +3,6 @@
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.drift.metrics import Metrics
 from edgekit.layers import Sensitivity
 from edgekit.profile import Classes, Cost, LayerValues, Profile
 from edgekit.render import numbers, verdict
@@ -13,6 +12,11 @@ from edgekit.render.tables import show_verdict
 
 _LAYERS, _OPERATORS, _MOVES = 12, 5, 5
 _RIGHT = "right"
+# What a person asks for first, by field of `Metrics`: the task's own, against true values where there are any.
+_TASKS = {
+    "accuracy": "accuracy", "top1_agreement": "top-1", "mean_iou": "mean IoU", "iou_agreement": "IoU agr.",
+    "neighbour_agreement": "neighbours", "r2_agreement": "R2 agr.",
+}  # fmt: skip
 
 
 def show_profile(console: Console, profile: Profile, path: str) -> None:
@@ -53,7 +57,7 @@ def _layers(console: Console, profile: Profile) -> None:
     metric = _task_metric(found.ranking)
     table = simple_table(
         ("layer", "left"), ("alone dB", _RIGHT), ("all but dB", _RIGHT), ("gain dB", _RIGHT),
-        *(((f"{metric} %", _RIGHT),) if metric else ()), ("clipped %", _RIGHT), ("more kB", _RIGHT),
+        *(((f"{_TASKS[metric]} %", _RIGHT),) if metric else ()), ("clipped %", _RIGHT), ("more kB", _RIGHT),
     )  # fmt: skip
     for one in found.ranking[:_LAYERS]:
         table.add_row(
@@ -72,20 +76,15 @@ def _layers(console: Console, profile: Profile) -> None:
 
 
 def _task_metric(ranking: tuple[Sensitivity, ...]) -> str | None:
-    """Return the name of the metric that a person asks for first."""
-    metrics = [metrics for one in ranking for metrics in one.only.values()]
-    if any(metrics.accuracy is not None for metrics in metrics):
-        return "accuracy"
-    return "top-1" if any(metrics.top1_agreement is not None for metrics in metrics) else None
+    """Return the field of the metric that a person asks for first."""
+    rows = [metrics for one in ranking for metrics in one.only.values()]
+    return next((name for name in _TASKS if any(getattr(row, name) is not None for row in rows)), None)
 
 
 def _task(one: Sensitivity, metric: str) -> str:
     """Return the metric with the layer alone quantized, for the output that has it."""
-
-    def of(metrics: Metrics) -> float | None:
-        return metrics.accuracy if metric == "accuracy" else metrics.top1_agreement
-
-    return " ".join(numbers.percent(value, 2) for metrics in one.only.values() if (value := of(metrics)) is not None)
+    found = [getattr(metrics, metric) for metrics in one.only.values()]
+    return " ".join(numbers.percent(value, 2) for value in found if value is not None)
 
 
 def _clipped(values: LayerValues | None) -> str:
