@@ -34,14 +34,14 @@ class DeviceCost(Spec):
 
     artifact: str
     """The artifact's file."""
-    runtime: str
-    """The runtime and its version."""
+    runtime: str | None
+    """The runtime and its version; null: the app has none for it."""
     status: Literal["passed", "failed", "skipped"]
     """What the app says of it; ``skipped``: the app has no runtime for it."""
     reason: str | None
     """Why it did not pass."""
     failure: str | None
-    """The code of what went wrong, if it could not be run."""
+    """The code of what went wrong, if it could not be run; also of what was skipped."""
     threads: int | None
     """Threads of the runtime."""
     runs: int | None

@@ -82,7 +82,7 @@ def of_selftest(opened: OpenBundle, said: SelfTest, folder: Path) -> DeviceProfi
             + (f" ({', '.join(sorted(codes))})." if codes else "."),
             hint=_DEMO if codes & {"wrong_sha256"} else "The app's screen says the same, and what to do about it.",
         )
-    drift = device.report(opened, [trace.load(folder / f"{one.file}.npz") for one in said.artifacts if one.legs])
+    drift = device.report(opened, [trace.load(folder / _trace_of(one)) for one in said.artifacts if one.legs])
     return DeviceProfile(
         model=opened.manifest.model.name,
         target=opened.manifest.target.name,
@@ -163,10 +163,9 @@ def _check_bundle(opened: OpenBundle, said: SelfTest) -> None:
     there = {one.file: one for one in said.artifacts}
     if there and there.keys() != wanted.keys():
         faults.append(f"it holds {', '.join(there)}, not {', '.join(wanted)}")
-    # Of a file that was changed the app says so itself.
-    changed = [
-        name for name, one in there.items() if one.failure is None and wanted.get(name, one.sha256) != one.sha256
-    ]
+    # Of a file that is not what the app's own manifest says the app tells itself.
+    known = {name: one for name, one in there.items() if one.failure != "wrong_sha256"}
+    changed = [name for name, one in known.items() if wanted.get(name, one.sha256) != one.sha256]
     if changed:
         faults.append(f"it has another {' and '.join(changed)}")
     if faults:
@@ -179,6 +178,11 @@ def _check_bundle(opened: OpenBundle, said: SelfTest) -> None:
 def _cost(one: Tested) -> DeviceCost:
     values = one.model_dump(include=set(DeviceCost.model_fields))
     return DeviceCost(artifact=one.file, **values)
+
+
+def _trace_of(one: Tested) -> str:
+    """Return the file that the app writes an artifact's outputs to."""
+    return f"{one.file.replace('/', '_')}.npz"
 
 
 def _unrun(said: SelfTest) -> Iterator[str]:

@@ -82,8 +82,8 @@ class Tested(_Written):
     """Its file."""
     sha256: str
     """Its digest."""
-    runtime: str
-    """The runtime and its version."""
+    runtime: str | None = None
+    """The runtime and its version; null: the app has none for it."""
     threads: int | None = None
     """Threads of the runtime."""
     status: Literal["passed", "failed", "skipped"]
@@ -91,7 +91,7 @@ class Tested(_Written):
     reason: str | None = None
     """Why it did not pass."""
     failure: str | None = None
-    """The code of what went wrong, if it could not be run."""
+    """The code of what went wrong, if it could not be run; also of what was skipped."""
     load_ms: float | None = None
     """Time to load it, in milliseconds."""
     first_ms: float | None = None

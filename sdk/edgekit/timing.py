@@ -65,7 +65,7 @@ def read(folder: Path) -> tuple[Timings, ...]:
             for one in phone.artifacts
             if one.median_ms is not None and one.p99_ms is not None
         )
-        place = f"{phone.device.name} ({phone.device.soc}, {phone.device.os})"
+        place = ", ".join(filter(None, (phone.device.name, phone.device.soc, phone.device.os)))
         found.append(Timings(where="device", place=place, artifacts=tuple(times)))
     return tuple(found)
 

@@ -101,8 +101,11 @@ def selftest(opened: OpenBundle, candidates: dict[str, Trace], **changes: Any) -
 
 def _tested(info: ArtifactInfo, legs: tuple[Leg, ...]) -> dict[str, Any]:
     if not legs:
-        reason = "the app has no runtime for it"
-        return {"file": info.file, "sha256": info.sha256, "runtime": "none", "status": "skipped", "reason": reason}
+        reason = f"{info.file} cannot be run: this app has no runtime for {info.format} files."
+        times = ("load_ms", "first_ms", "median_ms", "p90_ms", "p95_ms", "p99_ms")
+        unmeasured = dict.fromkeys(("runtime", "threads", *times))
+        skipped = {"status": "skipped", "reason": reason, "failure": "no_runtime", "runs": 0, "legs": []}
+        return {"file": info.file, "sha256": info.sha256, **unmeasured, **skipped}
     broken = any(leg.breaches for leg in legs)
     return {
         "file": info.file,

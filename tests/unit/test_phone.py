@@ -115,7 +115,9 @@ def test_skipped_and_broken_artifacts(phone: FakePhone, capfd: pytest.CaptureFix
     phone.answers(skipped, one)
     code, out, _ = run(capfd, "profile", "bundle", "--device", "adb", "--json")
     assert code == 0
-    assert json.loads(out)["device"]["warnings"] == ["model.onnx was skipped: the app has no runtime for it"]
+    assert json.loads(out)["device"]["warnings"] == [
+        "model.onnx was skipped: model.onnx cannot be run: this app has no runtime for onnx files. (no_runtime)"
+    ]
     skipped["artifacts"][1] |= {"status": "failed", "reason": "error 0x20", "failure": "load_failed"}
     phone.answers({**skipped, "verdict": "failed"}, one)
     code, message, _ = failure(capfd)

@@ -23,7 +23,8 @@ def show_device(console: Console, found: DeviceProfile, host: Profile | None, pa
         path: The file that it was written to.
     """
     device = found.device
-    heading(console, f"{found.model} for {found.target}", f"on {device.name}, {device.soc}, {device.cpu}, {device.os}")
+    place = ", ".join(filter(None, (device.name, device.soc, device.cpu, device.os)))
+    heading(console, f"{found.model} for {found.target}", f"on {place}")
     console.print()
     show_drift(console, found.drift)
     console.print()
@@ -55,7 +56,7 @@ def _times(console: Console, found: DeviceProfile, host: Profile | None) -> None
     for one in found.artifacts:
         cells = [_milliseconds(getattr(one, name)) for name in _TIMES]
         table.add_row(
-            *map(Text, (one.artifact, one.runtime, *cells, _whole(one.runs), _whole(one.threads))),
+            *map(Text, (one.artifact, one.runtime or one.status, *cells, _whole(one.runs), _whole(one.threads))),
             style="" if one.status != "skipped" else "dim",
         )
         if one.artifact in costs:
