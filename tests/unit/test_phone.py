@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -381,6 +382,8 @@ def test_the_page_agrees_with_the_json(phone: FakePhone, breach: bool, profiled:
     read = pages.read(text)
     assert pages.disagreements(read, read.documents) == []
     assert read.documents["device"] == json.loads(found.to_json())
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
     words = " ".join(read.rest)
     assert ("this host" in words) == profiled
     assert ("failed." in words) == breach
