@@ -24,7 +24,7 @@ _POLL_S = 0.5
 # A process is not there at once, and may be gone a moment before its files are seen.
 _GONE_POLLS = 6
 _AGREE = 1e-6
-_DEMO = "Build and install android-demo with this bundle in it."
+_DEMO = "Put this bundle into the app with edgekit drop android-demo, build it, and install it."
 
 
 def profile(
