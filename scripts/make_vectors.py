@@ -1,9 +1,10 @@
 """Write ``tests/vectors``: what the SDK computes, for the tests of the apps to hold theirs against.
 
-The layout is described in ``tests/vectors/README.md``. Manifests are not made here: they are whole manifests of real
-builds, and stay what they are.
+The layout is described in ``tests/vectors/README.md``. Manifests come from a real bundle of the sample, and are written
+only if one is given: their figures depend on the processor that it was built on.
 """
 
+import copy
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -28,12 +29,30 @@ _METRICS = (
     "sqnr_db", "max_abs_error", "mean_abs_error", "cosine", "non_finite", "top1_agreement", "top5_agreement",
     "kl_divergence", "accuracy", "reference_accuracy",
 )  # fmt: skip
+_FAULTS: tuple[tuple[str, tuple[str | int, ...], Any], ...] = (
+    ("newer-version", ("schema_version",), 2),
+    ("no-version", ("schema_version",), None),
+    ("no-artifacts", ("artifacts",), []),
+    ("no-outputs-key", ("outputs",), None),
+    ("path-outside", ("artifacts", 0, "file"), "../model.pte"),
+    ("absolute-path", ("golden", 0, "inputs", 0, "file"), "/golden/0.bin"),
+    ("bad-sha256", ("artifacts", 0, "sha256"), "XYZ"),
+    ("unknown-format", ("artifacts", 0, "format"), "tflite"),
+    ("unknown-dtype", ("inputs", 0, "dtype"), "float8"),
+    ("unknown-filter", ("preprocessing", "resize", "filter"), "lanczos"),
+    ("bytes-are-text", ("artifacts", 0, "bytes"), "many"),
+    ("std-of-zero", ("preprocessing", "std"), [0.0]),
+    ("two-means-for-grey", ("preprocessing", "mean"), [0.1, 0.2]),
+)
+"""Manifests that are refused: the name, the place, and what stands there; None: nothing."""
 _SIZES = ((1, 1), (3, 5), (16, 16), (17, 9), (40, 30), (31, 64), (64, 64), (90, 20))
 
 
 def main() -> None:
     """Write the files."""
     files = {**_preprocessing(), **_metrics(), **_classes(), **_limits()}
+    if len(sys.argv) > 1:
+        files |= _manifests(json.loads((Path(sys.argv[1]) / "manifest.json").read_text(encoding="utf-8")))
     for name, data in files.items():
         path = VECTORS / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -249,6 +268,58 @@ def _value(metric: str, metrics: Mapping[str, float | None]) -> float | None:
             return reference - accuracy
         return 1.0 if reference == 0 else 1 - (reference - accuracy) / abs(reference)
     return metrics.get(metric)
+
+
+def _manifests(whole: dict[str, Any]) -> Files:
+    """Manifests that an app reads, and such that it refuses, with the failure for each."""
+    short = copy.deepcopy(whole)
+    short["golden"], short["drift"]["legs"] = short["golden"][:1], short["drift"]["legs"][-1:]
+    image, grey = whole["inputs"][0], whole["preprocessing"]
+    pte, onnx = whole["artifacts"]
+    valid = {
+        "classifier": whole,
+        "two-inputs-two-outputs": {
+            **short, "preprocessing": None, "labels": [], "postprocessing": [], "golden": [],
+            "dimensions": {"batch": 64, "length": 128}, "artifacts": [{**onnx, "quantization": "int8-dynamic"}],
+            "inputs": [{"name": "tokens", "dtype": "int64", "shape": ["batch", "length"], "meaning": "tensor"},
+                       {"name": "mask", "dtype": "bool", "shape": ["batch", "length"], "meaning": "tensor"}],
+            "outputs": [{"name": "embedding", "dtype": "float32", "shape": ["batch", 16], "meaning": "embedding"},
+                        {"name": "score", "dtype": "float32", "shape": ["batch", 1], "meaning": "regression"}],
+        },
+        "bgr-fixed-batch": {
+            **short, "golden": [], "dimensions": {}, "inputs": [{**image, "shape": [1, 224, 192, 3]}],
+            "artifacts": [{**pte, "quantization": "8da4w"}, {**onnx, "quantization": "w8a16"}],
+            "preprocessing": {**grey, "color": "bgr", "layout": "NHWC", "background": 255,
+                              "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225],
+                              "resize": {"height": 224, "width": 192, "mode": "cover", "filter": "bicubic"}},
+        },
+        "failed-without-label": {
+            **short, "verdict": "failed", "float_layers": ["head.0"],
+            "artifacts": [{**pte, "quantization": "float", "operators": ["aten::add.out"]}, onnx],
+            "golden": [{**short["golden"][0], "label": None}],
+        },
+    }  # fmt: skip
+    files = {f"manifests/valid/{name}.json": _text(value) for name, value in valid.items()}
+    refused: dict[str, tuple[str, bytes]] = {
+        "cut-off": ("not_a_manifest", _text(short)[:700]),
+        "list": ("not_a_manifest", b"[]\n"),
+        "empty": ("not_a_manifest", b""),
+    }
+    for name, place, value in _FAULTS:
+        wrong = copy.deepcopy(short)
+        *path, last = place
+        part: Any = wrong
+        for key in path:
+            part = part[key]
+        if value is None:
+            del part[last]
+        else:
+            part[last] = value
+        failure = "manifest_version" if place == ("schema_version",) else "manifest_schema"
+        refused[name] = failure, _text(wrong)
+    files |= {f"manifests/invalid/{name}.json": text for name, (_, text) in refused.items()}
+    files["manifests/invalid.json"] = _text({f"{name}.json": failure for name, (failure, _) in refused.items()})
+    return files
 
 
 def _text(value: object) -> bytes:
