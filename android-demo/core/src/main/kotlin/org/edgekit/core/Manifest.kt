@@ -1,0 +1,215 @@
+package org.edgekit.core
+
+/** The artifact formats. */
+enum class Format { PTE, ONNX }
+
+/** Element types of tensors, with their size and their name in numpy's files. */
+enum class DType(val bytes: Int, val numpy: String) {
+    FLOAT32(4, "<f4"), FLOAT16(2, "<f2"), INT64(8, "<i8"), INT32(4, "<i4"), UINT8(1, "|u1"), INT8(1, "|i1"), BOOL(1, "|b1")
+}
+
+/** A size, or the name of one that may differ from call to call. */
+data class Dimension(val size: Int?, val name: String?) {
+    override fun toString() = name ?: size.toString()
+}
+
+/** A named input or output. */
+data class TensorSpec(val name: String, val dtype: DType, val shape: List<Dimension>, val meaning: String) {
+    /** Whether a tensor can be this one. */
+    fun fits(tensor: Tensor) = tensor.dtype == dtype && tensor.shape.size == shape.size &&
+        shape.zip(tensor.shape.toList()).all { (wanted, found) -> wanted.size == null || wanted.size == found }
+
+    /** Type and shape in words. */
+    val words get() = "${dtype.name.lowercase()} ${shape.joinToString("x")}"
+}
+
+/** The size that pictures are brought to, and how. */
+data class Resize(val height: Int, val width: Int, val mode: String, val filter: String)
+
+/** How a picture becomes an input: the steps of `preprocessing` in the manifest. */
+data class Preprocessing(
+    val color: String,
+    val background: Int,
+    val resize: Resize,
+    val scale: Double,
+    val mean: List<Double>,
+    val std: List<Double>,
+    val layout: String,
+) {
+    val channels get() = if (color == "grey") 1 else 3
+}
+
+/** One file that a runtime loads. */
+data class Artifact(
+    val format: Format,
+    val file: String,
+    val sha256: String,
+    val bytes: Long,
+    val quantization: String,
+    val minimumRuntime: String,
+    val operators: List<String>,
+    val delegates: List<String>,
+) {
+    /** What the runtime must carry, in words. */
+    val needs get() = (listOf(minimumRuntime) + delegates + operators).joinToString()
+}
+
+/** One raw little-endian file; of an output also whose values these are (null: the float reference's) and how near. */
+data class GoldenTensor(
+    val name: String,
+    val file: String,
+    val sha256: String,
+    val dtype: DType,
+    val shape: List<Int>,
+    val artifact: String? = null,
+    val maxAbsError: Double = 0.0,
+)
+
+/** One input with the outputs to expect. */
+data class Golden(val label: Long?, val inputs: List<GoldenTensor>, val outputs: List<GoldenTensor>)
+
+/** `manifest.json`: all that an app needs to load, feed, read and check the artifacts of a bundle. */
+data class Manifest(
+    val modelName: String,
+    val weightsSha256: String,
+    val target: String,
+    val cpu: String,
+    val artifacts: List<Artifact>,
+    val inputs: List<TensorSpec>,
+    val outputs: List<TensorSpec>,
+    val preprocessing: Preprocessing?,
+    val labels: List<String>,
+    val golden: List<Golden>,
+    /** The limits by leg ("device", "total"), each by the SDK's name of the limit. */
+    val budget: Map<String, Map<String, Double>>,
+) {
+    /** The output that holds a classifier's logits, if there is one. */
+    val logits get() = outputs.firstOrNull { it.meaning == "logits" }
+
+    companion object {
+        private const val VERSION = 1L
+        private val SHA256 = Regex("[0-9a-f]{64}")
+        private val NAME = Regex("[A-Za-z0-9][A-Za-z0-9._-]*")
+        private val IDENTIFIER = Regex("[A-Za-z_][A-Za-z0-9_]*")
+
+        // No part begins with a dot: a bundle names nothing outside its folder.
+        private val PATH = Regex("[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+
+        /**
+         * Reads the text of a manifest. Keys that this app does not know are left alone: what an app must understand
+         * changes the schema version.
+         */
+        fun parse(text: String, file: String = "manifest.json"): Manifest {
+            val root = try {
+                Node.of(text)
+            } catch (fault: Fault) {
+                throw Failure(Code.NOT_A_MANIFEST, "file" to file, "reason" to fault.reason, cause = fault)
+            }
+            val version = try {
+                root.opt("schema_version")?.long()
+            } catch (_: Fault) {
+                null
+            }
+            if (version != VERSION) {
+                throw Failure(Code.MANIFEST_VERSION, "file" to file, "found" to (version ?: "none"), "expected" to VERSION)
+            }
+            return try {
+                manifest(root)
+            } catch (fault: Fault) {
+                val (place, reason) = fault.place to fault.reason
+                throw Failure(Code.MANIFEST_SCHEMA, "file" to file, "place" to place, "reason" to reason, cause = fault)
+            }
+        }
+
+        private fun manifest(root: Node) = Manifest(
+            modelName = root["model"]["name"].text(NAME),
+            weightsSha256 = root["model"]["weights_sha256"].text(SHA256),
+            target = root["target"]["name"].text(NAME),
+            cpu = root["target"]["cpu"].text(),
+            artifacts = root["artifacts"].items().map(::artifact)
+                .ifEmpty { root["artifacts"].faulty("must name at least one artifact") },
+            inputs = root["inputs"].items().map(::tensorSpec),
+            outputs = root["outputs"].items().map(::tensorSpec),
+            preprocessing = root.opt("preprocessing")?.let(::preprocessing),
+            labels = root["labels"].items().map { it.text() },
+            golden = root["golden"].items().map(::golden),
+            // Older bundles have no leg of their own for the device.
+            budget = listOf("device", "total").associateWith { leg ->
+                root["budget"].opt(leg)?.let(::limits).orEmpty()
+            },
+        )
+
+        private fun artifact(node: Node) = Artifact(
+            format = Format.valueOf(node["format"].oneOf(Format.entries.map { it.name.lowercase() }).uppercase()),
+            file = node["file"].text(PATH),
+            sha256 = node["sha256"].text(SHA256),
+            bytes = node["bytes"].long(),
+            quantization = node["quantization"].text(),
+            minimumRuntime = node["minimum_runtime"].text(),
+            operators = node["operators"].items().map { it.text() },
+            delegates = node["delegates"].items().map { it.text() },
+        )
+
+        private fun tensorSpec(node: Node) = TensorSpec(
+            name = node["name"].text(IDENTIFIER),
+            dtype = dtype(node["dtype"]),
+            shape = node["shape"].items().map {
+                if (it.isText) Dimension(null, it.text(IDENTIFIER)) else Dimension(it.int(1..Int.MAX_VALUE), null)
+            },
+            meaning = node["meaning"].text(),
+        )
+
+        private fun dtype(node: Node) = DType.valueOf(node.oneOf(DType.entries.map { it.name.lowercase() }).uppercase())
+
+        internal fun preprocessing(node: Node): Preprocessing {
+            val read = Preprocessing(
+                color = node["color"].oneOf(listOf("grey", "rgb", "bgr")),
+                background = node["background"].int(0..255),
+                resize = Resize(
+                    height = node["resize"]["height"].int(1..Int.MAX_VALUE),
+                    width = node["resize"]["width"].int(1..Int.MAX_VALUE),
+                    mode = node["resize"]["mode"].oneOf(listOf("stretch", "cover")),
+                    filter = node["resize"]["filter"].oneOf(listOf("nearest", "bilinear", "bicubic")),
+                ),
+                scale = node["scale"].double(),
+                mean = node["mean"].items().map { it.double() },
+                std = node["std"].items().map { item ->
+                    item.double().takeIf { it > 0 } ?: item.faulty("must be greater than 0")
+                },
+                layout = node["layout"].oneOf(listOf("NCHW", "NHWC")),
+            )
+            for ((key, values) in listOf("mean" to read.mean, "std" to read.std)) {
+                if (values.size != 1 && values.size != read.channels) {
+                    node[key].faulty("has ${values.size} values for ${read.channels} channel(s)")
+                }
+            }
+            return read
+        }
+
+        private fun golden(node: Node) = Golden(
+            label = node.opt("label")?.long(),
+            inputs = node["inputs"].items().map { goldenTensor(it) },
+            outputs = node["outputs"].items().map {
+                goldenTensor(it).copy(artifact = it.opt("artifact")?.text(), maxAbsError = it["max_abs_error"].double())
+            },
+        )
+
+        private fun goldenTensor(node: Node) = GoldenTensor(
+            name = node["name"].text(),
+            file = node["file"].text(PATH),
+            sha256 = node["sha256"].text(SHA256),
+            dtype = dtype(node["dtype"]),
+            shape = node["shape"].items().map { it.int(0..Int.MAX_VALUE) },
+        )
+
+        /** The limits of a leg by name; the project's own, under `custom`, as the SDK names them: min_NAME, max_NAME. */
+        internal fun limits(node: Node): Map<String, Double> = buildMap {
+            for ((key, value) in node.entries()) {
+                if (key != "custom") node.opt(key)?.let { put(key, it.double()) }
+                else for ((name, ends) in value.entries()) {
+                    for (end in listOf("min", "max")) ends.opt(end)?.let { put("${end}_$name", it.double()) }
+                }
+            }
+        }
+    }
+}
