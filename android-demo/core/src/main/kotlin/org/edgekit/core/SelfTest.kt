@@ -142,6 +142,10 @@ class SelfTest(
         } catch (failure: Failure) {
             val status = if (failure.code == Code.NO_RUNTIME) Status.SKIPPED else Status.FAILED
             Tested(artifact, status, failure = failure)
+        } catch (error: RuntimeException) {
+            // What a runtime throws that its documentation does not name: whoever waits for the result must get one.
+            val failure = Failure(Code.RUN_FAILED, "file" to artifact.file, "reason" to error.toString(), cause = error)
+            Tested(artifact, Status.FAILED, failure = failure)
         }
     }
 
