@@ -27,7 +27,7 @@ need_java_and_maven() {
 # A version in the app's catalog, where `edgekit drop` writes those of the runtimes.
 version_of() { sed -n "s/^$1 = \"\(.*\)\"\$/\1/p" "$demo/gradle/libs.versions.toml"; }
 
-maven() { mvn -q -B -ntp -Dstyle.color=never -f "$demo/pom.xml" "$@"; }
+maven() { MAVEN_OPTS="${MAVEN_OPTS:-} -Djansi.mode=strip" mvn -q -B -ntp -Dstyle.color=never -f "$demo/pom.xml" "$@"; }
 
 # fetched COORDINATES FOLDER: takes an artifact by Maven into a folder; fails in silence if it cannot be had.
 fetched() {
@@ -105,4 +105,51 @@ take_onnxruntime() {
 catalog_args() {
     local key
     for key in kotlin serialization junit; do printf -- '-D%s.version=%s\n' "$key" "$(version_of "$key")"; done
+}
+
+# Sets $aapt2: Android's resource compiler, from the path, from an Android SDK, or by Maven.
+find_aapt2() {
+    local sdk="${ANDROID_HOME:-${ANDROID_SDK_ROOT:-}}" system=linux
+    aapt2="$(command -v aapt2 || true)"
+    if [ -z "$aapt2" ] && [ -n "$sdk" ]; then
+        aapt2="$(find "$sdk/build-tools" -name aapt2 2>/dev/null | sort -V | tail -n 1)"
+    fi
+    [ "$(uname -s)" = Linux ] || system=osx
+    if [ -z "$aapt2" ] && fetched "com.android.tools.build:aapt2:$aapt2_version:jar:$system" "$demo/build/tools"; then
+        unzip -qo -d "$demo/build/tools" "$demo/build/tools/aapt2-$aapt2_version-$system.jar" aapt2
+        chmod +x "$demo/build/tools/aapt2"
+        aapt2="$demo/build/tools/aapt2"
+    fi
+    if [ -z "$aapt2" ]; then
+        say "error: there is no aapt2, Android's resource compiler: not on the path, not in ANDROID_HOME, not by Maven."
+        say "hint: Debian, Ubuntu: sudo apt install aapt; or install the Android SDK's build tools and set ANDROID_HOME."
+        return 1
+    fi
+}
+
+aapt2_version="8.13.0-13719691"
+# A framework that every aapt2 reads: those from Android 12 on are packed in a way that Debian's does not know. The
+# resources use nothing newer.
+framework_version="10-robolectric-5803371"
+
+# link_resources APK [ASSETS]: manifest, resources and assets as a package without code. Models are stored as they are.
+link_resources() {
+    local out="$1" assets="${2:-}" main="$demo/app/src/main" work="$demo/build/resources"
+    local min target
+    find_aapt2 || return 1
+    fetched "org.robolectric:android-all:$framework_version:jar" "$demo/build/tools" || {
+        say "error: Maven cannot resolve android-all $framework_version: $demo/build/tools/maven.log"
+        return 1
+    }
+    mkdir -p "$work"
+    min="$(sed -n 's/.*minSdk = //p' "$demo/app/build.gradle.kts")"
+    target="$(sed -n 's/.*targetSdk = //p' "$demo/app/build.gradle.kts")"
+    # What Gradle does to the manifest: the package's name, and the placeholder.
+    sed -e "s/\${executorch}/$(version_of executorch)/" -e 's/<manifest /<manifest package="org.edgekit.demo" /' \
+        "$main/AndroidManifest.xml" >"$work/AndroidManifest.xml"
+    "$aapt2" compile --dir "$main/res" -o "$work/resources.zip"
+    "$aapt2" link -I "$demo/build/tools/android-all-$framework_version.jar" --manifest "$work/AndroidManifest.xml" -o "$out" \
+        --min-sdk-version "$min" --target-sdk-version "$target" --version-code 1 --debug-mode \
+        --version-name "$(sed -n 's/.*versionName = "\(.*\)"/\1/p' "$demo/app/build.gradle.kts")" \
+        ${assets:+-A "$assets"} -0 pte -0 onnx -0 bin "$work/resources.zip"
 }
