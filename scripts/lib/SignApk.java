@@ -19,6 +19,7 @@ public class SignApk {
         }
         PrivateKey key = (PrivateKey) store.getKey(arguments[4], password);
         X509Certificate certificate = (X509Certificate) store.getCertificate(arguments[4]);
+        @SuppressWarnings("deprecation") // its successor takes the same key in more words
         ApkSigner.SignerConfig signer = new ApkSigner.SignerConfig.Builder(arguments[4], key, List.of(certificate)).build();
         new ApkSigner.Builder(List.of(signer)).setInputApk(in).setOutputApk(out).build().sign();
         ApkVerifier.Result result = new ApkVerifier.Builder(out).build().verify();

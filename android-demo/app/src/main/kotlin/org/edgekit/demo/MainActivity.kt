@@ -84,14 +84,14 @@ class MainActivity : Activity() {
     private fun layOut() {
         content.removeAllViews()
         val artifacts = model.manifest.artifacts
-        content.put(ui.segments(artifacts.map { runtimeOf(it) }, artifact) { artifact = it; layOut(); ask(asked) }, ui, 20)
+        if (artifacts.size > 1) content.put(ui.segments(artifacts.map { runtimeOf(it) }, artifact) { artifact = it; layOut(); ask(asked) }, ui, 20)
         content.put(
             ui.card {
                 if (modes.size > 1) put(ui.segments(modes, mode) { mode = it; asked = null; layOut() }, ui)
                 put(FrameLayout(context).also { input(it) }, ui, if (modes.size > 1) 16 else 0)
             },
             ui,
-            12,
+            if (artifacts.size > 1) 12 else 20,
         )
         answer = ui.column()
         content.put(answer, ui, 12)
@@ -169,7 +169,11 @@ class MainActivity : Activity() {
         val wanted = model.manifest.artifacts[artifact]
         Phone.background.execute {
             val said = try {
-                Result.success(question(Predictor(model.manifest, runner(wanted))))
+                val loaded = opened?.first == wanted
+                val predictor = Predictor(model.manifest, runner(wanted))
+                // The first inference of a runtime does work that later ones do not: it is not the one to time.
+                if (!loaded) question(predictor)
+                Result.success(question(predictor))
             } catch (failure: Failure) {
                 Result.failure(failure)
             }

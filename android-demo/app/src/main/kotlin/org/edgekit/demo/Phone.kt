@@ -33,7 +33,10 @@ object Phone {
     fun bundle(context: Context): Bundle =
         Bundle.install({ path -> context.assets.open("edgekit/$path") }, File(context.filesDir, "edgekit"))
 
-    /** Where the self-test writes; `adb pull` reads it without root. */
+    /** Where a computer finds what the self-test wrote; the SDK knows the same path. */
+    const val PULL = "/sdcard/Android/data/org.edgekit.demo/files/selftest"
+
+    /** Where the self-test writes: the same place by its name in the app. `adb pull` reads it without root. */
     fun results(context: Context): File = File(context.getExternalFilesDir(null) ?: context.filesDir, "selftest")
 
     /** The version that the build took from the catalog; null if it did not say. */

@@ -56,7 +56,7 @@ class SelfTestActivity : Activity() {
 
     private fun LinearLayout.header(device: Device) {
         put(ui.text("Self-test", 26, bold = true), ui)
-        put(ui.text("${device.full} · ${device.os}", 13, ui.faint), ui)
+        put(ui.text("${device.full}\n${device.os}", 13, ui.faint), ui, 2)
     }
 
     /** Shows what was found; tests and pictures show outcomes that they bring. */
@@ -66,7 +66,7 @@ class SelfTestActivity : Activity() {
         if (failure != null) body.put(ui.failed(failure), ui) else body.put(verdict(outcome), ui)
         outcome.artifacts.forEach { body.put(card(it), ui, 12) }
         body.put(ui.button("Run again") { start() }, ui, 16)
-        val where = ui.text("Results and traces: ${Phone.results(this).path}", 11, ui.faint)
+        val where = ui.text("Results and traces, on the computer:\nadb pull ${Phone.PULL}", 11, ui.faint)
         body.put(where.apply { gravity = Gravity.CENTER }, ui, 12)
     }
 
@@ -84,7 +84,7 @@ class SelfTestActivity : Activity() {
             ui.row {
                 val titles = ui.column {
                     put(ui.text(tested.artifact.file, 17, bold = true), ui)
-                    put(ui.text(listOfNotNull(tested.runtime, tested.threads?.let { "$it threads" }).joinToString(), 12, ui.faint), ui)
+                    put(ui.text(listOfNotNull(tested.runtime, tested.threads?.let { if (it == 1) "1 thread" else "$it threads" }).joinToString(), 12, ui.faint), ui)
                 }
                 addView(titles, ui.weighted())
                 val good = if (tested.status == Status.SKIPPED) null else tested.status == Status.PASSED
@@ -114,7 +114,7 @@ class SelfTestActivity : Activity() {
         val metrics = leg.metrics
         put(fact("Signal to noise", metrics.sqnrDb?.let { number(it, "dB") } ?: "identical", null), ui, 8)
         val share = leg.worstShare?.let { String.format(Locale.US, "%.0f %% of allowed", 100 * it) } ?: "beyond all bounds"
-        put(fact("Largest error", "${number(metrics.maxAbsError)}, $share", leg.within), ui, 6)
+        put(fact("Largest error", "${number(metrics.maxAbsError)} ($share)", leg.within), ui, 6)
         metrics.top1Agreement?.let { put(fact("Same first class", number(100 * it, "%"), null), ui, 6) }
         metrics.accuracy?.let { put(fact("Accuracy", number(100 * it, "%"), null), ui, 6) }
         if (metrics.nonFinite > 0) put(fact("Not finite", "${metrics.nonFinite} values", false), ui, 6)
