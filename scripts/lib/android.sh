@@ -11,7 +11,7 @@ substitute_sha512="eanpDe8sFFxbKfCh0lqrSVyU4/deiF1pZWtZOjZSV+w+qfuNsdrkQkoscxvhM
 
 need_java_and_maven() {
     local version
-    version="$(javac -version 2>&1 | sed -n 's/^javac \([0-9]*\).*/\1/p')"
+    version="$(javac -version 2>&1 | sed -n 's/^javac \([0-9]*\).*/\1/p' || true)"
     if [ "${version:-0}" -lt 17 ]; then
         say "error: the Android demo needs a JDK 17 or newer; found: ${version:-none}."
         say "hint: Debian, Ubuntu: sudo apt install openjdk-17-jdk-headless; macOS: brew install openjdk@17"
@@ -91,6 +91,7 @@ take_onnxruntime() {
         say "ONNX Runtime: the JVM's onnxruntime $version, the pinned version, CANNOT BE RESOLVED by Maven here; running on $jvm."
     fi
     onnxruntime_args+=("-Donnxruntime.version=$jvm")
+    [ "$jvm" = "$version" ] || onnxruntime_args+=("-Dedgekit.jvm.other=true")
     if fetched "com.microsoft.onnxruntime:onnxruntime-android:$version:aar" "$folder/aar"; then
         unzip -qo -d "$folder" "$folder/aar/onnxruntime-android-$version.aar" classes.jar
         onnxruntime_args+=("-Donnxruntime.classes=$folder/classes.jar")
