@@ -152,5 +152,5 @@ link_resources() {
     "$aapt2" link -I "$demo/build/tools/android-all-$framework_version.jar" --manifest "$work/AndroidManifest.xml" -o "$out" \
         --min-sdk-version "$min" --target-sdk-version "$target" --version-code 1 --debug-mode \
         --version-name "$(sed -n 's/.*versionName = "\(.*\)"/\1/p' "$demo/app/build.gradle.kts")" \
-        ${assets:+-A "$assets"} -0 pte -0 onnx -0 bin "$work/resources.zip"
+        ${assets:+-A "$assets"} -0 .pte -0 .onnx -0 .bin "$work/resources.zip"
 }
