@@ -91,7 +91,6 @@ class DrawView(context: Context, private val spec: Preprocessing, private val dr
         val before = last
         if (first || before == null) {
             strokes.moveTo(x, y)
-            strokes.lineTo(x + 0.1f, y) // a tap leaves a dot
         } else {
             // Through the middle of each piece: round where single places would show corners.
             strokes.quadTo(before.first, before.second, (before.first + x) / 2, (before.second + y) / 2)
@@ -101,7 +100,7 @@ class DrawView(context: Context, private val spec: Preprocessing, private val dr
     }
 
     private fun finished() {
-        last?.let { (x, y) -> strokes.lineTo(x, y) }
+        last?.let { (x, y) -> strokes.lineTo(x, y + 0.1f) } // a tap, too, leaves a dot
         last = null
         invalidate()
         val bitmap = Bitmap.createBitmap(width, height, Bitmap.Config.ARGB_8888)

@@ -1,6 +1,7 @@
 package org.edgekit.demo
 
 import android.app.Activity
+import android.content.Intent
 import android.os.Bundle
 import android.view.Gravity
 import android.view.WindowManager
@@ -34,6 +35,13 @@ class SelfTestActivity : Activity() {
         start()
     }
 
+    /** Asked for again while it is on the screen: by a computer, as a rule. */
+    override fun onNewIntent(intent: Intent) {
+        super.onNewIntent(intent)
+        setIntent(intent)
+        start()
+    }
+
     private fun start() {
         lateinit var progress: TextView
         val device = Phone.device()
@@ -49,7 +57,7 @@ class SelfTestActivity : Activity() {
             val outcome = test.run({ Phone.bundle(this) }) { words -> runOnUiThread { progress.text = "$words …" } }
             runOnUiThread {
                 show(outcome)
-                if (intent.getBooleanExtra("selftest", false)) finish()
+                if (intent.getBooleanExtra(FOR_COMPUTER, false)) finish()
             }
         }
     }
@@ -142,5 +150,10 @@ class SelfTestActivity : Activity() {
     private fun number(value: Double, unit: String = ""): String {
         val text = String.format(Locale.US, "%.4g", value).let { if ('.' in it && 'e' !in it) it.trimEnd('0').trimEnd('.') else it }
         return if (unit.isEmpty()) text else "$text $unit"
+    }
+
+    companion object {
+        /** The extra of a start by a computer. */
+        const val FOR_COMPUTER = "selftest"
     }
 }

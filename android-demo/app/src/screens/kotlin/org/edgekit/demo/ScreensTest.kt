@@ -69,6 +69,18 @@ class ScreensTest {
     }
 
     @Test
+    fun `asked for again by a computer, it runs again`() {
+        assumeTrue(dropped)
+        val controller = Robolectric.buildActivity(SelfTestActivity::class.java).setup()
+        val activity = controller.get()
+        settled(activity) { it == "Run again" }
+        val result = File(Phone.results(activity), "selftest.json").apply { delete() }
+        controller.newIntent(Intent().putExtra("selftest", true))
+        waitFor({ texts(activity).toString() }) { activity.isFinishing }
+        assertTrue(result.isFile)
+    }
+
+    @Test
     fun `without a bundle it says what to do`() {
         assumeTrue(!dropped)
         val activity = Robolectric.buildActivity(MainActivity::class.java).setup().get()
