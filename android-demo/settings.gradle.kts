@@ -14,5 +14,5 @@ dependencyResolutionManagement {
     }
 }
 
-rootProject.name = "EdgeKit Demo"
+rootProject.name = "edgekit-demo"
 include(":core", ":app")

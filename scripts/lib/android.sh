@@ -1,4 +1,4 @@
-# Sourced by test-android and make-apk, after setup.sh: a JDK, Maven, and the runtimes' classes. Needs $root.
+# Sourced by test-android, make-app-pictures and make-apk, after setup.sh: a JDK, Maven, and the runtimes' classes. Needs $root.
 
 demo="$root/android-demo"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/edgekit/android"
@@ -134,6 +134,7 @@ aapt2_version="8.13.0-13719691"
 framework_version="10-robolectric-5803371"
 
 # link_resources APK [ASSETS]: manifest, resources and assets as a package without code. Models are stored as they are.
+# executorch_version: what the app is to take for ExecuTorch's version; empty: it does not know.
 link_resources() {
     local out="$1" assets="${2:-}" main="$demo/app/src/main" work="$demo/build/resources"
     local min target
@@ -146,7 +147,7 @@ link_resources() {
     min="$(sed -n 's/.*minSdk = //p' "$demo/app/build.gradle.kts")"
     target="$(sed -n 's/.*targetSdk = //p' "$demo/app/build.gradle.kts")"
     # What Gradle does to the manifest: the package's name, and the placeholder.
-    sed -e "s/\${executorch}/$(version_of executorch)/" -e 's/<manifest /<manifest package="org.edgekit.demo" /' \
+    sed -e "s/\${executorch}/${executorch_version-$(version_of executorch)}/" -e 's/<manifest /<manifest package="org.edgekit.demo" /' \
         "$main/AndroidManifest.xml" >"$work/AndroidManifest.xml"
     "$aapt2" compile --dir "$main/res" -o "$work/resources.zip"
     "$aapt2" link -I "$demo/build/tools/android-all-$framework_version.jar" --manifest "$work/AndroidManifest.xml" -o "$out" \

@@ -43,6 +43,6 @@ object Phone {
     private fun executorch(context: Context): String? {
         val flags = PackageManager.GET_META_DATA
         val data = context.packageManager.getApplicationInfo(context.packageName, flags).metaData
-        return data?.getString("org.edgekit.demo.executorch")?.substringAfter(' ')
+        return data?.getString("org.edgekit.demo.executorch")?.substringAfter(' ', "")?.takeIf { it.isNotBlank() }
     }
 }
