@@ -68,6 +68,16 @@ data class GoldenTensor(
 /** One input with the outputs to expect. */
 data class Golden(val label: Long?, val inputs: List<GoldenTensor>, val outputs: List<GoldenTensor>)
 
+/** Limits by leg ("device", "total"), each by the SDK's name of the limit. */
+data class Budget(
+    val legs: Map<String, Map<String, Double>>,
+    /** Those of single outputs, by name. */
+    val outputs: Map<String, Map<String, Map<String, Double>>> = emptyMap(),
+) {
+    /** The limits of an output in a leg: its own go before those for all outputs. */
+    fun limits(leg: String, output: String) = legs.getValue(leg) + outputs[output]?.get(leg).orEmpty()
+}
+
 /** `manifest.json`: all that an app needs to load, feed, read and check the artifacts of a bundle. */
 data class Manifest(
     val modelName: String,
@@ -80,8 +90,7 @@ data class Manifest(
     val preprocessing: Preprocessing?,
     val labels: List<String>,
     val golden: List<Golden>,
-    /** The limits by leg ("device", "total"), each by the SDK's name of the limit. */
-    val budget: Map<String, Map<String, Double>>,
+    val budget: Budget,
 ) {
     /** The output that holds a classifier's logits, if there is one. */
     val logits get() = outputs.firstOrNull { it.meaning == "logits" }
@@ -133,11 +142,14 @@ data class Manifest(
             preprocessing = root.opt("preprocessing")?.let(::preprocessing),
             labels = root["labels"].items().map { it.text() },
             golden = root["golden"].items().map(::golden),
-            // Older bundles have no leg of their own for the device.
-            budget = listOf("device", "total").associateWith { leg ->
-                root["budget"].opt(leg)?.let(::limits).orEmpty()
-            },
+            // Older bundles have no leg of their own for the device, and no limits of single outputs.
+            budget = Budget(
+                legs = legs(root["budget"]),
+                outputs = root["budget"].opt("outputs")?.entries().orEmpty().associate { (name, own) -> name to legs(own) },
+            ),
         )
+
+        private fun legs(node: Node) = listOf("device", "total").associateWith { node.opt(it)?.let(::limits).orEmpty() }
 
         private fun artifact(node: Node) = Artifact(
             format = Format.valueOf(node["format"].oneOf(Format.entries.map { it.name.lowercase() }).uppercase()),

@@ -194,7 +194,7 @@ class SelfTest(
             got.doubles().zip(values.doubles()).map { (a, b) -> share(abs(a - b), allowed) }
         }
         val worst = shares.max()
-        val limits = Limits.judge(manifest.budget.getValue(leg), metrics.byName, host?.let { measure(it).byName })
+        val limits = Limits.judge(manifest.budget.limits(leg, spec.name), metrics.byName, host?.let { measure(it).byName })
         return Leg(leg, spec.name, metrics, worst.takeIf { it.isFinite() }, worst <= 1, limits)
     }
 

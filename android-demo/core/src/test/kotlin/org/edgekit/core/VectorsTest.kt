@@ -66,8 +66,16 @@ class VectorsTest {
     fun `manifests that builds write`(): List<DynamicTest> = files("manifests/valid").map { file ->
         DynamicTest.dynamicTest(file.name) {
             val manifest = Manifest.parse(file.readText())
-            assertTrue(manifest.artifacts.isNotEmpty() && manifest.budget.getValue("total").isNotEmpty())
+            assertTrue(manifest.artifacts.isNotEmpty() && manifest.budget.limits("total", "").isNotEmpty())
         }
+    }
+
+    @Test
+    fun `the limits of an output go before those for all`() {
+        val budget = Manifest.parse(File(Vectors.folder, "manifests/valid/two-inputs-two-outputs.json").readText()).budget
+        assertEquals(10.0, budget.limits("total", "score")["min_sqnr_db"])
+        assertEquals(30.0, budget.limits("total", "embedding")["min_sqnr_db"])
+        assertEquals(budget.limits("device", "embedding"), budget.limits("device", "score"))
     }
 
     @TestFactory
