@@ -16,6 +16,8 @@ public protocol Runtime: Sendable {
 public protocol ModelRunner: Actor {
     /// The library whose kernels run, for the trace: "ONNX Runtime 1.24.2 CPU".
     nonisolated var kernels: String { get }
+    /// The processor family whose arithmetic they follow: "arm64" or "x86_64".
+    nonisolated var arithmetic: String { get }
     /// Threads that it computes with; nil if the runtime chooses, and does not say.
     nonisolated var threads: Int? { get }
     /// Runs the inputs, in the manifest's order, and returns the outputs in its order.
@@ -32,6 +34,8 @@ public struct Timing: Sendable {
 }
 
 extension ModelRunner {
+    public nonisolated var arithmetic: String { Device.processor }
+
     /// Runs the rows once, and returns the outputs of each with the milliseconds that the first took.
     func runAll(_ rows: [[Tensor]]) throws -> (outputs: [[Tensor]], first: Double) {
         let (first, milliseconds) = try timed { try run(rows[0]) }
@@ -64,8 +68,8 @@ func milliseconds(since start: ContinuousClock.Instant) -> Double {
 }
 
 extension [any Runtime] {
-    /// Opens an artifact: checks that there is a runtime, that it is new enough, and the file's sha256; then loads it.
-    public func open(_ bundle: DroppedBundle, _ artifact: Artifact) async throws -> any ModelRunner {
+    /// Opens an artifact whose sha256 was checked, if there is a runtime for it and it is new enough.
+    func open(_ bundle: DroppedBundle, _ artifact: Artifact) async throws -> any ModelRunner {
         guard let runtime = first(where: { $0.format == artifact.format }) else {
             throw Failure(.noRuntime, ["file": artifact.file, "format": artifact.format.rawValue])
         }
@@ -75,7 +79,7 @@ extension [any Runtime] {
                 "file": artifact.file, "needed": artifact.minimumRuntime, "found": "\(runtime.name) \(version)",
             ])
         }
-        return try await runtime.load(bundle.checkedFile(artifact), artifact: artifact, manifest: bundle.manifest)
+        return try await runtime.load(bundle.folder.appending(path: artifact.file), artifact: artifact, manifest: bundle.manifest)
     }
 }
 
@@ -106,6 +110,7 @@ public struct Predictor: Sendable {
     public init(_ bundle: DroppedBundle, _ artifact: Artifact, _ runtimes: [any Runtime]) async throws {
         manifest = bundle.manifest
         self.artifact = artifact
+        try bundle.verify(artifact)
         runner = try await runtimes.open(bundle, artifact)
     }
 

@@ -122,7 +122,7 @@ public struct SelfTest: Sendable {
             await progress("Running the golden inputs through \(artifact.file)")
             let (raw, first) = try await runner.runAll(golden.inputs)
             let outputs = try raw.map { try checked($0, bundle.manifest, artifact) }
-            try write(bundle.manifest, artifact, golden, outputs, runner.kernels)
+            try write(bundle.manifest, artifact, golden, outputs, runner)
             let legs = golden.legs(bundle.manifest, artifact, outputs)
             await progress("Timing \(artifact.file)")
             let latency = Latency(load: load, first: first, sorted: try await runner.latencies(golden.inputs, timing))
@@ -138,13 +138,13 @@ public struct SelfTest: Sendable {
     }
 
     private func write(
-        _ manifest: Manifest, _ artifact: Artifact, _ golden: GoldenRows, _ outputs: [[Tensor]], _ kernels: String
+        _ manifest: Manifest, _ artifact: Artifact, _ golden: GoldenRows, _ outputs: [[Tensor]], _ runner: any ModelRunner
     ) throws {
         let runtime = runtimes.first { $0.format == artifact.format }
         let trace = Trace(
             inputs: golden.inputs, outputs: outputs, labels: golden.labels,
             origin: Trace.origin(
-                manifest, artifact, device, kernels: kernels, library: runtime?.name ?? "", version: runtime?.version))
+                manifest, artifact, device, runner, library: runtime?.name ?? "", version: runtime?.version))
         let file = artifact.file.replacingOccurrences(of: "/", with: "_") + ".npz"
         try writing(file) { try trace.npz().write(to: results.appending(path: file), options: .atomic) }
     }

@@ -71,7 +71,7 @@ struct Trace {
 
     /// Where the outputs were computed: the fields of the SDK's `Origin`.
     static func origin(
-        _ manifest: Manifest, _ artifact: Artifact, _ device: Device, kernels: String, library: String, version: String?
+        _ manifest: Manifest, _ artifact: Artifact, _ device: Device, _ runner: any ModelRunner, library: String, version: String?
     ) -> JSON {
         .object([
             "version": 1,
@@ -80,8 +80,8 @@ struct Trace {
             "device_name": .string(device.full),
             "dtype": .string(artifact.quantization == "float" ? "float32" : artifact.quantization),
             "tf32": false,
-            "kernels": .string(kernels),
-            "kernels_of": .string(device.cpu),
+            "kernels": .string(runner.kernels),
+            "kernels_of": .string(runner.arithmetic),
             "versions": .object([library: .string(version ?? "unknown"), "os": .string(device.os)]),
             "model": .string(manifest.model.weightsSHA256),
             "samples": "",

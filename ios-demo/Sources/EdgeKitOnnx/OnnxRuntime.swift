@@ -24,6 +24,7 @@ public struct OnnxRuntime: Runtime {
 actor OnnxRunner: ModelRunner {
     nonisolated let kernels: String
     nonisolated let threads: Int?
+    nonisolated let arithmetic: String
     private let session: Session
     private let file: String
     private let outputs: [String]
@@ -33,6 +34,8 @@ actor OnnxRunner: ModelRunner {
         self.threads = threads
         outputs = manifest.outputs.map(\.name)
         let library = "ONNX Runtime \(Session.version) CPU"
+        // Which kernels are chosen below.
+        arithmetic = manifest.target.cpu == "arm64" ? "arm64" : Device.processor
         do {
             #if arch(x86_64)
             // The simulator of an Intel Mac, and the tests. Without VNNI, x86 kernels for int8 weights add in 16 bits

@@ -8,7 +8,7 @@ import Testing
 private let built = ProcessInfo.processInfo.environment["EDGEKIT_BUNDLE"].map { URL(filePath: $0) }
 
 @Suite("ONNX Runtime on a real bundle", .enabled(if: built != nil, "EDGEKIT_BUNDLE names no bundle"), .serialized)
-struct OnnxTests {
+final class OnnxTests {
     private let folder: URL
     private let results: URL
 
@@ -19,6 +19,8 @@ struct OnnxTests {
         results = place.appending(path: "selftest")
         try FileManager.default.copyItem(at: #require(built), to: folder)
     }
+
+    deinit { try? FileManager.default.removeItem(at: folder.deletingLastPathComponent()) }
 
     private func outcome(_ open: (@Sendable () throws -> DroppedBundle)? = nil) async -> Outcome {
         var timing = Timing()
