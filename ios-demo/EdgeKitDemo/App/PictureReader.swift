@@ -6,12 +6,19 @@ import ImageIO
 /// Decodes pictures as the SDK does: 8 bits a channel, colour profiles ignored, transparency not premultiplied, and the
 /// EXIF orientation left to the preprocessing.
 enum PictureReader {
+    // As bytes and turned, a picture is held several times over; larger ones are halved while they are decoded.
+    private static let mostPixels = 12_000_000
+
     static func read(_ data: Data) throws -> Picture {
-        guard let source = CGImageSourceCreateWithData(data as CFData, nil),
-              let image = CGImageSourceCreateImageAtIndex(source, 0, nil) else {
-            throw Failure(.badPicture, ["reason": "it is in no format that this phone knows, or was cut off"])
-        }
+        let unreadable = Failure(.badPicture, ["reason": "it is in no format that this phone knows, or was cut off"])
+        guard let source = CGImageSourceCreateWithData(data as CFData, nil) else { throw unreadable }
         let properties = CGImageSourceCopyPropertiesAtIndex(source, 0, nil) as? [CFString: Any]
+        let width = properties?[kCGImagePropertyPixelWidth] as? Int ?? 0
+        let height = properties?[kCGImagePropertyPixelHeight] as? Int ?? 0
+        var factor = 1
+        while width / factor * (height / factor) > mostPixels && factor < 8 { factor *= 2 }
+        let options: [CFString: Any] = factor == 1 ? [:] : [kCGImageSourceSubsampleFactor: factor]
+        guard let image = CGImageSourceCreateImageAtIndex(source, 0, options as CFDictionary) else { throw unreadable }
         return try pixels(image, orientation: properties?[kCGImagePropertyOrientation] as? Int ?? 1)
     }
 

@@ -15,7 +15,7 @@ struct TryView: View {
                 VStack(spacing: 16) {
                     ArtifactPicker(model: model)
                     if model.bundle?.manifest.preprocessing != nil {
-                        DrawingView(strokes: $strokes, ink: ink, paper: paper) { picture in
+                        DrawingView(strokes: $strokes, ink: ink, paper: paper, aspect: aspect) { picture in
                             Task { await model.answer(picture) }
                         }
                         HStack {
@@ -58,6 +58,11 @@ struct TryView: View {
     /// What lies behind transparent pixels, as the manifest has it, is the paper; the ink is what stands out from it.
     private var background: Int { model.bundle?.manifest.preprocessing?.background ?? 0 }
     private var paper: Color { Color(white: Double(background) / 255) }
+    /// Width by height of what the model takes.
+    private var aspect: Double {
+        guard let resize = model.bundle?.manifest.preprocessing?.resize else { return 1 }
+        return Double(resize.width) / Double(resize.height)
+    }
     private var ink: Color { background < 128 ? .white : .black }
 }
 
@@ -66,14 +71,17 @@ struct DrawingView: View {
     @Binding var strokes: [[CGPoint]]
     let ink: Color
     let paper: Color
+    let aspect: Double
     let drawn: (Picture) -> Void
 
-    private static let side = 280.0
+    /// In the shape that the model takes, its longer side 280 points.
+    private var width: Double { min(280, 280 * aspect) }
+    private var height: Double { width / aspect }
 
     var body: some View {
         lines
             .background(paper)
-            .frame(width: Self.side, height: Self.side)
+            .frame(width: width, height: height)
             .clipShape(RoundedRectangle(cornerRadius: 12))
             .overlay(RoundedRectangle(cornerRadius: 12).stroke(.secondary))
             .gesture(
@@ -99,7 +107,7 @@ struct DrawingView: View {
 
     /// Draws the strokes on nothing: the preprocessing lays them over its background.
     private func answer() {
-        let renderer = ImageRenderer(content: lines.frame(width: Self.side, height: Self.side))
+        let renderer = ImageRenderer(content: lines.frame(width: width, height: height))
         renderer.scale = 1
         if let image = renderer.cgImage, let picture = try? PictureReader.pixels(image) { drawn(picture) }
     }

@@ -108,6 +108,7 @@ func explained(_ error: any Swift.Error) -> String {
         case 0x21: "there is not enough memory"
         case 0x22: "the file is missing or unreadable"
         case 0x23: "the file is truncated or not a .pte"
+        case 0x30: "a backend of this runtime does not read what was made for it"
         default: nil
         }
     let code = "code 0x\(String(error.code, radix: 16))"
