@@ -22,12 +22,14 @@ final class OnnxTests {
 
     deinit { try? FileManager.default.removeItem(at: folder.deletingLastPathComponent()) }
 
-    private func outcome(_ open: (@Sendable () throws -> DroppedBundle)? = nil) async -> Outcome {
+    private func outcome(
+        _ open: (@Sendable () throws -> DroppedBundle)? = nil, runtimes: [any Runtime] = [OnnxRuntime()]
+    ) async -> Outcome {
         var timing = Timing()
         timing.warmUp = 2
         timing.runs = 5
         let folder = folder
-        let test = SelfTest([OnnxRuntime()], device: Device(name: "Test", soc: "", os: "Linux"), results: results, timing: timing)
+        let test = SelfTest(runtimes, device: Device(name: "Test", soc: "", os: "Linux"), results: results, timing: timing)
         return await test.run(open ?? { try DroppedBundle.read(folder) })
     }
 
@@ -118,6 +120,22 @@ final class OnnxTests {
         let outcome = await outcome()
         let onnx = try #require(outcome.artifacts.first { $0.artifact.format == .onnx })
         #expect(onnx.failure?.code == .runtimeTooOld && onnx.failure?.says.contains("99.0") == true)
+    }
+
+    @Test("An output of another shape than the manifest's is refused") func wrongOutput() async throws {
+        try rewrite { $0.replacing(/"outputs": \[\s*\{\s*"dtype": "float32",\s*"meaning": "logits",\s*"name": "logits",\s*"shape": \[\s*"batch",\s*10/) {
+            $0.output.replacing("10", with: "11")
+        } }
+        let outcome = await outcome()
+        let onnx = try #require(outcome.artifacts.first { $0.artifact.format == .onnx })
+        #expect(onnx.failure?.code == .wrongOutput)
+        #expect(onnx.failure?.says.contains("float32 1x10") == true && onnx.failure?.says.contains("batchx11") == true)
+    }
+
+    @Test("An app without a runtime for any artifact fails, and says why") func nothingToRun() async throws {
+        let outcome = await outcome(runtimes: [])
+        #expect(outcome.failure?.code == .nothingToRun && !outcome.passed)
+        #expect(outcome.failure?.says.contains("model.onnx cannot be run") == true)
     }
 
     @Test("What edgekit drop lays out is found; a manifest that was changed behind it is not") func dropped() async throws {
