@@ -1,14 +1,12 @@
 """The bundle for iPhones, without a phone: Swift on Linux where there is one, ExecuTorch's C++ runtime for the .pte."""
 
-import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from edgekit import bundle, trace
+from edgekit import bundle, selftest, trace
 from edgekit.manifest import GoldenTensor, Manifest
 from edgekit.run import pte
 from edgekit.samples import Array, Samples
@@ -18,6 +16,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "test-ios"
 APP = ROOT / "ios-demo"
+SAMPLE = APP / ".build" / "sample" / "artifacts" / "digits" / "ios-arm64"
 
 
 @pytest.fixture(scope="module")
@@ -47,22 +46,37 @@ def golden(folder: Path, tensor: GoldenTensor) -> Array:
 
 def test_swift_runs_the_onnx_artifact_and_passes(tested: Path) -> None:
     """The self-test's answer is written down whole: the .onnx passed, the .pte has no runtime on Linux."""
-    answer = json.loads((tested / "selftest.json").read_text(encoding="utf-8"))
-    by_file: dict[str, Any] = {artifact["file"]: artifact for artifact in answer["artifacts"]}
-    assert answer["verdict"] == "passed"
-    assert by_file["model.pte"]["status"] == "skipped"
-    assert by_file["model.pte"]["failure"] == "no_runtime"
+    written = tested / selftest.SELFTEST_FILE
+    answer = selftest.parse(written.read_text(encoding="utf-8"), where=str(written))
+    by_file = {artifact.file: artifact for artifact in answer.artifacts}
+    assert answer.verdict == "passed"
+    assert by_file["model.pte"].status == "skipped"
+    assert by_file["model.pte"].failure == "no_runtime"
     onnx = by_file["model.onnx"]
-    assert onnx["status"] == "passed"
-    assert [leg["leg"] for leg in onnx["legs"]] == ["device", "total"]
-    assert onnx["runs"] == 20
-    assert 0 < onnx["median_ms"] <= onnx["p90_ms"] <= onnx["p95_ms"] <= onnx["p99_ms"]
+    assert onnx.status == "passed"
+    assert [leg.leg for leg in onnx.legs] == ["device", "total"]
+    assert all(leg.within_tolerance and leg.limits for leg in onnx.legs)
+    assert onnx.runs == 20
+    median, p90, p95, p99 = (value or 0 for value in (onnx.median_ms, onnx.p90_ms, onnx.p95_ms, onnx.p99_ms))
+    assert 0 < median <= p90 <= p95 <= p99
+
+
+def test_the_trace_is_the_device_leg_of_compare(tested: Path, tmp_path: Path) -> None:
+    """``edgekit compare`` holds it against the bundle's golden outputs, and the same numbers come out."""
+    finished = edgekit("compare", tested / "model.onnx.npz", "--bundle", SAMPLE, "--json", cwd=tmp_path)
+    assert finished.code == 0, finished.err
+    measured = {leg["name"]: leg["metrics"] for leg in finished.json["drift"]["legs"]}
+    written = selftest.parse((tested / selftest.SELFTEST_FILE).read_text(encoding="utf-8"), where="selftest.json")
+    for leg in next(artifact.legs for artifact in written.artifacts if artifact.file == "model.onnx"):
+        for name, value in leg.metrics.items():
+            found = measured[leg.leg][name]
+            assert (found is None) == (value is None), name
+            assert value is None or found == pytest.approx(value, rel=1e-9, abs=1e-15), name
 
 
 def test_the_trace_that_swift_wrote_is_read(tested: Path) -> None:
     """Python reads the .npz, finds where it was computed, and the host's own numbers in it."""
-    folder = APP / ".build" / "sample" / "artifacts" / "digits" / "ios-arm64"
-    manifest, found = bundle.read(folder), trace.load(tested / "model.onnx.npz")
+    manifest, found = bundle.read(SAMPLE), trace.load(tested / "model.onnx.npz")
     assert found.origin.program == "device"
     assert found.origin.model == manifest.model.weights_sha256
     assert found.origin.dtype == "int8"
@@ -71,9 +85,9 @@ def test_the_trace_that_swift_wrote_is_read(tested: Path) -> None:
     assert found.samples.labels is not None
     assert [int(label) for label in found.samples.labels] == [row.label for row in manifest.golden]
     for number, row in enumerate(manifest.golden):
-        assert np.array_equal(found.samples.inputs["image"][number : number + 1], golden(folder, row.inputs[0]))
+        assert np.array_equal(found.samples.inputs["image"][number : number + 1], golden(SAMPLE, row.inputs[0]))
         expected = next(output for output in row.outputs if output.artifact == "model.onnx")
-        error = np.abs(found.outputs["logits"][number : number + 1] - golden(folder, expected)).max()
+        error = np.abs(found.outputs["logits"][number : number + 1] - golden(SAMPLE, expected)).max()
         assert error <= expected.max_abs_error
 
 
