@@ -77,7 +77,7 @@ extension EdgeKitCore.Tensor {
     fileprivate var value: AnyTensor {
         // Copies the bytes.
         bytes.withUnsafeBytes { raw in
-            AnyTensor(bytes: raw.baseAddress!, shape: shape, dataType: dtype.executorch, shapeDynamism: .static)
+            AnyTensor(bytes: raw.baseAddress!, shape: shape, dataType: dtype.executorch)
         }
     }
 }
