@@ -57,8 +57,8 @@ let package = Package(
 )
 
 if onnxruntime != nil {
-    // A library of its own: both runtimes bring XNNPACK and cpuinfo along, in other versions, and would clash in one
-    // binary that is linked with -all_load.
+    // A library of its own: both runtimes bring their own XNNPACK along, and the two would clash in one binary that is
+    // linked with -all_load.
     package.products += [.library(name: "EdgeKitOnnxRuntime", type: .dynamic, targets: ["EdgeKitOnnx"])]
     package.targets += [
         .target(name: "COnnxRuntime", dependencies: onnxruntimeProducts, cSettings: onnxruntimeHeaders),
