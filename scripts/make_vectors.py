@@ -281,7 +281,8 @@ def _manifests(whole: dict[str, Any]) -> Files:
         "classifier": whole,
         "two-inputs-two-outputs": {
             **short,
-            "budget": {**short["budget"], "total": {**short["budget"]["total"], "min_sqnr_db": 30}, "outputs": own}, "preprocessing": None, "labels": [], "postprocessing": [], "golden": [],
+            "budget": {**short["budget"], "total": {**short["budget"]["total"], "min_sqnr_db": 30}, "outputs": own},
+            "preprocessing": None, "labels": [], "postprocessing": [], "golden": [],
             "dimensions": {"batch": 64, "length": 128}, "artifacts": [{**onnx, "quantization": "int8-dynamic"}],
             "inputs": [{"name": "tokens", "dtype": "int64", "shape": ["batch", "length"], "meaning": "tensor"},
                        {"name": "mask", "dtype": "bool", "shape": ["batch", "length"], "meaning": "tensor"}],
