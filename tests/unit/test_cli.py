@@ -203,7 +203,9 @@ def test_a_wrong_cache_size_is_said(capfd: pytest.CaptureFixture[str], monkeypat
 def test_interrupt() -> None:
     """Ctrl-C ends with 130 and one word."""
     program = (
-        "import click, time\n"
+        "import click, signal, time\n"
+        # A shell's job in the background inherits that interrupts are ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from edgekit.cli import main\n"
         "from edgekit.cli.shell import verb\n"
         "@verb\n"
