@@ -10,11 +10,11 @@ FLOORS = (
     ("version", "errors", "values"),
     ("budget",),
     ("versions", "spec", "digest", "progress", "probes", "requirements", "tools"),
-    ("schema", "schemes", "samples", "artifact", "cache", "limits", "adb"),
+    ("schema", "schemes", "samples", "artifact", "cache", "limits"),
     ("runtimes",),
     ("targets", "project", "trace", "preprocess", "postprocess", "truth", "usercode"),
     ("data", "drift", "program", "scaffold", "doctor", "buildkey"),
-    ("layers", "selftest"),
+    ("layers",),
     ("manifest", "profile", "deviceprofile", "graph", "atomic"),
     ("source", "capture", "quantize", "lower", "run", "bundle", "golden", "fingerprint", "timing"),
     ("job", "result", "inspect", "changes"),
@@ -30,7 +30,7 @@ FLOORS = (
 WITHOUT_TORCH = (
     "errors", "values", "budget", "spec", "schema", "schemes", "targets", "project", "manifest", "drift", "trace",
     "samples", "digest", "cache", "buildkey", "bundle", "result", "rebuild", "truth", "usercode", "limits", "changes",
-    "layers", "profile", "apps", "runtimes", "golden", "device", "selftest", "deviceprofile", "adb", "phone", "timing",
+    "layers", "profile", "apps", "runtimes", "golden", "device", "deviceprofile", "phone", "timing",
 )  # fmt: skip
 TORCH_ALONE = ("baseline", "source", "program", "data", "run/eager")
 

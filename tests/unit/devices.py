@@ -12,7 +12,7 @@ from edgekit.device import OpenBundle
 from edgekit.drift.report import Leg
 from edgekit.golden import golden_vectors
 from edgekit.manifest import ArtifactInfo, Manifest
-from edgekit.phone import APP
+from edgekit.phone.trip import APP
 from edgekit.samples import Samples
 from edgekit.spec import Budget, Limits
 from edgekit.trace import Origin, Trace

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit import trace
-from edgekit.phone import APP, RESULTS
+from edgekit.phone.trip import APP, RESULTS
 from edgekit.trace import Trace
 
 READY = "39181FDJH0012A         device usb:1-4 product:shiba model:Pixel_8 device:shiba transport_id:3"

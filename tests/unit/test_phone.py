@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from edgekit import adb, bundle, device, deviceprofile, digest, selftest
-from edgekit.adb import listed
+from edgekit import bundle, device, deviceprofile, digest
 from edgekit.deviceprofile import DeviceProfile
 from edgekit.errors import BundleError, ToolchainError
+from edgekit.phone import adb, selftest, trip
+from edgekit.phone.adb import listed
 from edgekit.render.page import build as page
 from tests import pages
 from tests.unit import devices, phones, profiles
@@ -370,8 +371,6 @@ def test_a_bundle_keeps_what_was_measured_of_it(phone: FakePhone, capfd: pytest.
 @pytest.mark.parametrize("profiled", [False, True])
 def test_the_page_agrees_with_the_json(phone: FakePhone, breach: bool, profiled: bool) -> None:
     """Every figure of the section is what the file says; beside the host's times if the bundle was profiled."""
-    from edgekit import phone as trip
-
     opened = device.open_bundle(Path("bundle"))
     traces = {**TRACES, "model.pte": devices.on_device(off=30 if breach else 0.1)}
     phone.answers(devices.selftest(opened, traces), traces)

@@ -107,13 +107,13 @@ def _on_phone(
 
     manifest = bundles.read(bundle)
 
-    from edgekit import phone
     from edgekit import profile as profiles
     from edgekit.deviceprofile import DEVICE_FILE
+    from edgekit.phone import trip
     from edgekit.render import json
     from edgekit.render.device import failures, show_device
 
-    found = phone.profile(bundle, serial, progress, timeout=timeout, keep=keep)
+    found = trip.profile(bundle, serial, progress, timeout=timeout, keep=keep)
     path = _written(output, bundle, DEVICE_FILE, found.to_json(), manifest, {"device": found})
     host = profiles.of_bundle(bundle, found.manifest_sha256)
     return Answer(

@@ -6,15 +6,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgekit import adb, device, digest, selftest, trace
-from edgekit.adb import Done, Phone
+from edgekit import device, digest, trace
 from edgekit.device import OpenBundle
 from edgekit.deviceprofile import DeviceCost, DeviceInfo, DeviceProfile
 from edgekit.drift.report import DriftReport
 from edgekit.errors import BundleError, RunError, ToolchainError
 from edgekit.manifest import MANIFEST_FILE
+from edgekit.phone import adb, selftest
+from edgekit.phone.adb import Done, Phone
+from edgekit.phone.selftest import SELFTEST_FILE, SelfTest, Tested
 from edgekit.progress import Progress, Stages
-from edgekit.selftest import SELFTEST_FILE, SelfTest, Tested
 
 APP = "org.edgekit.demo"
 ACTIVITY = f"{APP}/.SelfTestActivity"
