@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgekit import bundle, selftest, trace
+from edgekit import bundle, trace
 from edgekit.manifest import GoldenTensor, Manifest
+from edgekit.phone import selftest
 from edgekit.run import pte
 from edgekit.samples import Array, Samples
 from tests.e2e.conftest import edgekit
