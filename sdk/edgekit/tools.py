@@ -50,7 +50,7 @@ _TOOLS = (
         name="Swift",
         command=("swift", "--version"),
         purpose="builds the iOS demo's logic",
-        linux="Install the toolchain from https://www.swift.org/install/linux/",
+        linux="Install it from https://www.swift.org/install/linux/; for the tests alone: scripts/test-ios --setup",
         mac="xcode-select --install",
     ),
     Tool(
@@ -60,23 +60,14 @@ _TOOLS = (
         linux="Needs a Mac.",
         mac="Install Xcode from the App Store, then: sudo xcode-select -s /Applications/Xcode.app",
     ),
-    Tool(
-        name="qemu-aarch64",
-        command=("qemu-aarch64", "--version"),
-        purpose="runs ARM kernels without a phone",
-        linux="sudo apt install qemu-user",
-        mac="Not needed on Apple silicon.",
-    ),
 )
 
 
 def wanted(system: str) -> tuple[Tool, ...]:
     """Return the tools that make sense on a system (``sys.platform``), each with its remedy there."""
     mac = system == "darwin"
-    unfit = "qemu-aarch64" if mac else "Xcode"
-    return tuple(
-        Tool(**{**vars(item), "remedy": item.mac if mac else item.linux}) for item in _TOOLS if item.name != unfit
-    )
+    fitting = [item for item in _TOOLS if mac or item.name != "Xcode"]
+    return tuple(Tool(**{**vars(item), "remedy": item.mac if mac else item.linux}) for item in fitting)
 
 
 def find(item: Tool) -> str | None:

@@ -12,6 +12,7 @@ from edgekit.errors import BundleError, ProjectError
 from edgekit.profile import PROFILE_FILE, Profile
 from edgekit.project import SAMPLE
 from edgekit.render.page import build as page
+from tests import pages
 from tests.e2e.conftest import Build, edgekit
 
 pytestmark = pytest.mark.slow
@@ -43,6 +44,18 @@ def test_the_bundle_holds_the_profile(profiled: tuple[Path, Profile, float]) -> 
     shown = (folder / bundle.PAGE_FILE).read_text(encoding="utf-8")
     assert shown == page.of_bundle(manifest, found)
     assert len(shown) < 1.5e6
+
+
+def test_the_page_says_what_the_files_say(profiled: tuple[Path, Profile, float]) -> None:
+    """Every figure of the real page is traced to a file of the bundle, and one that is changed there is missed."""
+    folder, _, _ = profiled
+    shown = pages.read((folder / bundle.PAGE_FILE).read_text(encoding="utf-8"))
+    files = {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("report", "profile")}
+    assert len(shown.figures) > 1000
+    assert pages.disagreements(shown, files) == []
+    for cost in files["profile"]["costs"]:
+        cost["file_bytes"] += 1000
+    assert pages.disagreements(shown, files) != []
 
 
 def test_profiling_takes_less_than_three_minutes(profiled: tuple[Path, Profile, float]) -> None:
