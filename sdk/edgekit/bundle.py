@@ -11,7 +11,7 @@ from edgekit.errors import BundleError
 from edgekit.manifest import MANIFEST_FILE, ArtifactInfo, Manifest, parse, report
 from edgekit.profile import PROFILE_FILE
 from edgekit.runtimes.check import Finding, examine, minimum
-from edgekit.spec import SizeLimit
+from edgekit.spec import Format, SizeLimit
 
 REPORT_FILE = "report.json"
 # What was measured of a bundle after it was built.
@@ -176,7 +176,7 @@ def compatibility(folder: Path, manifest: Manifest) -> tuple[Finding, ...]:
             delegates=artifact.delegates,
             pins=manifest.target.runtimes,
             not_delegated=artifact.not_delegated,
-            data=(folder / artifact.file).read_bytes(),
+            data=(folder / artifact.file).read_bytes() if artifact.format is Format.ONNX else None,
         )
     )
 

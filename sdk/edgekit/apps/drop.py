@@ -1,5 +1,6 @@
 """Put a bundle into an app in steps of which each leaves the app whole: copy, check, pin, switch, clear away."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -70,7 +71,7 @@ def drop(
         copied = not _is_there(folder, sha256, names)
         if copied:
             _copy(source, folder, names)
-        _verify(folder, sha256)
+            _verify(folder, sha256)
         detail.append(f"{len(names)} files read back and compared" if copied else "the app has it already")
     with stages("pin the runtimes") as detail:
         write(pins)
@@ -167,9 +168,8 @@ def _verify(folder: Path, sha256: str) -> None:
 def _switch(place: Path, folder: str, sha256: str) -> bool:
     """Let the app load the new bundle from now on; False if it did already."""
     pointer = place / POINTER_FILE
-    data = (
-        f'{{\n  "version": {POINTER_VERSION},\n  "folder": "{folder}",\n  "manifest_sha256": "{sha256}"\n}}\n'
-    ).encode()
+    says = {"version": POINTER_VERSION, "folder": folder, "manifest_sha256": sha256}
+    data = (json.dumps(says, indent=2) + "\n").encode()
     if pointer.is_file() and pointer.read_bytes() == data:
         return False
     try:
