@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.environments import missing
 from bench.litert import runtime_version
 from bench.results import Machine
-from edgekit.versions import cpu_name, host_is_x86, installed
+from edgekit.base.versions import cpu_name, host_is_x86, installed
 
 # As Linux names them: x86 and ARM.
 _INT8 = ("avx2", "avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm")

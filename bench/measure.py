@@ -15,9 +15,9 @@ from executorch.runtime import Runtime
 
 from bench import litert
 from bench.results import Drift, Latency
+from edgekit.data.samples import Array, Samples
 from edgekit.drift.metrics import measure
-from edgekit.run import onnx, pte
-from edgekit.samples import Array, Samples
+from edgekit.execution import onnx, pte
 from edgekit.spec import Cpu, TensorSpec
 
 _BLOCK = 25

@@ -54,7 +54,7 @@ evaluation = "evaluation.npz"
 
 def available() -> bool:
     """Whether this EdgeKit keeps what it built."""
-    return importlib.util.find_spec("edgekit.cache") is not None
+    return importlib.util.find_spec("edgekit.base.cache") is not None
 
 
 def measure(name: str, folder: Path) -> float:
@@ -98,8 +98,9 @@ def _write_project(name: str, folder: Path) -> None:
 
 def main() -> None:
     """Build, and print the seconds."""
-    from edgekit import project, targets
-    from edgekit.rebuild import build_project
+    from edgekit import targets
+    from edgekit.pipeline.rebuild import build_project
+    from edgekit.spec import project
 
     opened, profile = project.load(Path(sys.argv[1])), targets.load(_TARGET)
     start = time.perf_counter()

@@ -18,8 +18,8 @@ from bench.networks import Network
 from bench.networks.data import CALIBRATION, EVALUATION, Data, data_for, input_spec, output_spec
 from bench.results import ArtifactResult, BuildReport, NetworkResult, Results
 from bench.routes import Route
+from edgekit.data.samples import Array
 from edgekit.errors import EdgeKitError
-from edgekit.samples import Array
 
 Say = Callable[[str], None]
 _TIMEOUT_S = 1800

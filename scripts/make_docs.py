@@ -14,13 +14,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from edgekit import errors, targets
-from edgekit.manifest import json_schema
-from edgekit.project import Project
+from edgekit.bundles.manifest import json_schema
 from edgekit.spec import Target
+from edgekit.spec.sections import Project
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-SCHEMA = ROOT / "sdk" / "edgekit" / "schemas" / "manifest-1.json"
+SCHEMA = ROOT / "sdk" / "edgekit" / "bundles" / "schemas" / "manifest-1.json"
 GENERATED = "<!-- Written by scripts/make-docs; edit the docstrings instead. -->\n\n"
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from edgekit import project, targets
+from edgekit import targets
 from edgekit.api import build_project
 from edgekit.render.tables import show_build
 from edgekit.render.terminal import TerminalProgress
+from edgekit.spec import project
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Write what the pinned runtimes carry into ``sdk/edgekit/runtimes``, read from the published libraries.
+"""Write what the pinned runtimes carry into ``sdk/edgekit/targets/runtimes``, read from the published libraries.
 
 The library that an app links is taken where it can be had; otherwise others of the same release stand in for it, and
 the file says which and what that means. Where those differ, what only one of them has is called doubtful.
@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit import digest, runtimes
-from edgekit.runtimes import Library, Runtime
+from edgekit.base import digest
 from edgekit.spec import Platform
+from edgekit.targets import runtimes
+from edgekit.targets.runtimes import Library, Runtime
 
 FOLDER = Path(runtimes.__file__).parent
 SCRIPTS = Path(__file__).parent

@@ -16,11 +16,11 @@ import numpy.typing as npt
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
+from edgekit.data.postprocess import classes
+from edgekit.data.preprocess import to_array
 from edgekit.drift.metrics import measure
-from edgekit.limits import RULES
-from edgekit.postprocess import classes
-from edgekit.preprocess import to_array
 from edgekit.spec import Limits, Preprocessing, Resize
+from edgekit.spec.limits import RULES
 
 VECTORS = Path(__file__).resolve().parent.parent / "tests" / "vectors"
 Files = dict[str, bytes]

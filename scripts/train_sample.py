@@ -22,11 +22,11 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgekit.preprocess import to_array
-from edgekit.sample.model import build
+from edgekit.data.preprocess import to_array
 from edgekit.spec import Preprocessing
+from edgekit.spec.sample.model import build
 
-SAMPLE = Path(__file__).parent.parent / "sdk" / "edgekit" / "sample"
+SAMPLE = Path(__file__).parent.parent / "sdk" / "edgekit" / "spec" / "sample"
 PROJECT: Any = tomllib.loads((SAMPLE / "edgekit.toml").read_text(encoding="utf-8"))
 # The model is trained with the preprocessing that apps will follow.
 PREPROCESSING = Preprocessing.model_validate_json(json.dumps(PROJECT["preprocessing"]))

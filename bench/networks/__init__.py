@@ -14,7 +14,7 @@ from bench.networks.signal import SignalNet
 from bench.networks.squeezenet import FireNet
 from bench.networks.transformer import PatchNet
 from bench.networks.vgg import PlainNet
-from edgekit.sample.model import DigitNet
+from edgekit.spec.sample.model import DigitNet
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 SAMPLE = Path(edgekit.__file__).parent / "sample"

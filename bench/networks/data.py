@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.networks import SAMPLE, Network
-from edgekit.data import load_samples
-from edgekit.samples import Samples
+from edgekit.data.files import load_samples
+from edgekit.data.samples import Samples
 from edgekit.spec import Preprocessing, TensorSpec
 
 CALIBRATION = 256

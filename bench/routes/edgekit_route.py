@@ -6,11 +6,11 @@ from typing import Any
 
 from bench.routes.route import LARGEST_BATCH, Clock, Task
 from edgekit import targets
-from edgekit.capture import capture
-from edgekit.lower import onnx, pte
-from edgekit.quantize import quantize, static
-from edgekit.samples import Samples
-from edgekit.source.module import source_from_module
+from edgekit.data.samples import Samples
+from edgekit.lowering import onnx, pte
+from edgekit.model.capture import capture
+from edgekit.model.source.module import source_from_module
+from edgekit.quantization import quantize, static
 from edgekit.spec import QuantSpec, TensorSpec
 
 _TARGET = "android-arm64"

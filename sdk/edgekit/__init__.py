@@ -5,25 +5,25 @@ The verbs are functions here; importing the package is light, and torch is loade
 
 from typing import TYPE_CHECKING, Any
 
-from edgekit.version import __version__
+__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from edgekit.api import build
     from edgekit.apps.drop import drop
-    from edgekit.baseline import record
-    from edgekit.comparison import compare_path
-    from edgekit.predict import predict
-    from edgekit.rebuild import build_project
+    from edgekit.inspection.predict import predict
+    from edgekit.pipeline.baseline import record
+    from edgekit.pipeline.comparison import compare_path
+    from edgekit.pipeline.rebuild import build_project
 
 __all__ = ["__version__", "build", "build_project", "compare_path", "drop", "predict", "record"]
 
 _HOMES = {
     "build": "edgekit.api",
-    "build_project": "edgekit.rebuild",
-    "compare_path": "edgekit.comparison",
+    "build_project": "edgekit.pipeline.rebuild",
+    "compare_path": "edgekit.pipeline.comparison",
     "drop": "edgekit.apps.drop",
-    "predict": "edgekit.predict",
-    "record": "edgekit.baseline",
+    "predict": "edgekit.inspection.predict",
+    "record": "edgekit.pipeline.baseline",
 }
 
 
@@ -33,5 +33,5 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value  # importing `edgekit.predict` has put the module in the place of its function
+    globals()[name] = value
     return value

@@ -9,20 +9,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgekit import cache as caches
-from edgekit import pipeline, schemes, targets, truth
+from edgekit import targets
+from edgekit.base import cache as caches
+from edgekit.base.progress import Progress, Silent
+from edgekit.bundles.result import BuildResult
+from edgekit.data import truth
+from edgekit.data.samples import Array, Samples, check_fit
 from edgekit.drift import detection
 from edgekit.drift.custom import OwnMetric
 from edgekit.errors import DataError, ProjectError, SourceError
-from edgekit.job import Job, check_answers
-from edgekit.progress import Progress, Silent
-from edgekit.project import output_faults
-from edgekit.rebuild import build_project
-from edgekit.result import BuildResult
-from edgekit.samples import Array, Samples, check_fit
-from edgekit.schema import did_you_mean
-from edgekit.source.module import source_from_module
-from edgekit.spec import Budget, Format, Meaning, Preprocessing, QuantSpec, TensorSpec
+from edgekit.model.source.module import source_from_module
+from edgekit.pipeline.build import build_job
+from edgekit.pipeline.job import Job, check_answers
+from edgekit.pipeline.rebuild import build_project
+from edgekit.spec import Budget, Format, Meaning, Preprocessing, QuantSpec, TensorSpec, schemes
+from edgekit.spec.agreement import output_faults
+from edgekit.spec.schema import did_you_mean
 
 __all__ = ["build", "build_project"]
 
@@ -122,7 +124,7 @@ def build(
     wanted = (target,) if isinstance(target, str) else tuple(target)
     profiles = schemes.narrowed([targets.load(name) for name in wanted], _formats(formats))
     store = caches.from_environment() if cache else None
-    return pipeline.build(job, profiles, Path(output), progress or Silent(), store)
+    return build_job(job, profiles, Path(output), progress or Silent(), store)
 
 
 def _formats(names: Sequence[str]) -> tuple[Format, ...]:

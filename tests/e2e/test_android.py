@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgekit import trace
+from edgekit.data import trace
 from edgekit.targets import load
 
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, sync_playwright
 from playwright.sync_api import Page as Tab
 
-from edgekit import changes, manifest
-from edgekit.changes import Side
+from edgekit.bundles import manifest
+from edgekit.bundles.changes import Side
+from edgekit.bundles.compare import compare_builds
 from edgekit.render.page import build
 from edgekit.render.page.changes import of_changes
 from tests.unit import examples, profiles
@@ -82,7 +83,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "build": build.of_bundle(good),
         "profile": build.of_bundle(good, profiles.profile(layers=40)),
         "failed": build.of_bundle(bad),
-        "compare": of_changes(changes.compare(*sides)),
+        "compare": of_changes(compare_builds(*sides)),
     }
     assert tuple(texts) == PAGES
     for name, text in texts.items():

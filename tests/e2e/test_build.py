@@ -14,9 +14,9 @@ import onnxruntime
 import pytest
 from executorch.runtime import Runtime
 
-from edgekit import bundle
+from edgekit import bundles
 from edgekit.errors import BundleError
-from edgekit.project import SAMPLE
+from edgekit.spec.project import SAMPLE
 from tests import pages
 from tests.e2e.conftest import TARGETS, Build, edgekit
 
@@ -51,7 +51,8 @@ def test_targets_share_capture_and_quantization(sample: Build) -> None:
 @each_target
 def test_every_manifest_obeys_the_schema(sample: Build, target: str) -> None:
     """The schema in the package is the contract; a manifest that breaks it is told apart."""
-    schema = json.loads(resources.files("edgekit").joinpath("schemas", "manifest-1.json").read_text(encoding="utf-8"))
+    file = resources.files("edgekit").joinpath("bundles", "schemas", "manifest-1.json")
+    schema = json.loads(file.read_text(encoding="utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
     manifest = sample.manifest(target)
     validator.validate(manifest)
@@ -180,7 +181,7 @@ def test_over_budget_is_its_own_exit_code_and_the_bundle_is_marked(tmp_path: Pat
     finished = edgekit("build", "--target", "linux-arm64", cwd=project)
     assert finished.code == 20
     assert "quantization" in finished.err
-    manifest = bundle.read(project / "artifacts" / "digits" / "linux-arm64")
+    manifest = bundles.read(project / "artifacts" / "digits" / "linux-arm64")
     assert manifest.verdict == "failed"
     (breach,) = next(leg for leg in manifest.drift.legs if leg.name == "quantization").breaches
     assert (breach.metric, breach.limit) == ("sqnr_db", 90)
@@ -190,13 +191,13 @@ def test_a_damaged_bundle_is_refused(sample: Build, tmp_path: Path) -> None:
     """One changed byte or one missing file is named; the whole bundle passes."""
     copy = tmp_path / "bundle"
     shutil.copytree(sample.bundle("android-arm64"), copy)
-    assert bundle.read(copy).verdict == "passed"
+    assert bundles.read(copy).verdict == "passed"
     data = bytearray((copy / "model.onnx").read_bytes())
     data[len(data) // 2] ^= 1
     (copy / "model.onnx").write_bytes(data)
     next((copy / "golden").iterdir()).unlink()
     with pytest.raises(BundleError, match=r"golden/.* is missing") as caught:
-        bundle.read(copy)
+        bundles.read(copy)
     assert "model.onnx was changed" in caught.value.message
 
 

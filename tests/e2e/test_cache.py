@@ -41,7 +41,7 @@ def test_an_unchanged_build_needs_no_torch_and_no_second(sample: Build, tmp_path
         check=True,
     )  # fmt: skip
     modules = set(done.stderr.rpartition("MODULES")[2].split())
-    assert "edgekit.rebuild" in modules
+    assert "edgekit.pipeline.rebuild" in modules
     assert not {"torch", "onnx", "onnxruntime", "executorch", "torchao", "jinja2"} & modules
     answer = json.loads(done.stdout)
     assert verdicts(answer) == verdicts(sample.finished.json)

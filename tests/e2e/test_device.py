@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgekit import device, trace
-from edgekit.run.artifact import open_artifact
-from edgekit.run.artifact import trace as run_artifact
+from edgekit.apps import device
+from edgekit.data import trace
+from edgekit.execution.artifact import open_artifact
+from edgekit.execution.artifact import trace as run_artifact
 from tests.e2e.conftest import Build, edgekit
 
 pytestmark = pytest.mark.slow

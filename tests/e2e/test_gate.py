@@ -13,10 +13,10 @@ import torch
 from onnx import numpy_helper
 
 import edgekit as package
-from edgekit import trace
+from edgekit.data import trace
 from edgekit.errors import DataError
-from edgekit.project import SAMPLE
 from edgekit.spec import Budget, Limits
+from edgekit.spec.project import SAMPLE
 from tests.e2e.conftest import TARGETS, Build, edgekit
 from tests.programs.networks import TwoInTwoOut
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgekit import bundle, trace
-from edgekit.manifest import GoldenTensor, Manifest
-from edgekit.phone import selftest
-from edgekit.run import pte
-from edgekit.samples import Array, Samples
+from edgekit import bundles
+from edgekit.apps.phone import selftest
+from edgekit.bundles.manifest import GoldenTensor, Manifest
+from edgekit.data import trace
+from edgekit.data.samples import Array, Samples
+from edgekit.execution import pte
 from tests.e2e.conftest import edgekit
 
 pytestmark = pytest.mark.slow
@@ -77,7 +78,7 @@ def test_the_trace_is_the_device_leg_of_compare(tested: Path, tmp_path: Path) ->
 
 def test_the_trace_that_swift_wrote_is_read(tested: Path) -> None:
     """Python reads the .npz, finds where it was computed, and the host's own numbers in it."""
-    manifest, found = bundle.read(SAMPLE), trace.load(tested / "model.onnx.npz")
+    manifest, found = bundles.read(SAMPLE), trace.load(tested / "model.onnx.npz")
     assert found.origin.program == "device"
     assert found.origin.model == manifest.model.weights_sha256
     assert found.origin.dtype == "int8"
@@ -94,7 +95,7 @@ def test_the_trace_that_swift_wrote_is_read(tested: Path) -> None:
 
 def test_executorch_gives_the_golden_outputs(built: Path) -> None:
     """The C++ runtime, one input at a time as the app feeds it, gives what the bundle says: int8 to the last bit."""
-    manifest = bundle.read(built)
+    manifest = bundles.read(built)
     outputs = run_pte(built, manifest, [golden(built, row.inputs[0]) for row in manifest.golden])
     for row, found in zip(manifest.golden, outputs, strict=True):
         expected = next(output for output in row.outputs if output.artifact == "model.pte")
@@ -103,7 +104,7 @@ def test_executorch_gives_the_golden_outputs(built: Path) -> None:
 
 def test_another_input_gives_other_outputs_than_the_golden(built: Path) -> None:
     """The twin: what is held against the golden outputs is really computed."""
-    manifest = bundle.read(built)
+    manifest = bundles.read(built)
     row = manifest.golden[0]
     [found] = run_pte(built, manifest, [golden(built, row.inputs[0]) * np.float32(0.5)])
     expected = next(output for output in row.outputs if output.artifact == "model.pte")

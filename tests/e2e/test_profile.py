@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from edgekit import bundle
+from edgekit import bundles
+from edgekit.bundles.profile import PROFILE_FILE, Profile
 from edgekit.errors import BundleError, ProjectError
-from edgekit.profile import PROFILE_FILE, Profile
-from edgekit.project import SAMPLE
 from edgekit.render.page import build as page
+from edgekit.spec.project import SAMPLE
 from tests import pages
 from tests.e2e.conftest import Build, edgekit
 
@@ -39,9 +39,9 @@ def test_the_bundle_holds_the_profile(profiled: tuple[Path, Profile, float]) -> 
     """The file is what was printed, its page shows it, and the bundle is still one."""
     folder, found, _ = profiled
     assert Profile.model_validate_json((folder / PROFILE_FILE).read_text(encoding="utf-8")) == found
-    manifest = bundle.read(folder)
+    manifest = bundles.read(folder)
     assert manifest.model.name == found.model == "digits"
-    shown = (folder / bundle.PAGE_FILE).read_text(encoding="utf-8")
+    shown = (folder / bundles.PAGE_FILE).read_text(encoding="utf-8")
     assert shown == page.of_bundle(manifest, found)
     assert len(shown) < 1.5e6
 
@@ -49,7 +49,7 @@ def test_the_bundle_holds_the_profile(profiled: tuple[Path, Profile, float]) -> 
 def test_the_page_says_what_the_files_say(profiled: tuple[Path, Profile, float]) -> None:
     """Every figure of the real page is traced to a file of the bundle, and one that is changed there is missed."""
     folder, _, _ = profiled
-    shown = pages.read((folder / bundle.PAGE_FILE).read_text(encoding="utf-8"))
+    shown = pages.read((folder / bundles.PAGE_FILE).read_text(encoding="utf-8"))
     files = {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("report", "profile")}
     assert len(shown.figures) > 1000
     assert pages.disagreements(shown, files) == []
@@ -67,7 +67,7 @@ def test_profiling_takes_less_than_three_minutes(profiled: tuple[Path, Profile, 
 def test_everything_was_measured(profiled: tuple[Path, Profile, float]) -> None:
     """Each part is there, and parts agree with each other and with the manifest."""
     folder, found, _ = profiled
-    manifest = bundle.read(folder)
+    manifest = bundles.read(folder)
     assert found.drift == manifest.drift
     assert found.sensitivities is not None
     paths = {one.layer.path for one in found.sensitivities.ranking}

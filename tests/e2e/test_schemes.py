@@ -10,13 +10,14 @@ import pytest
 import torch
 
 import edgekit
-from edgekit import pipeline, targets
+from edgekit import targets
+from edgekit.base.progress import Silent
 from edgekit.errors import ProjectError
-from edgekit.inspect import BundleFolder, OnnxFile, inspect_file
-from edgekit.job import Job
-from edgekit.progress import Silent
-from edgekit.run import onnx as runtime
-from edgekit.source.module import source_from_module
+from edgekit.execution import onnx as runtime
+from edgekit.inspection import BundleFolder, OnnxFile, inspect_file
+from edgekit.model.source.module import source_from_module
+from edgekit.pipeline.build import build_job
+from edgekit.pipeline.job import Job
 from edgekit.spec import Budget, Cpu, FormatSchemes, Limits, OutermostLayer, QuantSpec, Scheme, TensorSpec
 from tests.e2e.conftest import edgekit as run
 from tests.programs.test_schemes import Layers, vectors
@@ -120,7 +121,7 @@ def test_a_batch_that_the_model_fixes_stays(tmp_path: Path) -> None:
         quantization=QuantSpec(scheme=Scheme.INT8_DYNAMIC),
         budget=BUDGET,
     )
-    result = pipeline.build(job, (targets.load("linux-x86_64"),), tmp_path, Silent())
+    result = build_job(job, (targets.load("linux-x86_64"),), tmp_path, Silent())
     assert result.passed
     assert {info.verified_batches for info in result.bundles[0].manifest.artifacts} == {(1,)}
 

@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgekit.capture import capture
-from edgekit.job import Job
-from edgekit.program import Quantized, Source
-from edgekit.quantize import quantize
-from edgekit.samples import Samples
-from edgekit.source.module import source_from_module
+from edgekit.data.samples import Samples
+from edgekit.model.capture import capture
+from edgekit.model.program import Quantized, Source
+from edgekit.model.source.module import source_from_module
+from edgekit.pipeline.job import Job
+from edgekit.quantization import quantize
 from edgekit.spec import Budget, Limits, QuantSpec, Scheme, TensorSpec
 
 

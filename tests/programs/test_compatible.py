@@ -10,12 +10,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgekit import pipeline, runtimes, targets
+from edgekit import targets
+from edgekit.base.progress import Silent
+from edgekit.base.versions import installed
 from edgekit.errors import CompatibilityError
-from edgekit.progress import Silent
-from edgekit.source.module import source_from_module
+from edgekit.model.source.module import source_from_module
+from edgekit.pipeline.build import build_job
 from edgekit.spec import Platform
-from edgekit.versions import installed
+from edgekit.targets import runtimes
 from tests.programs.networks import IMAGE, LOGITS, small_job
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -89,14 +91,14 @@ def test_a_build_says_what_no_phone_could_load(tmp_path: Path, *, ranked: bool) 
     job = replace(small_job(), source=source)
     target = (targets.load("android-arm64"),)
     if not ranked:
-        (made,) = pipeline.build(job, target, tmp_path, Silent()).bundles
+        (made,) = build_job(job, target, tmp_path, Silent()).bundles
         assert made.manifest.artifacts[1].minimum_runtime == "onnxruntime 1.29.0"
         assert not any("nobody looked into" in note for note in made.manifest.drift.notes)
         return
     with pytest.raises(
         CompatibilityError, match=r"aten::sort\.values is not in org\.pytorch:executorch-android 1\.5\.1; .*by rank"
     ):
-        pipeline.build(job, target, tmp_path, Silent())
+        build_job(job, target, tmp_path, Silent())
     assert not list(tmp_path.rglob("manifest.json"))
 
 
@@ -104,7 +106,7 @@ def test_a_build_says_what_no_phone_could_load(tmp_path: Path, *, ranked: bool) 
 def test_a_build_for_an_unknown_runtime_says_so(tmp_path: Path) -> None:
     """In the report, where whoever reads the drift finds it; the build goes on."""
     own = targets.load("android-arm64").model_copy(update={"runtimes": {"org.pytorch:executorch-android": "1.4.0"}})
-    (made,) = pipeline.build(small_job(), (own,), tmp_path, Silent()).bundles
+    (made,) = build_job(small_job(), (own,), tmp_path, Silent()).bundles
     notes = made.manifest.drift.notes
     assert any("nobody looked into org.pytorch:executorch-android 1.4.0" in note for note in notes)
     assert any("pins no onnxruntime" in note for note in notes)

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor, fx, nn
 
-from edgekit.capture import capture
+from edgekit.data.samples import Samples
 from edgekit.drift.metrics import sqnr_db
-from edgekit.program import Captured
-from edgekit.quantize import quantize
-from edgekit.quantize.channels import Kind
-from edgekit.quantize.equalize import equalize
-from edgekit.run.eager import run_float, run_quantized
-from edgekit.samples import Samples
-from edgekit.source.module import source_from_module
+from edgekit.execution.eager import run_float, run_quantized
+from edgekit.model.capture import capture
+from edgekit.model.program import Captured
+from edgekit.model.source.module import source_from_module
+from edgekit.quantization import quantize
+from edgekit.quantization.channels import Kind
+from edgekit.quantization.equalize import equalize
 from edgekit.spec import OutermostLayer, QuantSpec, Scheme, TensorSpec
 from tests.programs.networks import small_source
 from tests.programs.test_quantize import PLAIN

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from edgekit import pipeline, targets
-from edgekit.job import Job
-from edgekit.progress import Silent
-from edgekit.result import Built
+from edgekit import targets
+from edgekit.base.progress import Silent
+from edgekit.bundles.result import Built
+from edgekit.pipeline.build import build_job
+from edgekit.pipeline.job import Job
 from edgekit.spec import Fallback, QuantSpec, Scheme
 from tests.programs.networks import faulty_job
 
@@ -20,7 +21,7 @@ AUTO = QuantSpec(fallback=Fallback.AUTO, fallback_limit=0.21)
 
 def build(job: Job, folder: Path) -> Built:
     """Build for one target, with nothing cached."""
-    (made,) = pipeline.build(job, (targets.load("linux-arm64"),), folder, Silent()).bundles
+    (made,) = build_job(job, (targets.load("linux-arm64"),), folder, Silent()).bundles
     return made
 
 

@@ -9,17 +9,17 @@ import pytest
 from onnx import numpy_helper
 
 from edgekit import lowering
-from edgekit.capture import capture
+from edgekit.data.trace import Trace
 from edgekit.drift.report import DriftReport
-from edgekit.job import Job
-from edgekit.legs import References, drift_report
-from edgekit.quantize import quantize
-from edgekit.run.artifact import open_artifact
-from edgekit.run.artifact import trace as run_artifact
-from edgekit.run.eager import run_float, run_quantized
+from edgekit.execution.artifact import open_artifact
+from edgekit.execution.artifact import trace as run_artifact
+from edgekit.execution.eager import run_float, run_quantized
+from edgekit.model.capture import capture
+from edgekit.pipeline.job import Job
+from edgekit.pipeline.legs import References, drift_report
+from edgekit.quantization import quantize
 from edgekit.spec import Budget, Format, Limits
 from edgekit.targets import load
-from edgekit.trace import Trace
 from tests.programs.networks import small_job
 
 pytestmark = pytest.mark.slow

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from edgekit import fingerprint, lowering, targets
-from edgekit.cache import Cache
-from edgekit.capture import capture
-from edgekit.program import Captured, Source
-from edgekit.quantize import quantize
+from edgekit import lowering, targets
+from edgekit.base.cache import Cache
+from edgekit.model import fingerprint
+from edgekit.model.capture import capture
+from edgekit.model.program import Captured, Source
+from edgekit.quantization import quantize
 from edgekit.spec import Format, QuantSpec, Scheme
 from tests.programs.networks import images, small_source
 

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from edgekit.capture import capture
 from edgekit.drift.metrics import sqnr_db
 from edgekit.errors import QuantizeError
-from edgekit.graph import is_dequantize, module_path, operation
-from edgekit.lower import onnx, pte
-from edgekit.program import Captured, Quantized
-from edgekit.quantize import quantize
-from edgekit.quantize.grouping import chosen
-from edgekit.run import artifact as runs
-from edgekit.run.eager import run_float, run_quantized
+from edgekit.execution import artifact as runs
+from edgekit.execution.eager import run_float, run_quantized
+from edgekit.lowering import onnx, pte
+from edgekit.model.capture import capture
+from edgekit.model.graph import is_dequantize, module_path, operation
+from edgekit.model.program import Captured, Quantized
+from edgekit.quantization import quantize
+from edgekit.quantization.grouping import chosen
 from edgekit.spec import Cpu, Fallback, Format, OnnxSettings, PteSettings, QuantSpec, Scheme
 from tests.programs.networks import faulty_source, images, small_source
 

@@ -12,21 +12,21 @@ import pytest
 import torch
 from torch import nn
 
-from edgekit.artifact import Artifact
-from edgekit.capture import capture
+from edgekit.data.samples import Array, Samples
+from edgekit.data.trace import Trace
 from edgekit.drift.metrics import sqnr_db
 from edgekit.errors import RunError
-from edgekit.graph import operation
-from edgekit.lower import onnx as lower_onnx
-from edgekit.lower import pte as lower_pte
-from edgekit.program import Quantized
-from edgekit.quantize import quantize
-from edgekit.run import artifact as runs
-from edgekit.run.eager import run_float, run_quantized
-from edgekit.samples import Array, Samples
-from edgekit.source.module import source_from_module
+from edgekit.execution import artifact as runs
+from edgekit.execution.eager import run_float, run_quantized
+from edgekit.lowering import onnx as lower_onnx
+from edgekit.lowering import pte as lower_pte
+from edgekit.model.artifact import Artifact
+from edgekit.model.capture import capture
+from edgekit.model.graph import operation
+from edgekit.model.program import Quantized
+from edgekit.model.source.module import source_from_module
+from edgekit.quantization import quantize
 from edgekit.spec import Cpu, Format, OnnxSettings, PteSettings, QuantSpec, Scheme, TensorSpec
-from edgekit.trace import Trace
 from tests.programs.networks import IMAGE, images, small_source
 
 EVALUATION = images(100, seed=2)

@@ -16,13 +16,13 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram, exported_program
 from torch.fx.traceback import NodeSource
 
-from edgekit.capture import capture
-from edgekit.lower import pte, repetition, shortcuts
-from edgekit.lower.onnx import export
-from edgekit.program import Quantized
-from edgekit.quantize import quantize
-from edgekit.schemes import obstacle
+from edgekit.lowering import pte, repetition, shortcuts
+from edgekit.lowering.onnx import export
+from edgekit.model.capture import capture
+from edgekit.model.program import Quantized
+from edgekit.quantization import quantize
 from edgekit.spec import Format, OnnxSettings, PteSettings, QuantSpec, Scheme
+from edgekit.spec.schemes import obstacle
 from tests.programs.networks import Tokens, TwoInTwoOut, images, quantized, small_source
 
 

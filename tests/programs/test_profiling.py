@@ -13,22 +13,24 @@ import torch
 from onnx import numpy_helper
 from PIL import Image
 
-from edgekit import lowering, pipeline
-from edgekit.capture import capture
+from edgekit import lowering
+from edgekit.base.progress import Silent
+from edgekit.bundles.profile import LoweringLeg, Noise, ValueProfile
+from edgekit.data.preprocess import normalized
+from edgekit.data.samples import Samples
+from edgekit.data.trace import Recording, Trace
 from edgekit.errors import RunError
-from edgekit.job import Job
-from edgekit.preprocess import normalized
-from edgekit.profile import LoweringLeg, Noise, ValueProfile
-from edgekit.profiling import classes, cost, departures, measure, noise, values
-from edgekit.profiling.cost import Runs, Subject
-from edgekit.profiling.suspects import Suspects, all_layers, suspects
-from edgekit.program import Captured, Quantized
-from edgekit.progress import Silent
-from edgekit.quantize import quantize
-from edgekit.quantize.simulate import Simulation, simulate
-from edgekit.run.eager import Precision, run_float, run_quantized
-from edgekit.samples import Samples
-from edgekit.source.module import source_from_module
+from edgekit.execution.eager import Precision, run_float, run_quantized
+from edgekit.model.capture import capture
+from edgekit.model.program import Captured, Quantized
+from edgekit.model.source.module import source_from_module
+from edgekit.pipeline.build import build_job
+from edgekit.pipeline.job import Job
+from edgekit.pipeline.profiling import classes, cost, departures, measure, noise, values
+from edgekit.pipeline.profiling.cost import Runs, Subject
+from edgekit.pipeline.profiling.suspects import Suspects, all_layers, suspects
+from edgekit.quantization import quantize
+from edgekit.quantization.simulate import Simulation, simulate
 from edgekit.spec import (
     Budget,
     Format,
@@ -42,7 +44,6 @@ from edgekit.spec import (
     TensorSpec,
 )
 from edgekit.targets import load
-from edgekit.trace import Recording, Trace
 from tests.programs.networks import IMAGE, TwoInTwoOut, faulty_source, images, small_job, small_source
 from tests.programs.test_schemes import Layers, vectors
 
@@ -344,7 +345,7 @@ def test_what_cannot_be_simulated_is_profiled_without_a_ranking(
         quantization=QuantSpec(scheme=schemes, last_layer=OutermostLayer.INT8),
         budget=Budget(),
     )
-    (built,) = pipeline.build(job, (TARGET,), tmp_path, Silent()).bundles
+    (built,) = build_job(job, (TARGET,), tmp_path, Silent()).bundles
     found = measure.profile(built.folder, lambda: job, Silent(), runs=Runs(warm_up=1, timed=10, profiled=5))
     assert (found.sensitivities, found.values, found.paste) == (None, (), ())
     assert any(noted in note for note in found.notes)

@@ -11,19 +11,19 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torchao.quantization.pt2e.utils import _fuse_conv_bn_
 
-from edgekit.capture import capture
+from edgekit.data.samples import Samples
 from edgekit.drift.metrics import sqnr_db
-from edgekit.graph import is_dequantize, is_quantize, operation
-from edgekit.lower import onnx, pte
-from edgekit.program import Quantized
-from edgekit.quantize import observers, quantize
-from edgekit.quantize.observers import HistogramObserver, PerChannelWeightObserver
-from edgekit.quantize.placement import Placement
-from edgekit.quantize.ranges import affine_parameters, candidates, quantization_error
-from edgekit.run.artifact import open_artifact
-from edgekit.run.eager import run_float, run_quantized
-from edgekit.samples import Samples
-from edgekit.source.module import source_from_module
+from edgekit.execution.artifact import open_artifact
+from edgekit.execution.eager import run_float, run_quantized
+from edgekit.lowering import onnx, pte
+from edgekit.model.capture import capture
+from edgekit.model.graph import is_dequantize, is_quantize, operation
+from edgekit.model.program import Quantized
+from edgekit.model.source.module import source_from_module
+from edgekit.quantization import observers, quantize
+from edgekit.quantization.observers import HistogramObserver, PerChannelWeightObserver
+from edgekit.quantization.placement import Placement
+from edgekit.quantization.ranges import affine_parameters, candidates, quantization_error
 from edgekit.spec import (
     Cpu,
     OnnxSettings,

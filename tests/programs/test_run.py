@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgekit.run.pte import explain
+from edgekit.execution.pte import explain
 
 
 @pytest.mark.parametrize(

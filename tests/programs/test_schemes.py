@@ -15,23 +15,22 @@ from torch.export import export
 from torchao.quantization import Int8WeightOnlyConfig, quantize_
 from torchao.utils import unwrap_tensor_subclass
 
-from edgekit import graph
-from edgekit.artifact import Artifact
-from edgekit.capture import capture
+from edgekit.data.samples import Array, Samples
 from edgekit.drift.metrics import sqnr_db
 from edgekit.errors import LowerError, QuantizeError
-from edgekit.lower import onnx as lower_onnx
-from edgekit.lower import pte as lower_pte
-from edgekit.lower.onnx.export import _optimized_operators
-from edgekit.program import Quantized, Source
-from edgekit.quantize import quantize
-from edgekit.quantize.dynamic import DynamicObserver, PerChannelGroupWeightObserver
-from edgekit.quantize.observers import HistogramObserver
-from edgekit.run import artifact as runs
-from edgekit.run.eager import run_float, run_quantized
-from edgekit.samples import Array, Samples
-from edgekit.schemes import obstacle
-from edgekit.source.module import source_from_module
+from edgekit.execution import artifact as runs
+from edgekit.execution.eager import run_float, run_quantized
+from edgekit.lowering import onnx as lower_onnx
+from edgekit.lowering import pte as lower_pte
+from edgekit.lowering.onnx.export import _optimized_operators
+from edgekit.model import graph
+from edgekit.model.artifact import Artifact
+from edgekit.model.capture import capture
+from edgekit.model.program import Quantized, Source
+from edgekit.model.source.module import source_from_module
+from edgekit.quantization import quantize
+from edgekit.quantization.dynamic import DynamicObserver, PerChannelGroupWeightObserver
+from edgekit.quantization.observers import HistogramObserver
 from edgekit.spec import (
     Cpu,
     Format,
@@ -43,6 +42,7 @@ from edgekit.spec import (
     Scheme,
     TensorSpec,
 )
+from edgekit.spec.schemes import obstacle
 from tests.programs.networks import IMAGE, Unquantizable, images, small_source
 
 SPEC = QuantSpec(last_layer=OutermostLayer.INT8)

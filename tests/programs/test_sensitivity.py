@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from edgekit.capture import capture
+from edgekit.data.samples import Array
 from edgekit.drift.metrics import sqnr_db
-from edgekit.layers import Sensitivities, lines
-from edgekit.program import Captured
-from edgekit.quantize import quantize
-from edgekit.quantize.choice import Search, keep
-from edgekit.quantize.sensitivity import rows, sensitivities
-from edgekit.quantize.simulate import Simulation, run, simulate
-from edgekit.run.eager import run_float, run_quantized
-from edgekit.samples import Array
-from edgekit.source.module import source_from_module
+from edgekit.execution.eager import run_float, run_quantized
+from edgekit.model.capture import capture
+from edgekit.model.layers import Sensitivities, lines
+from edgekit.model.program import Captured
+from edgekit.model.source.module import source_from_module
+from edgekit.quantization import quantize
+from edgekit.quantization.choice import Search, keep
+from edgekit.quantization.sensitivity import rows, sensitivities
+from edgekit.quantization.simulate import Simulation, run, simulate
 from edgekit.spec import OutermostLayer, QuantSpec, Scheme
 from tests.programs.networks import IMAGE, LOGITS, Forked, faulty_source, images, small_source
 

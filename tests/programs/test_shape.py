@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgekit.artifact import Artifact
-from edgekit.lower import pte
-from edgekit.program import Quantized
-from edgekit.run import artifact as runs
-from edgekit.samples import Samples
+from edgekit.data.samples import Samples
+from edgekit.execution import artifact as runs
+from edgekit.lowering import pte
+from edgekit.model.artifact import Artifact
+from edgekit.model.program import Quantized
 from edgekit.spec import Cpu, Format, PteSettings
 from tests.programs.networks import Tokens, quantized
 

@@ -8,11 +8,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from edgekit import project, scaffold
 from edgekit.errors import SourceError
-from edgekit.project import OpenProject
-from edgekit.source import load_model, source_from_module
-from edgekit.spec import DType, TensorSpec
+from edgekit.model.source import load_model, source_from_module
+from edgekit.spec import DType, TensorSpec, project, scaffold
+from edgekit.spec.project import OpenProject
 
 X = (TensorSpec(name="x", shape=("batch", 3)),)
 Y = (TensorSpec(name="y", shape=("batch", 2)),)

@@ -5,16 +5,16 @@ import pytest
 import torch
 from torch import nn
 
-from edgekit import digest
-from edgekit.capture import capture
+from edgekit.base import digest
+from edgekit.data.samples import Samples
 from edgekit.drift.metrics import sqnr_db
 from edgekit.errors import CaptureError, QuantizeError
-from edgekit.graph import is_quantize, module_path, operation
-from edgekit.program import Captured
-from edgekit.quantize import quantize
-from edgekit.run.eager import run_float, run_quantized
-from edgekit.samples import Samples
-from edgekit.source.module import source_from_module
+from edgekit.execution.eager import run_float, run_quantized
+from edgekit.model.capture import capture
+from edgekit.model.graph import is_quantize, module_path, operation
+from edgekit.model.program import Captured
+from edgekit.model.source.module import source_from_module
+from edgekit.quantization import quantize
 from edgekit.spec import QuantSpec, Scheme, TensorSpec
 from tests.programs.networks import IMAGE, TwoInTwoOut, Unquantizable, images, small_source
 

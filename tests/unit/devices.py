@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from edgekit import device, digest, trace
-from edgekit.device import OpenBundle
+from edgekit.apps import device
+from edgekit.apps.device import OpenBundle
+from edgekit.apps.phone.trip import APP
+from edgekit.base import digest
+from edgekit.bundles.golden import golden_vectors
+from edgekit.bundles.manifest import ArtifactInfo, Manifest
+from edgekit.data import trace
+from edgekit.data.samples import Samples
+from edgekit.data.trace import Origin, Trace
 from edgekit.drift.report import Leg
-from edgekit.golden import golden_vectors
-from edgekit.manifest import ArtifactInfo, Manifest
-from edgekit.phone.trip import APP
-from edgekit.samples import Samples
 from edgekit.spec import Budget, Limits
-from edgekit.trace import Origin, Trace
 from tests.unit import examples
 
 FILES = {"model.pte": b"pte", "model.onnx": b"onnx"}

@@ -5,16 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from edgekit import digest, trace
+from edgekit.base import digest
+from edgekit.bundles.manifest import ArtifactInfo, Golden, GoldenOutput, GoldenTensor, Manifest, Model, TargetInfo
+from edgekit.bundles.result import BuildResult, Built
+from edgekit.data import trace
+from edgekit.data.samples import Samples
+from edgekit.data.trace import Origin, Trace
 from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import Check, DriftReport, Finding, Leg, LegName
 from edgekit.drift.statistics import Interval
-from edgekit.layers import FallbackReport, Kept, Layer, lines
-from edgekit.manifest import ArtifactInfo, Golden, GoldenOutput, GoldenTensor, Manifest, Model, TargetInfo
-from edgekit.result import BuildResult, Built
-from edgekit.samples import Samples
+from edgekit.model.layers import FallbackReport, Kept, Layer, lines
 from edgekit.spec import Budget, Cpu, Format, Limits, Platform, Scheme, TensorSpec
-from edgekit.trace import Origin, Trace
 
 SERVER = "float32 on NVIDIA H200 (cuda), TF32 off"
 HOST = "float32 on AMD EPYC 9654 (cpu), oneDNN"

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit import trace
-from edgekit.phone.trip import APP, RESULTS
-from edgekit.trace import Trace
+from edgekit.apps.phone.trip import APP, RESULTS
+from edgekit.data import trace
+from edgekit.data.trace import Trace
 
 READY = "39181FDJH0012A         device usb:1-4 product:shiba model:Pixel_8 device:shiba transport_id:3"
 OTHER = "192.168.1.20:5555      device product:a52sxq model:SM_A528N device:a52s transport_id:4"

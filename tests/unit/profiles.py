@@ -7,25 +7,22 @@ import math
 import numpy as np
 from PIL import Image
 
-from edgekit import digest
-from edgekit.deviceprofile import DeviceCost, DeviceInfo, DeviceProfile
-from edgekit.drift.report import DriftReport
-from edgekit.layers import Layer, Sensitivities, Sensitivity
-from edgekit.profile import (
+from edgekit.base import digest
+from edgekit.bundles.cost import Cost, Histogram, Latency, OperatorTime
+from edgekit.bundles.device_profile import DeviceCost, DeviceInfo, DeviceProfile
+from edgekit.bundles.profile import (
     ChangedSample,
     Classes,
     ClassProfile,
-    Cost,
     Departure,
-    Histogram,
-    Latency,
     LayerValues,
     LoweringLeg,
     Noise,
-    OperatorTime,
     Profile,
     ValueProfile,
 )
+from edgekit.drift.report import DriftReport
+from edgekit.model.layers import Layer, Sensitivities, Sensitivity
 from edgekit.spec import Format
 from tests.unit import examples
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.atomic import check_writable, replace_file, replace_folder
+from edgekit.base.atomic import check_writable, replace_file, replace_folder
 from edgekit.errors import BundleError
 
 WRITER = """
 import sys
 from pathlib import Path
-from edgekit.atomic import replace_folder
+from edgekit.base.atomic import replace_folder
 folder = Path(sys.argv[1])
 number = 0
 print("ready", flush=True)

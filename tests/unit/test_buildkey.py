@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from edgekit import buildkey, project, scaffold, targets
-from edgekit.project import OpenProject
-from edgekit.spec import Scheme
+from edgekit import targets
+from edgekit.base import environment
+from edgekit.pipeline import buildkey
+from edgekit.spec import Scheme, project, scaffold
+from edgekit.spec.project import OpenProject
 
 
 @pytest.fixture
@@ -123,12 +125,12 @@ def test_tools_and_host_change_the_key(monkeypatch: pytest.MonkeyPatch, tmp_path
     (tmp_path / "torch-9.9.dist-info").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     keys.append(buildkey.of_bundle("0", target))
-    monkeypatch.setattr(buildkey, "cpu_name", lambda: "another")
+    monkeypatch.setattr(environment, "cpu_name", lambda: "another")
     keys.append(buildkey.of_bundle("0", target))
     monkeypatch.setenv("OMP_NUM_THREADS", "97")
     keys.append(buildkey.of_bundle("0", target))
     (tmp_path / "pipeline.py").write_text("")
-    monkeypatch.setattr(buildkey, "__file__", str(tmp_path / "buildkey.py"))
+    monkeypatch.setattr(environment, "PACKAGE", tmp_path)
     keys.append(buildkey.of_bundle("0", target))
     assert len(set(keys)) == len(keys)
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from edgekit import cache as caches
-from edgekit.cache import Cache, Entry
+from edgekit.base import cache as caches
+from edgekit.base.cache import Cache, Entry
 from edgekit.errors import CacheError
 
 WRITER = """
 import sys
 from pathlib import Path
-from edgekit import cache
-from edgekit.cache import Cache, Entry
+from edgekit.base import cache
+from edgekit.base.cache import Cache, Entry
 store = Cache(folder=Path(sys.argv[1]))
 text = sys.argv[2].encode()
 for number in range(60):

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from edgekit import digest
-from edgekit.changes import Change, MetricChange, Side, compare, read
+from edgekit.base import digest
+from edgekit.bundles.changes import Change, MetricChange, Side
+from edgekit.bundles.compare import compare_builds, read_side
+from edgekit.bundles.manifest import report
 from edgekit.drift.report import DriftReport, Leg
 from edgekit.drift.statistics import Interval
-from edgekit.manifest import report
 from edgekit.spec import Bootstrap
 from tests import pages
 from tests.unit import examples, profiles
@@ -34,7 +35,7 @@ def side(*legs: Leg, samples: str = "s", **changes: Any) -> Side:
 
 def metric(old: Side, new: Side, name: str) -> MetricChange:
     """Return what became of a metric of the only leg."""
-    (leg,) = compare(old, new).legs
+    (leg,) = compare_builds(old, new).legs
     return {one.metric: one for one in leg.metrics}[name]
 
 
@@ -76,16 +77,16 @@ def test_own_metrics_have_the_direction_of_their_limit() -> None:
 
 def test_other_samples_are_not_judged() -> None:
     """Answers to different questions are shown, and which is better is not said."""
-    found = compare(side(a_leg()), side(a_leg(40, 41, sqnr_db=40.5), samples="t"))
+    found = compare_builds(side(a_leg()), side(a_leg(40, 41, sqnr_db=40.5), samples="t"))
     assert {one.metric: one for one in found.legs[0].metrics}["sqnr_db"].change is Change.DIFFERS
     assert "other evaluation samples" in found.notes[0]
-    assert compare(side(a_leg()), side(a_leg())).notes == ()
+    assert compare_builds(side(a_leg()), side(a_leg())).notes == ()
 
 
 def test_legs_and_metrics_of_one_side_only() -> None:
     """Neither is dropped."""
     other = examples.leg("total", "model.onnx")
-    found = compare(side(a_leg(), other), side(a_leg(mae=0.5)))
+    found = compare_builds(side(a_leg(), other), side(a_leg(mae=0.5)))
     assert [(leg.artifact, leg.sides) for leg in found.legs] == [("model.pte", "both"), ("model.onnx", "old")]
     mae = {one.metric: one for one in found.legs[0].metrics}["mae"]
     assert (mae.old, mae.new, mae.change) == (None, 0.5, Change.DIFFERS)
@@ -98,7 +99,7 @@ def test_files_and_settings() -> None:
         examples.artifact("model.onnx", bytes=71_234),
     )
     producer = {"edgekit": "0.2.0", "onnx": "1"}
-    found = compare(side(a_leg()), side(a_leg(), artifacts=changed, producer=producer))
+    found = compare_builds(side(a_leg()), side(a_leg(), artifacts=changed, producer=producer))
     pte = found.artifacts[0]
     assert (pte.operators_added, pte.operators_removed) == (("aten::add.out",), ())
     assert (pte.delegates_added, pte.delegates_removed) == ((), ("XnnpackBackend",))
@@ -106,7 +107,7 @@ def test_files_and_settings() -> None:
     assert {setting.name: (setting.old, setting.new) for setting in found.settings} == {
         "edgekit": ("0.1.0", "0.2.0"), "torch": ("2.13.0", None), "onnx": (None, "1"),
     }  # fmt: skip
-    same = compare(side(a_leg()), side(a_leg()))
+    same = compare_builds(side(a_leg()), side(a_leg()))
     assert same.settings == ()
     assert not any(getattr(one, f"{kind}_added") for one in same.artifacts for kind in ("operators", "delegates"))
 
@@ -116,7 +117,7 @@ def test_bare_files_are_matched_whatever_their_names() -> None:
     drifts = [
         DriftReport(samples=9, samples_sha256="s", legs=(examples.leg("total", name),)) for name in ("a.pte", "b.onnx")
     ]
-    found = compare(*(Side(path="p", report=None, drift=drift) for drift in drifts))
+    found = compare_builds(*(Side(path="p", report=None, drift=drift) for drift in drifts))
     assert [leg.sides for leg in found.legs] == ["both"]
 
 
@@ -145,7 +146,7 @@ def profiled(folder: Path, *, factor: float = 1.0, host: str = profiles.HOST, ph
 def test_latency_of_profiled_bundles(tmp_path: Path) -> None:
     """Median and p99 of each artifact on the host and on the phone, and their ratios."""
     old, new = profiled(tmp_path / "old", phone="Pixel 8"), profiled(tmp_path / "new", factor=0.5, phone="Pixel 8")
-    found = compare(read(old), read(new))
+    found = compare_builds(read_side(old), read_side(new))
     assert [(one.artifact, one.where) for one in found.latency] == [
         (file, where) for where in ("host", "device") for file in ("model.pte", "model.onnx")
     ]
@@ -160,7 +161,7 @@ def test_latency_of_profiled_bundles(tmp_path: Path) -> None:
 def test_latency_that_was_not_measured(tmp_path: Path) -> None:
     """One side alone has no ratio; a profile of another build, or one that cannot be read, is none."""
     old, new = profiled(tmp_path / "old"), examples.write_bundle(tmp_path / "new")
-    first = compare(read(old), read(new)).latency[0]
+    first = compare_builds(read_side(old), read_side(new)).latency[0]
     assert first.old is not None
     assert (first.new, first.median_ratio, first.p99_ratio) == (None, None, None)
     for text in (
@@ -168,16 +169,16 @@ def test_latency_that_was_not_measured(tmp_path: Path) -> None:
         "{",
     ):
         (old / "profile.json").write_text(text, encoding="utf-8")
-        latency = compare(read(old), read(new)).latency
+        latency = compare_builds(read_side(old), read_side(new)).latency
         assert [(one.where, one.old, one.new) for one in latency] == [("host", None, None)] * 2
-    assert compare(*(Side(path="p", report=None, drift=side(a_leg()).drift) for _ in range(2))).latency == ()
+    assert compare_builds(*(Side(path="p", report=None, drift=side(a_leg()).drift) for _ in range(2))).latency == ()
 
 
 def test_other_machines_are_noted(tmp_path: Path) -> None:
     """A ratio between two machines, or two phones, says little of the change."""
     old = profiled(tmp_path / "old", phone="Pixel 8")
     new = profiled(tmp_path / "new", host="a laptop", phone="Galaxy A52s")
-    notes = [note for note in compare(read(old), read(new)).notes if note.startswith("Latency")]
+    notes = [note for note in compare_builds(read_side(old), read_side(new)).notes if note.startswith("Latency")]
     assert ["two machines" in notes[0], "a laptop" in notes[0], "two devices" in notes[1]] == [True] * 3
 
 
@@ -211,4 +212,4 @@ def test_other_confidence_levels_are_noted() -> None:
     """Intervals of different levels do not compare as they stand."""
     old, new = side(a_leg()), side(a_leg())
     wide = new.drift.model_copy(update={"bootstrap": Bootstrap(confidence=0.99)})
-    assert "95 % and 99 %" in compare(old, new.model_copy(update={"drift": wide})).notes[0]
+    assert "95 % and 99 %" in compare_builds(old, new.model_copy(update={"drift": wide})).notes[0]

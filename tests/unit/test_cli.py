@@ -11,15 +11,14 @@ from typing import Any
 import click
 import pytest
 
-from edgekit import cache as caches
-from edgekit import errors, targets
-from edgekit.cache import Entry
+from edgekit import __version__, errors, targets
+from edgekit.base import cache as caches
+from edgekit.base.cache import Entry
+from edgekit.base.progress import Progress
 from edgekit.cli import main
 from edgekit.cli.build import over_budget
 from edgekit.cli.shell import Answer, verb
 from edgekit.errors import EdgeKitError
-from edgekit.progress import Progress
-from edgekit.version import __version__
 from tests.unit import examples
 
 VERBS = ("build", "baseline record", "baseline show", "compare", "profile", "drop", "inspect", "run", "targets list",

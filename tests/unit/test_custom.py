@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgekit import job, project, scaffold
 from edgekit.drift import custom
 from edgekit.drift.compare import compare
 from edgekit.drift.custom import OwnMetric
 from edgekit.drift.report import Finding
 from edgekit.errors import ProjectError
-from edgekit.project import OpenProject
-from edgekit.spec import CustomLimit, Limits, TensorSpec
+from edgekit.pipeline import job
+from edgekit.spec import CustomLimit, Limits, TensorSpec, project, scaffold
+from edgekit.spec.project import OpenProject
 from tests.unit.test_gate import a_trace
 
 OUT = (TensorSpec(name="out", shape=("batch", 3)),)

@@ -8,11 +8,10 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from edgekit import project
-from edgekit.data import Array, load_samples
+from edgekit.data.files import Array, load_samples
+from edgekit.data.preprocess import to_array
 from edgekit.errors import DataError
-from edgekit.preprocess import to_array
-from edgekit.spec import Preprocessing, Resize, TensorSpec
+from edgekit.spec import Preprocessing, Resize, TensorSpec, project
 
 IMAGE = (TensorSpec(name="image", shape=("batch", 1, 4, 4), meaning="image"),)
 STEPS = Preprocessing(color="grey", resize=Resize(height=4, width=4))

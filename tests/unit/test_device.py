@@ -9,16 +9,18 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from edgekit import device, golden, trace
+from edgekit.apps import device
+from edgekit.bundles import golden
+from edgekit.data import trace
+from edgekit.data.samples import Samples
+from edgekit.data.trace import Origin, Trace
 from edgekit.drift import gate
 from edgekit.drift.fixed import by_value, excused
 from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import DriftReport, Finding, Leg
 from edgekit.drift.statistics import Interval
 from edgekit.errors import BundleError, DataError
-from edgekit.samples import Samples
 from edgekit.spec import Budget, CustomLimit, LegBudgets, Limits
-from edgekit.trace import Origin, Trace
 from tests.unit import devices
 from tests.unit.test_cli import error_of, run
 from tests.unit.test_vectors import VECTORS

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edgekit import doctor, probes, requirements, tools
+from edgekit.base import probes, requirements, tools
+from edgekit.inspection import doctor
 
 LINES = ["click<9,>=8.1", "executorch==1.5.1", "ruff>=0.11; extra == 'dev'"]
 

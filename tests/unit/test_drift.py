@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgekit.data.samples import Samples
+from edgekit.data.trace import Origin, Trace
 from edgekit.drift.compare import compare
 from edgekit.drift.metrics import cosine, kl_divergence, measure, sqnr_db
 from edgekit.errors import DataError
-from edgekit.samples import Samples
 from edgekit.spec import Limits, TensorSpec
-from edgekit.trace import Origin, Trace
 
 LOGITS = TensorSpec(name="logits", shape=("batch", 4), meaning="logits")
 LABELS = np.array([0, 1, 2, 3, 0, 1], dtype=np.int64)

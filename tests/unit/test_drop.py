@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 import edgekit
-from edgekit import atomic, digest, errors
+from edgekit import errors
 from edgekit.apps import drop as dropping
 from edgekit.apps import pins
 from edgekit.apps.find import find
 from edgekit.apps.values import Dropped
+from edgekit.base import atomic, digest
+from edgekit.bundles.manifest import Manifest, TargetInfo
 from edgekit.cli import main
-from edgekit.manifest import Manifest, TargetInfo
 from edgekit.spec import Cpu, Platform
 from tests.unit import examples
 

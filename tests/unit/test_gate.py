@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgekit.data.samples import Samples
+from edgekit.data.trace import Origin, Trace
 from edgekit.drift.compare import compare, leg_of
 from edgekit.drift.custom import OwnMetric
 from edgekit.drift.gate import checks
@@ -15,10 +17,8 @@ from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import Check, Finding
 from edgekit.drift.statistics import Interval
 from edgekit.errors import DataError, ProjectError
-from edgekit.limits import RULES, unanswered
-from edgekit.samples import Samples
 from edgekit.spec import DEFAULT_BUDGET, Bootstrap, Budget, CustomLimit, LegBudgets, Limits, Meaning, Preset, TensorSpec
-from edgekit.trace import Origin, Trace
+from edgekit.spec.limits import RULES, unanswered
 
 GOOD: dict[str, float] = {
     "sqnr_db": float("inf"), "mean_abs_error": 0, "cosine": 1, "top1_agreement": 1, "top5_agreement": 1,

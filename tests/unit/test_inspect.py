@@ -8,8 +8,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgekit.errors import BundleError
-from edgekit.inspect import BundleFolder, OnnxFile, PteFile, TraceFile, inspect_file
-from edgekit.inspect.values import Count, Weights
+from edgekit.inspection import BundleFolder, OnnxFile, PteFile, TraceFile, inspect_file
+from edgekit.inspection.values import Count, Weights
 from tests.unit import examples
 
 

@@ -44,7 +44,7 @@ def test_verbs_stay_functions() -> None:
 
 def test_looking_into_a_trace_needs_no_torch() -> None:
     """Baselines can be read where only the light dependencies are installed."""
-    program = "import sys, edgekit.inspect.trace, edgekit.render.tables; print(*sys.modules)"
+    program = "import sys, edgekit.inspection.trace, edgekit.render.tables; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"torch", "onnx", "onnxruntime", "executorch"} & set(done.stdout.split())
 
@@ -52,7 +52,7 @@ def test_looking_into_a_trace_needs_no_torch() -> None:
 def test_measuring_and_comparing_drift_need_no_torch() -> None:
     """What two builds measured is compared, and traces are held against a budget, by the light dependencies."""
     program = (
-        "import sys, edgekit.drift.compare, edgekit.changes, edgekit.render.changes, edgekit.render.markdown\n"
+        "import sys, edgekit.drift.compare, edgekit.bundles.compare, edgekit.render.changes, edgekit.render.markdown\n"
         "import edgekit.render.junit\n"
         "print(*sys.modules)"
     )

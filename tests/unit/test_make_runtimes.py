@@ -6,8 +6,8 @@ from types import ModuleType
 
 import pytest
 
-from edgekit import runtimes
-from edgekit.runtimes import Runtime
+from edgekit.targets import runtimes
+from edgekit.targets.runtimes import Runtime
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "make_runtimes.py"
 

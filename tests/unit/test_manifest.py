@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from edgekit import manifest
+from edgekit.bundles import manifest
+from edgekit.bundles.manifest import GoldenTensor
 from edgekit.errors import BundleError
-from edgekit.manifest import GoldenTensor
 from tests.unit.examples import manifest as a_manifest
 
 SCHEMA = Path(manifest.__file__).parent / "schemas" / "manifest-1.json"

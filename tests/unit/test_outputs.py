@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from edgekit import changes
-from edgekit.changes import Side
+from edgekit.bundles.changes import Side
+from edgekit.bundles.compare import compare_builds
+from edgekit.bundles.manifest import report
 from edgekit.drift.statistics import Interval
-from edgekit.manifest import report
 from edgekit.render import cases, junit, markdown
 from edgekit.render import changes as render
 from edgekit.render.cases import Case, Suite
@@ -118,7 +118,7 @@ def test_a_change_as_table_and_markdown() -> None:
     legs[1] = examples.leg("quantization", sqnr_db=20.5).model_copy(
         update={"intervals": {"sqnr_db": Interval(low=20.25, high=20.75)}}
     )
-    found = changes.compare(side("old"), side("new", breach=True, legs=tuple(legs)))
+    found = compare_builds(side("old"), side("new", breach=True, legs=tuple(legs)))
     stream = io.StringIO()
     render.show_changes(Console(file=stream, width=140), found)
     text = markdown.of_changes(cases.of_side(found.new), found)
@@ -128,7 +128,7 @@ def test_a_change_as_table_and_markdown() -> None:
     assert "FAILED: total model.pte: sqnr_db 11.25" in stream.getvalue()
     assert "The new build **failed**; the old one passed." in text
     assert tables(text)
-    same = changes.compare(side("old"), side("new"))
+    same = compare_builds(side("old"), side("new"))
     stream = io.StringIO()
     render.show_changes(Console(file=stream, width=140), same)
     assert "PASSED" in stream.getvalue()

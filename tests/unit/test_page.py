@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from edgekit import changes, manifest
-from edgekit.changes import BundleComparison, Change, Side
+from edgekit.bundles import manifest
+from edgekit.bundles.changes import BundleComparison, Change, Side
+from edgekit.bundles.compare import compare_builds
+from edgekit.bundles.manifest import Manifest
+from edgekit.bundles.profile import Profile
 from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import DriftReport
-from edgekit.manifest import Manifest
-from edgekit.profile import Profile
 from edgekit.render.page import build
 from edgekit.render.page.changes import of_changes
 from edgekit.render.page.columns import COLUMNS, columns_of, computed_on
@@ -37,7 +38,7 @@ def comparison(**new: Any) -> BundleComparison:
     """Return what changed from the example to one with changes; ``drift`` and fields of the report."""
     old = manifest.report(examples.manifest())
     after = old.model_copy(update=new)
-    return changes.compare(
+    return compare_builds(
         Side(path="old", report=old, drift=old.drift), Side(path="new", report=after, drift=after.drift)
     )
 
@@ -99,7 +100,7 @@ def test_a_comparison_without_changes_says_so() -> None:
 def test_bare_artifacts_are_compared_on_a_page() -> None:
     """There is no report of either, only what was measured now."""
     sides = [Side(path=name, report=None, drift=examples.report(doubt=True)) for name in ("a.pte", "b.pte")]
-    found = changes.compare(*sides)
+    found = compare_builds(*sides)
     page = pages.read(of_changes(found))
     assert pages.disagreements(page, {"comparison": json.loads(found.model_dump_json())}) == []
 

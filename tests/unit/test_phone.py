@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
-from edgekit import bundle, device, deviceprofile, digest
-from edgekit.deviceprofile import DeviceProfile
+from edgekit import bundles
+from edgekit.apps import device
+from edgekit.apps.phone import adb, selftest, trip
+from edgekit.apps.phone.adb import listed
+from edgekit.base import digest
+from edgekit.bundles import device_profile
+from edgekit.bundles.device_profile import DeviceProfile
 from edgekit.errors import BundleError, ToolchainError
-from edgekit.phone import adb, selftest, trip
-from edgekit.phone.adb import listed
 from edgekit.render.page import build as page
 from tests import pages
 from tests.unit import devices, phones, profiles
@@ -68,8 +71,8 @@ def test_the_round_trip(phone: FakePhone, capfd: pytest.CaptureFixture[str]) -> 
         (name, file) for name in ("device", "total") for file in devices.FILES
     }
     assert found.warnings == ()
-    assert deviceprofile.of_bundle(Path("bundle"), found.manifest_sha256) == found
-    assert deviceprofile.of_bundle(Path("bundle"), "0" * 64) is None
+    assert device_profile.of_bundle(Path("bundle"), found.manifest_sha256) == found
+    assert device_profile.of_bundle(Path("bundle"), "0" * 64) is None
     assert "Tensor G3" in Path("bundle/report.html").read_text("utf-8")
     shell = [line for line in phone.log if " shell " in line]
     assert shell[0].startswith("-s 39181FDJH0012A shell pm path org.edgekit.demo")
@@ -351,7 +354,7 @@ def test_a_bundle_keeps_what_was_measured_of_it(phone: FakePhone, capfd: pytest.
     sha256 = digest.of_file(folder / "manifest.json")
     content = {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
     content |= {"report.json": b"{}", "report.html": b"a page"}
-    bundle.write(folder, content)
+    bundles.write(folder, content)
     (folder / "profile.json").write_text(
         profiles.profile().model_copy(update={"manifest_sha256": sha256}).to_json(), encoding="utf-8"
     )
@@ -360,10 +363,10 @@ def test_a_bundle_keeps_what_was_measured_of_it(phone: FakePhone, capfd: pytest.
     shown = (folder / "report.html").read_text("utf-8")
     assert "Tensor G3" in shown
     assert "this host" in shown
-    bundle.write(folder, content)
+    bundles.write(folder, content)
     assert (folder / "device.json").is_file()
     assert (folder / "report.html").read_text("utf-8") == shown
-    bundle.write(folder, {**content, "model.pte": b"another"})
+    bundles.write(folder, {**content, "model.pte": b"another"})
     assert not (folder / "device.json").exists()
 
 

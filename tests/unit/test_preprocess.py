@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from edgekit.data.preprocess import crop_box, open_picture, to_array
 from edgekit.errors import DataError
-from edgekit.preprocess import crop_box, open_picture, to_array
 from edgekit.spec import Preprocessing, Resize
 
 Bytes = npt.NDArray[np.uint8]

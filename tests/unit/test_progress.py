@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from edgekit.progress import Stages
+from edgekit.base.progress import Stages
 
 
 class Told:

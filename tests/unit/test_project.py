@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edgekit import project, scaffold
 from edgekit.errors import ProjectError
-from edgekit.spec import Scheme
+from edgekit.spec import Scheme, project, scaffold
+from edgekit.spec.sections import Project
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_the_scheme_may_be_left_to_the_target(folder: Path) -> None:
 def test_the_sample_writes_out_every_section() -> None:
     """A person sees every table of the project file in the sample."""
     data = tomllib.loads((project.SAMPLE / project.PROJECT_FILE).read_text())
-    assert data.keys() == project.Project.model_fields.keys()
+    assert data.keys() == Project.model_fields.keys()
 
 
 def test_int8_mixed_says_which_layers(folder: Path) -> None:

@@ -10,15 +10,15 @@ import select
 import pytest
 from rich.console import Console
 
+from edgekit.bundles.profile import Profile
+from edgekit.bundles.result import BuildResult
 from edgekit.drift.report import DriftReport
-from edgekit.limits import RULES
-from edgekit.profile import Profile
 from edgekit.render import json as render_json
 from edgekit.render import numbers, tables, verdict
 from edgekit.render.drift import COLUMNS, columns_of, show_drift
 from edgekit.render.profile import show_profile
 from edgekit.render.terminal import TerminalProgress, console
-from edgekit.result import BuildResult
+from edgekit.spec.limits import RULES
 from tests.unit import examples, profiles
 
 

@@ -7,11 +7,12 @@ import pytest
 from onnx import TensorProto, helper
 
 import edgekit
-from edgekit import bundle, errors, runtimes, targets
-from edgekit.runtimes import check, header
-from edgekit.runtimes.check import Certainty, Finding
+from edgekit import bundles, errors, targets
+from edgekit.base.versions import installed
 from edgekit.spec import Format, Platform
-from edgekit.versions import installed
+from edgekit.targets import runtimes
+from edgekit.targets.runtimes import check, header
+from edgekit.targets.runtimes.check import Certainty, Finding
 from tests.unit import examples
 from tests.unit.test_drop import ANDROID, android_app, assets, manifest
 
@@ -192,7 +193,7 @@ def test_drop_refuses_what_the_app_could_not_load(tmp_path: Path, operator: str,
 
 def test_inspect_tells_and_does_not_fail(tmp_path: Path) -> None:
     """Looking at a bundle is not shipping it; a good one has nothing to tell."""
-    from edgekit.inspect import BundleFolder, inspect_file
+    from edgekit.inspection import BundleFolder, inspect_file
 
     good = inspect_file(examples.write_bundle(tmp_path / "good", manifest()))
     assert isinstance(good, BundleFolder)
@@ -203,4 +204,4 @@ def test_inspect_tells_and_does_not_fail(tmp_path: Path) -> None:
     bad = inspect_file(folder)
     assert isinstance(bad, BundleFolder)
     assert [finding.certainty for finding in bad.compatibility] == [Certainty.MISSING]
-    assert bundle.compatibility(folder, bundle.read(folder)) == bad.compatibility
+    assert bundles.compatibility(folder, bundles.read(folder)) == bad.compatibility

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgekit.data.samples import Array, Samples, check_fit
 from edgekit.errors import DataError
-from edgekit.samples import Array, Samples, check_fit
 from edgekit.spec import TensorSpec
 
 INPUTS = (TensorSpec(name="x", shape=("batch", 3)), TensorSpec(name="ids", dtype="int64", shape=("batch", "length")))

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edgekit import project, scaffold
 from edgekit.errors import ProjectError
+from edgekit.spec import project, scaffold
 
 
 def test_writes_a_project_that_loads(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from edgekit import buildkey, bundle, project, scaffold, schemes, targets
-from edgekit.artifact import Artifact
+from edgekit import bundles, targets
+from edgekit.data.trace import precision
 from edgekit.errors import ProjectError, TargetError
-from edgekit.rebuild import build_project
-from edgekit.spec import Fallback, Format, FormatSchemes, QuantSpec, Scheme, SizeLimit
-from edgekit.trace import precision
+from edgekit.model.artifact import Artifact
+from edgekit.pipeline import buildkey
+from edgekit.pipeline.rebuild import build_project
+from edgekit.spec import Fallback, Format, FormatSchemes, QuantSpec, Scheme, SizeLimit, project, scaffold, schemes
 
 TARGET = targets.load("android-arm64")
 
@@ -215,7 +216,7 @@ def test_the_size_limit_follows_the_bits_of_the_weights(weight_bytes: int, expec
             format=Format.ONNX, data=bytes(expected + extra), scheme=Scheme.INT8_DYNAMIC, operators=(), delegates=(),
             delegated_fraction=1, int8_fraction=1, not_delegated=(),
         )  # fmt: skip
-        info = bundle.describe(artifact, limit=limit, weight_bytes=weight_bytes, batches=(1,), pins={})
+        info = bundles.describe(artifact, limit=limit, weight_bytes=weight_bytes, batches=(1,), pins={})
         assert (info.size_limit, info.within_size) == (expected, within)
         assert info.quantization is Scheme.INT8_DYNAMIC
 

@@ -133,7 +133,7 @@ def test_syntax_error_has_its_place(tmp_path: Path) -> None:
 
 def test_an_installed_package_has_its_own_profiles(tmp_path: Path) -> None:
     """In a wheel the profiles lie in the package; without them the error says what is wrong."""
-    package = Path(targets.__file__).parent
+    package = Path(targets.__file__).parents[1]
     shutil.copytree(package, tmp_path / "edgekit", ignore=shutil.ignore_patterns("sample", "__pycache__"))
     code = "from edgekit import targets; print(targets.folder(), *targets.names())"
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edgekit import trace
+from edgekit.data import trace
+from edgekit.data.samples import Array, Samples
+from edgekit.data.trace import Origin, Recording, Trace
 from edgekit.errors import BundleError
-from edgekit.samples import Array, Samples
 from edgekit.spec import Cpu, Scheme
-from edgekit.trace import Origin, Recording, Trace
 
 ORIGIN = Origin(
     program="artifact",

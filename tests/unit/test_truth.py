@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit import trace, truth
-from edgekit.data import load_samples
+from edgekit.data import trace, truth
+from edgekit.data.files import load_samples
+from edgekit.data.samples import Samples
+from edgekit.data.trace import Origin, Trace
 from edgekit.errors import DataError
-from edgekit.samples import Samples
 from edgekit.spec import Meaning, TensorSpec
-from edgekit.trace import Origin, Trace
 
 INPUTS = (TensorSpec(name="x", shape=("batch", 2)),)
 X = np.zeros((3, 2), np.float32)

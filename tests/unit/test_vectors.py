@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageOps
 
-from edgekit import manifest
+from edgekit.bundles import manifest
+from edgekit.data.postprocess import classes
+from edgekit.data.preprocess import to_array
 from edgekit.drift.metrics import measure
 from edgekit.errors import BundleError
-from edgekit.postprocess import classes
-from edgekit.preprocess import to_array
 from edgekit.spec import Preprocessing
 
 VECTORS = Path(__file__).parent.parent / "vectors"

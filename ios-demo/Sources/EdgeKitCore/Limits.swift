@@ -68,7 +68,7 @@ public struct Judged: Sendable {
 }
 
 extension Limits {
-    /// In the order of the SDK's rules (`edgekit/limits.py`).
+    /// In the order of the SDK's rules (`edgekit/spec/limits.py`).
     private static let rules = [
         "min_sqnr_db", "max_abs_error", "max_mean_abs_error", "min_cosine", "min_top1_agreement", "min_top5_agreement",
         "max_kl_divergence", "max_accuracy_drop", "min_accuracy_ratio", "min_pixel_agreement", "min_iou_agreement",

@@ -19,7 +19,7 @@ public struct Picture: Sendable {
     }
 }
 
-/// Turns a picture into a batch of one input, exactly as `edgekit/preprocess.py` describes it step by step.
+/// Turns a picture into a batch of one input, exactly as `edgekit/data/preprocess.py` describes it step by step.
 public func preprocess(_ picture: Picture, _ spec: Preprocessing, name: String) -> Tensor {
     let wanted = spec.resize
     var planes = flattened(picture, spec)

@@ -29,7 +29,7 @@ public struct Device: Sendable {
     }
 }
 
-/// What this device computed, as the SDK reads it (`edgekit/trace.py`): numpy's `.npz`, no pickles.
+/// What this device computed, as the SDK reads it (`edgekit/data/trace.py`): numpy's `.npz`, no pickles.
 struct Trace {
     let inputs: [[Tensor]]
     let outputs: [[Tensor]]

@@ -5,18 +5,18 @@ import re
 import shutil
 from pathlib import Path
 
-from edgekit import bundle as bundles
-from edgekit import digest, targets
-from edgekit import project as projects
+from edgekit import bundles, targets
 from edgekit.apps.find import find
 from edgekit.apps.pins import plan, write
 from edgekit.apps.values import POINTER_FILE, App, Dropped
-from edgekit.atomic import replace_file, replace_folder
+from edgekit.base import digest
+from edgekit.base.atomic import replace_file, replace_folder
+from edgekit.base.progress import Progress, Silent, Stages
+from edgekit.bundles.manifest import MANIFEST_FILE, Manifest
 from edgekit.errors import AppError, BundleError, OverBudgetError
-from edgekit.manifest import MANIFEST_FILE, Manifest
-from edgekit.progress import Progress, Silent, Stages
-from edgekit.runtimes import check
 from edgekit.spec import Platform
+from edgekit.spec import project as projects
+from edgekit.targets.runtimes import check
 
 POINTER_VERSION = 1
 DEFAULT_TARGETS = {Platform.ANDROID: "android-arm64", Platform.IOS: "ios-arm64"}

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.apps.values import App, Pin
-from edgekit.atomic import replace_file
+from edgekit.base.atomic import replace_file
+from edgekit.bundles.manifest import Manifest
 from edgekit.errors import AppError, BundleError
-from edgekit.manifest import Manifest
-from edgekit.runtimes import LIBRARIES, library_of
 from edgekit.spec import Platform
+from edgekit.targets.runtimes import LIBRARIES, library_of
 
 _SECTION = re.compile(r"^[ \t]*\[+[ \t]*([^]\n]+?)[ \t]*\]+[ \t]*(#.*)?\r?$", re.MULTILINE)
 

@@ -2,9 +2,9 @@
 
 import click
 
+from edgekit import __version__
 from edgekit.cli import baseline, build, cache, drop, look, profile, setup
 from edgekit.cli.shell import HELP_OPTIONS, Group
-from edgekit.version import __version__
 
 
 @click.group(cls=Group, context_settings=HELP_OPTIONS)

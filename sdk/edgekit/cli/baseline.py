@@ -5,8 +5,8 @@ from typing import Literal
 
 import click
 
+from edgekit.base.progress import Progress
 from edgekit.cli.shell import FOLDER, Answer, verb
-from edgekit.progress import Progress
 
 
 @click.group()
@@ -51,9 +51,9 @@ def record(
 
     What is recorded in other precisions shows the server's own noise, which `edgekit profile` holds drift against.
     """
-    from edgekit import baseline as recording
-    from edgekit import project
+    from edgekit.pipeline import baseline as recording
     from edgekit.render import json, tables
+    from edgekit.spec import project
 
     path, trace = recording.record(project.find(folder), device, output, progress, precisions=precisions, tf32=tf32)
     return Answer(
@@ -71,9 +71,9 @@ def show(progress: Progress, *, file: Path | None, folder: Path) -> Answer:
 
     FILE is a trace; without it the project's baseline is shown.
     """
-    from edgekit import project
-    from edgekit import trace as traces
+    from edgekit.data import trace as traces
     from edgekit.render import json, tables
+    from edgekit.spec import project
 
     path = file or project.find(folder).baseline
     trace = traces.load(path)

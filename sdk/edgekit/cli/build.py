@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekit.base.progress import Progress
 from edgekit.cli.gate import PAGE, Gate, gate_options, write
 from edgekit.cli.shell import FOLDER, Answer, verb
 from edgekit.errors import OverBudgetError
-from edgekit.progress import Progress
 
 if TYPE_CHECKING:
-    from edgekit.changes import Side
+    from edgekit.bundles.changes import Side
     from edgekit.drift.report import DriftReport
 
 
@@ -50,7 +50,8 @@ def build(
 
     What has not changed since an earlier build is taken from the cache.
     """
-    from edgekit import project, targets
+    from edgekit import targets
+    from edgekit.spec import project
 
     if not wanted:
         names = "\n  ".join(targets.names())
@@ -59,7 +60,7 @@ def build(
     chosen = tuple(targets.load(name) for name in dict.fromkeys(wanted))
     opened = project.find(folder)
 
-    from edgekit import rebuild
+    from edgekit.pipeline import rebuild
     from edgekit.render import cases, json, markdown, tables, verdict
     from edgekit.spec import Format
 
@@ -141,11 +142,12 @@ def compare(
 def _measured(
     path: Path, reference: Path | None, folder: Path, progress: Progress, bundle: Path | None
 ) -> "DriftReport":
-    from edgekit import project, trace
+    from edgekit.data import trace
+    from edgekit.spec import project
 
     opened = project.find(folder)
     if path.suffix == ".npz" and (candidate := trace.load(path)).origin.program == "device":
-        from edgekit import device
+        from edgekit.apps import device
 
         if reference is not None:
             raise click.UsageError("--baseline is not for the trace that a device wrote; --bundle names what it ran.")
@@ -154,25 +156,26 @@ def _measured(
         raise click.UsageError("--bundle is for the trace that a device wrote; others are held against the baseline.")
     recorded = trace.load(reference or opened.baseline)
 
-    from edgekit import comparison
+    from edgekit.pipeline import comparison
 
     return comparison.compare_path(path, recorded, opened, progress)
 
 
 def _side(path: Path, reference: Path | None, folder: Path, progress: Progress, bundle: Path | None) -> "Side":
-    from edgekit import changes
+    from edgekit.bundles.changes import Side
+    from edgekit.bundles.compare import read_side
 
     if path.is_dir() or path.suffix == ".json":
-        return changes.read(path)
-    return changes.Side(path=str(path), report=None, drift=_measured(path, reference, folder, progress, bundle))
+        return read_side(path)
+    return Side(path=str(path), report=None, drift=_measured(path, reference, folder, progress, bundle))
 
 
 def _changes(old: "Side", new: "Side", gate: Gate, page: Path | None) -> Answer:
-    from edgekit import changes
+    from edgekit.bundles.compare import compare_builds
     from edgekit.render import cases, json, markdown
     from edgekit.render import changes as render
 
-    found = changes.compare(old, new)
+    found = compare_builds(old, new)
     suite = cases.of_side(new)
     if page is not None:
         from edgekit.render.page import changes as pages

@@ -2,8 +2,8 @@
 
 import click
 
+from edgekit.base.progress import Progress
 from edgekit.cli.shell import Answer, verb
-from edgekit.progress import Progress
 
 
 @click.group()
@@ -19,7 +19,7 @@ def cache() -> None:
 @verb
 def show(progress: Progress) -> Answer:
     """Show where the cache is and what it holds."""
-    from edgekit import cache as caches
+    from edgekit.base import cache as caches
     from edgekit.render import json, settings
 
     found = caches.from_environment()
@@ -34,7 +34,7 @@ def show(progress: Progress) -> Answer:
 @verb
 def clear(progress: Progress) -> Answer:
     """Remove every entry of the cache."""
-    from edgekit import cache as caches
+    from edgekit.base import cache as caches
     from edgekit.render import json, settings
 
     found = caches.from_environment()

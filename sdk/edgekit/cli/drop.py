@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from edgekit.base.progress import Progress
 from edgekit.cli.shell import FOLDER, Answer, verb
-from edgekit.progress import Progress
 
 
 @click.command()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from edgekit.base.progress import Progress
 from edgekit.cli.shell import Answer, verb
-from edgekit.progress import Progress
 
 
 @click.command()
@@ -16,7 +16,7 @@ def inspect(progress: Progress, *, file: Path) -> Answer:
 
     FILE is a .pte, an .onnx, a trace (.npz) or a bundle's folder, whose files are checked.
     """
-    from edgekit.inspect import inspect_file
+    from edgekit.inspection import inspect_file
     from edgekit.render import inspection, json
 
     found = inspect_file(file)
@@ -38,7 +38,7 @@ def inspect(progress: Progress, *, file: Path) -> Answer:
 @verb
 def run(progress: Progress, *, bundle: Path, picture: Path, wanted: str | None, top: int) -> Answer:
     """Run one picture through an artifact of BUNDLE."""
-    from edgekit.predict import predict
+    from edgekit.inspection.predict import predict
     from edgekit.render import json
     from edgekit.render.prediction import show_prediction
     from edgekit.spec import Format

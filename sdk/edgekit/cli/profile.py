@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgekit.base.progress import Progress
 from edgekit.cli.build import over_budget
 from edgekit.cli.shell import FOLDER, Answer, verb
 from edgekit.errors import EdgeKitError, RunError
-from edgekit.progress import Progress
 
 if TYPE_CHECKING:
-    from edgekit.deviceprofile import DeviceProfile
-    from edgekit.manifest import Manifest
+    from edgekit.bundles.device_profile import DeviceProfile
+    from edgekit.bundles.manifest import Manifest
 
 _TIMEOUT_S = 300.0
 
@@ -80,15 +80,17 @@ def profile(
     if timeout is not None or keep is not None:
         raise click.UsageError("--timeout and --keep go with --device.")
 
-    from edgekit import bundle as bundles
+    from edgekit import bundles
 
     manifest = bundles.read(bundle)  # what is no bundle is told before torch is imported
 
-    from edgekit import cache, job, project
-    from edgekit.profile import PROFILE_FILE
-    from edgekit.profiling import measure
+    from edgekit.base import cache
+    from edgekit.bundles.profile import PROFILE_FILE
+    from edgekit.pipeline import job
+    from edgekit.pipeline.profiling import measure
     from edgekit.render import json
     from edgekit.render.profile import show_profile
+    from edgekit.spec import project
 
     store = None if no_cache else cache.from_environment()
     opened = project.find(folder)
@@ -103,13 +105,13 @@ def profile(
 def _on_phone(
     progress: Progress, bundle: Path, serial: str | None, timeout: float, keep: Path | None, output: Path | None
 ) -> Answer:
-    from edgekit import bundle as bundles
+    from edgekit import bundles
 
     manifest = bundles.read(bundle)
 
-    from edgekit import profile as profiles
-    from edgekit.deviceprofile import DEVICE_FILE
-    from edgekit.phone import trip
+    from edgekit.apps.phone import trip
+    from edgekit.bundles import profile as profiles
+    from edgekit.bundles.device_profile import DEVICE_FILE
     from edgekit.render import json
     from edgekit.render.device import failures, show_device
 
@@ -138,14 +140,15 @@ def _written(
     output: Path | None, folder: Path, name: str, text: str, manifest: "Manifest", found: dict[str, Any]
 ) -> Path:
     """Write what was measured to a file, or into the bundle with a page that shows what else was."""
-    from edgekit import atomic, deviceprofile, digest, profile
-    from edgekit import bundle as bundles
-    from edgekit.manifest import MANIFEST_FILE
+    from edgekit import bundles
+    from edgekit.base import atomic, digest
+    from edgekit.bundles import device_profile, profile
+    from edgekit.bundles.manifest import MANIFEST_FILE
     from edgekit.render.page import build as page
 
     if output is not None:
         atomic.replace_file(output, text.encode())
         return output
     sha256 = digest.of_file(folder / MANIFEST_FILE)
-    there = {"profile": profile.of_bundle(folder, sha256), "device": deviceprofile.of_bundle(folder, sha256)}
+    there = {"profile": profile.of_bundle(folder, sha256), "device": device_profile.of_bundle(folder, sha256)}
     return bundles.add(folder, name, text, page.of_bundle(manifest, **{**there, **found}))

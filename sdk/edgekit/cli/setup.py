@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
+from edgekit.base.progress import Progress
 from edgekit.cli.shell import Answer, verb
 from edgekit.errors import ToolchainError
-from edgekit.progress import Progress
 
 
 @click.group()
@@ -45,8 +45,8 @@ def show(progress: Progress, *, name: str) -> Answer:
 @verb
 def init(progress: Progress, *, folder: Path) -> Answer:
     """Start a new project in FOLDER from the sample."""
-    from edgekit import scaffold
     from edgekit.render import settings
+    from edgekit.spec import scaffold
 
     files = scaffold.init(folder)
     return Answer(
@@ -62,7 +62,7 @@ def doctor(progress: Progress) -> Answer:
 
     Says what mends each thing that is wrong; exits with 12 if something that every build needs is.
     """
-    from edgekit import doctor as checks
+    from edgekit.inspection import doctor as checks
     from edgekit.render import settings
 
     found = checks.examine(progress)

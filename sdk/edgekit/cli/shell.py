@@ -16,7 +16,7 @@ from edgekit.errors import EdgeKitError, ToolchainError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from edgekit.progress import Progress
+    from edgekit.base.progress import Progress
 
 P = ParamSpec("P")
 

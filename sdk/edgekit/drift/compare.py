@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from edgekit import truth
+from edgekit.data import truth
+from edgekit.data.trace import Trace
 from edgekit.drift import custom, gate
 from edgekit.drift.custom import OwnMetrics
 from edgekit.drift.meaning import by_meaning
@@ -10,9 +11,8 @@ from edgekit.drift.metrics import collect, comparable, tensor_statistics
 from edgekit.drift.report import Leg, LegName
 from edgekit.drift.statistics import Derived, OfCounts, Statistic, intervals, points
 from edgekit.errors import DataError
-from edgekit.limits import given
 from edgekit.spec import Bootstrap, Budget, Limits, TensorSpec
-from edgekit.trace import Trace
+from edgekit.spec.limits import given
 
 
 def compare(

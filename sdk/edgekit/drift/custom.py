@@ -12,10 +12,10 @@ import numpy as np
 from edgekit.drift.metrics import Metrics
 from edgekit.drift.statistics import Array, Counts, OfCounts
 from edgekit.errors import ProjectError
-from edgekit.project import OpenProject
-from edgekit.schema import did_you_mean
 from edgekit.spec import Limits
-from edgekit.usercode import importable, load_function, place
+from edgekit.spec.project import OpenProject
+from edgekit.spec.schema import did_you_mean
+from edgekit.spec.usercode import importable, load_function, place
 
 
 @dataclass(frozen=True, kw_only=True)

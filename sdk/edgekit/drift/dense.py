@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.data.truth import UNLABELLED
 from edgekit.drift.metrics import Bools, against_reference, answered
 from edgekit.drift.statistics import Array, Derived, Doubles, OfMeans, Statistic, mean_of
-from edgekit.truth import UNLABELLED
 
 Integers = npt.NDArray[np.int64]
 NEIGHBOURS = 10

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import Check, Finding
 from edgekit.drift.statistics import Interval
-from edgekit.limits import Rule, given
 from edgekit.spec import Limits
+from edgekit.spec.limits import Rule, given
 
 # Rounding of the arithmetic must not break a limit that is met exactly.
 _EXACT = 1e-12

@@ -5,12 +5,12 @@ from typing import assert_never
 
 import numpy as np
 
-from edgekit import truth
+from edgekit.data import truth
+from edgekit.data.samples import Samples
 from edgekit.drift.dense import embedding_statistics, regression_statistics, segmentation_statistics
 from edgekit.drift.detection import Detections, detection_statistics
 from edgekit.drift.metrics import Metrics, answered, classifier_statistics, collect, comparable, tensor_statistics
 from edgekit.drift.statistics import Array, Statistic, points
-from edgekit.samples import Samples
 from edgekit.spec import TensorSpec
 
 Outputs = Mapping[str, Array]

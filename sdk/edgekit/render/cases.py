@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.changes import Side
+from edgekit.bundles.changes import Side
+from edgekit.bundles.manifest import ArtifactInfo, Manifest, Report, report
 from edgekit.drift.report import DriftReport, Finding
-from edgekit.manifest import ArtifactInfo, Manifest, Report, report
 from edgekit.render import numbers, verdict
 
 

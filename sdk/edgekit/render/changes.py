@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.changes import ArtifactChange, BundleComparison, Change, LegChange, MetricChange
+from edgekit.bundles.changes import ArtifactChange, BundleComparison, Change, LegChange, MetricChange
+from edgekit.bundles.timing import LatencyChange
 from edgekit.drift.statistics import Interval
 from edgekit.render import numbers, verdict
 from edgekit.render.layout import heading, indented, simple_table
 from edgekit.render.tables import show_verdict
-from edgekit.timing import LatencyChange
 
 _STYLES = {
     Change.SAME: "dim", Change.BETTER: "green", Change.WORSE: "bold red", Change.NOISE: "yellow", Change.DIFFERS: ""

@@ -3,8 +3,8 @@
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.layers import FallbackReport
-from edgekit.manifest import Manifest
+from edgekit.bundles.manifest import Manifest
+from edgekit.model.layers import FallbackReport
 from edgekit.render import numbers, verdict
 from edgekit.render.layout import heading, indented, simple_table
 

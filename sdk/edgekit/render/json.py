@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgekit.cache import Kept
-    from edgekit.changes import BundleComparison
-    from edgekit.deviceprofile import DeviceProfile
+    from edgekit.base.cache import Kept
+    from edgekit.bundles.changes import BundleComparison
+    from edgekit.bundles.device_profile import DeviceProfile
+    from edgekit.bundles.profile import Profile
+    from edgekit.bundles.result import BuildResult
+    from edgekit.data.trace import Trace
     from edgekit.drift.report import DriftReport
-    from edgekit.inspect import Inspection
-    from edgekit.predict import Prediction
-    from edgekit.profile import Profile
-    from edgekit.result import BuildResult
-    from edgekit.trace import Trace
+    from edgekit.inspection import Inspection
+    from edgekit.inspection.predict import Prediction
 
 
 def text(data: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from edgekit.changes import BundleComparison, Change, LegChange, MetricChange
+from edgekit.bundles.changes import BundleComparison, Change, LegChange, MetricChange
 from edgekit.drift.report import DriftReport, Finding
 from edgekit.render import changes, verdict
 from edgekit.render.cases import Suite

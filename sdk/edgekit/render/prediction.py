@@ -9,7 +9,7 @@ from edgekit.render import numbers
 from edgekit.render.layout import fields, heading, indented, simple_table
 
 if TYPE_CHECKING:
-    from edgekit.predict import Prediction
+    from edgekit.inspection.predict import Prediction
 
 
 def show_prediction(console: Console, prediction: "Prediction", top: int) -> None:

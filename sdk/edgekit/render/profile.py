@@ -3,8 +3,9 @@
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.layers import Sensitivity
-from edgekit.profile import Classes, Cost, LayerValues, Profile
+from edgekit.bundles.cost import Cost
+from edgekit.bundles.profile import Classes, LayerValues, Profile
+from edgekit.model.layers import Sensitivity
 from edgekit.render import numbers, verdict
 from edgekit.render.drift import show_drift
 from edgekit.render.layout import heading, indented, simple_table

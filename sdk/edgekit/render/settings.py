@@ -5,11 +5,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.cache import Cache, Kept
-from edgekit.doctor import Check
-from edgekit.limits import given
+from edgekit.base.cache import Cache, Kept
+from edgekit.inspection.doctor import Check
 from edgekit.render.layout import fields, heading, indented, simple_table
 from edgekit.spec import Limits, Target
+from edgekit.spec.limits import given
 
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 

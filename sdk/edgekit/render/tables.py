@@ -3,15 +3,15 @@
 from rich.console import Console
 from rich.text import Text
 
+from edgekit.bundles.manifest import ArtifactInfo, Manifest
+from edgekit.bundles.result import BuildResult, Built
+from edgekit.data.trace import Trace
 from edgekit.drift.report import DriftReport
-from edgekit.manifest import ArtifactInfo, Manifest
 from edgekit.render import numbers, verdict
 from edgekit.render.drift import show_drift
 from edgekit.render.float_layers import show_float_layers
 from edgekit.render.layout import fields, heading, indented, simple_table
 from edgekit.render.terminal import symbol
-from edgekit.result import BuildResult, Built
-from edgekit.trace import Trace
 
 
 def show_build(console: Console, result: BuildResult) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import assert_never
 
+from edgekit.bundles.manifest import ArtifactInfo, Manifest
 from edgekit.drift.report import Check, DriftReport, Leg
 from edgekit.drift.statistics import Interval
-from edgekit.layers import FallbackReport
-from edgekit.manifest import ArtifactInfo, Manifest
+from edgekit.model.layers import FallbackReport
 from edgekit.render.numbers import kilobytes
 
 

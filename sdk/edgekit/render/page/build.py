@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from edgekit.deviceprofile import DeviceProfile
+from edgekit.bundles.device_profile import DeviceProfile
+from edgekit.bundles.manifest import Manifest
+from edgekit.bundles.manifest import report as report_of
+from edgekit.bundles.profile import Profile
 from edgekit.drift.report import Leg
-from edgekit.manifest import Manifest
-from edgekit.manifest import report as report_of
-from edgekit.profile import Profile
 from edgekit.render import verdict
 from edgekit.render.page.columns import Column, columns_of, computed_on, own_of
 from edgekit.render.page.strip import sqnr_strips

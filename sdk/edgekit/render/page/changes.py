@@ -2,7 +2,7 @@
 
 from pydantic import JsonValue
 
-from edgekit.changes import BundleComparison, Change, LegChange, MetricChange
+from edgekit.bundles.changes import BundleComparison, Change, LegChange, MetricChange
 from edgekit.render import verdict
 from edgekit.render.page.columns import COLUMNS, computed_on
 from edgekit.render.page.forms import Form

@@ -9,7 +9,7 @@ enum class Finding { KEPT, BROKEN, NOT_JUDGED }
 /** A limit held against a metric on the golden inputs. */
 data class Judged(val limit: String, val metric: String, val value: Double?, val bound: Double, val finding: Finding)
 
-/** Limits are held against metrics as the SDK does it (`edgekit/limits.py`, `edgekit/drift/gate.py`). */
+/** Limits are held against metrics as the SDK does it (`edgekit/spec/limits.py`, `edgekit/drift/gate.py`). */
 object Limits {
     // In the order of the SDK's rules; null: this app does not compute the metric. The value is what it is for.
     private val RULES: Map<String, String> = listOf(

@@ -19,7 +19,7 @@ class Picture(val width: Int, val height: Int, val channels: Int, val bytes: Byt
 }
 
 /**
- * From a picture to an input tensor, to the bit as the SDK does it: its module `edgekit/preprocess.py` says what each
+ * From a picture to an input tensor, to the bit as the SDK does it: its module `edgekit/data/preprocess.py` says what each
  * step computes, and `tests/vectors/preprocessing` holds both to the same numbers.
  */
 object Preprocess {

@@ -15,7 +15,7 @@ data class Device(val name: String, val soc: String, val os: String, val cpu: St
     val full get() = if (soc.isEmpty()) name else "$name ($soc)"
 }
 
-/** Writes what this device computed as the SDK reads it (`edgekit/trace.py`): numpy's .npz, no pickles. */
+/** Writes what this device computed as the SDK reads it (`edgekit/data/trace.py`): numpy's .npz, no pickles. */
 object Trace {
     /** The leg `device` of `edgekit compare`. */
     fun write(

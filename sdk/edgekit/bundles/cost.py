@@ -1,0 +1,76 @@
+"""What an artifact costs: bytes, latency, memory, and the time of its operations."""
+
+from typing import Literal
+
+from edgekit.spec import Format, Spec
+
+
+class Histogram(Spec):
+    """Counts of values in bins of equal width."""
+
+    lo: float
+    """Lower end of the first bin."""
+    hi: float
+    """Upper end of the last bin."""
+    counts: tuple[int, ...]
+    """Values in each bin."""
+
+
+class Latency(Spec):
+    """Timed runs of one artifact with one sample, in milliseconds."""
+
+    runs: int
+    """Timed runs."""
+    warm_up: int
+    """Runs before them."""
+    threads: int
+    """Threads of the runtime."""
+    median_ms: float
+    """50th percentile."""
+    p90_ms: float
+    """90th percentile."""
+    p99_ms: float
+    """99th percentile."""
+    histogram: Histogram
+    """All timed runs, in milliseconds; those that took more than four medians are counted in the last bin."""
+
+
+class OperatorTime(Spec):
+    """What one operation takes, as the runtime's own profiler says."""
+
+    name: str
+    """The operation as the runtime names it."""
+    operator: str
+    """Its kind, for instance ``QLinearConv``."""
+    mean_ms: float
+    """Mean over the faster half of the profiled runs, in milliseconds: the clock of some runtimes is too coarse for a
+    median."""
+    share: float
+    """Share of the time of all operations."""
+
+
+class Cost(Spec):
+    """What one artifact costs on this host."""
+
+    artifact: str
+    """The artifact's file, or ``float32 .onnx`` and the like for the model before quantization."""
+    format: Format
+    """Its format."""
+    precision: Literal["quantized", "float32"]
+    """Whether it is the bundle's artifact or the float model lowered in the same way, for comparison."""
+    file_bytes: int
+    """Size of the file."""
+    load_ms: float
+    """Time to load it, in milliseconds."""
+    first_ms: float
+    """The first inference after loading, in milliseconds."""
+    latency: Latency
+    """Later ones."""
+    peak_memory_bytes: int
+    """Growth of the resident memory of a fresh process from before loading to its peak."""
+    delegated_fraction: float
+    """Share of the operations that delegates take."""
+    operators: tuple[OperatorTime, ...]
+    """Time by operation; empty if the runtime does not tell."""
+    operators_note: str
+    """Which profiler gave the times, or why there are none."""

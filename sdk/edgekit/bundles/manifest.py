@@ -1,0 +1,229 @@
+"""``manifest.json``: the contract between a bundle and the apps that load it.
+
+The JSON Schema in ``edgekit/bundles/schemas/manifest-1.json`` is made from these classes
+(``scripts/make-docs``), and a test holds it against them. Nothing here may depend on when, where or by whom
+a bundle was built.
+"""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from edgekit.drift.report import DriftReport
+from edgekit.errors import BundleError
+from edgekit.model.layers import FallbackReport
+from edgekit.spec import (
+    Budget,
+    Cpu,
+    DType,
+    Format,
+    Name,
+    Platform,
+    Postprocessing,
+    Preprocessing,
+    Scheme,
+    Spec,
+    TensorSpec,
+)
+
+MANIFEST_VERSION: Literal[1] = 1
+MANIFEST_FILE = "manifest.json"
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+# No part begins with a dot: a bundle names nothing outside its folder.
+RelativePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$")]
+
+
+class Model(Spec):
+    """The model that was built."""
+
+    name: Name
+    """Name of the model."""
+    weights_sha256: Sha256
+    """Digest of the float weights."""
+    parameters: int
+    """Number of parameters."""
+    float_bytes: int
+    """Bytes of the float weights."""
+
+
+class TargetInfo(Spec):
+    """The target profile that was built for."""
+
+    name: Name
+    """Name of the profile."""
+    platform: Platform
+    """Where the app runs."""
+    cpu: Cpu
+    """CPU family of the device."""
+    runtimes: dict[str, str]
+    """Versions that an app pins, by package coordinate."""
+
+
+class ArtifactInfo(Spec):
+    """One file that a runtime loads."""
+
+    format: Format
+    """The file's format."""
+    file: RelativePath
+    """Path within the bundle."""
+    sha256: Sha256
+    """Digest of the file."""
+    bytes: int
+    """Size of the file."""
+    quantization: Scheme
+    """Quantization scheme."""
+    minimum_runtime: str
+    """Least version of the runtime that loads the file."""
+    operators: tuple[str, ...]
+    """Kernels that the runtime must carry beside its delegates."""
+    delegates: tuple[str, ...]
+    """Backends that the runtime must carry."""
+    delegated_fraction: float
+    """Share of the compute operations that delegates take."""
+    int8_fraction: float
+    """Share of the compute operations that compute with integers: inputs and outputs are quantized, or, dynamically,
+    the inputs alone."""
+    not_delegated: tuple[str, ...]
+    """Operations that stay outside the delegates."""
+    verified_batches: tuple[int, ...]
+    """Batch sizes at which the file was run and gave the same answers."""
+    within_size: bool
+    """Whether the file is within the target's size limit."""
+    size_limit: int
+    """The target's size limit, in bytes."""
+
+
+class GoldenTensor(Spec):
+    """One raw little-endian file."""
+
+    name: str
+    """Name of the input or output."""
+    file: RelativePath
+    """Path within the bundle."""
+    sha256: Sha256
+    """Digest of the file."""
+    dtype: DType
+    """Element type."""
+    shape: tuple[int, ...]
+    """Sizes, batch of one included."""
+
+
+class GoldenOutput(GoldenTensor):
+    """An output that an app must reproduce."""
+
+    artifact: str | None
+    """The artifact whose host run gave these values; null: the float reference (the baseline)."""
+    max_abs_error: float
+    """How far a right answer may be from these values."""
+
+
+class Golden(Spec):
+    """One input with the outputs to expect, so that a device can test itself."""
+
+    label: int | None
+    """True class, if known."""
+    inputs: tuple[GoldenTensor, ...]
+    """The inputs."""
+    outputs: tuple[GoldenOutput, ...]
+    """The reference's outputs and each artifact's."""
+
+
+class Report(Spec):
+    """``report.json``: what the manifest says of drift and sizes, for readers that need nothing else."""
+
+    model: Model
+    """The model."""
+    target: TargetInfo
+    """The target."""
+    artifacts: Annotated[tuple[ArtifactInfo, ...], Field(min_length=1)]
+    """The files to load; any one of them will do."""
+    baseline: str
+    """Where the reference was computed."""
+    float_layers: tuple[str, ...] = ()
+    """Layers that the settings or fallback keep in float, by module path."""
+    fallback: FallbackReport | None = None
+    """What fallback did; null where it was not asked for, or not needed."""
+    drift: DriftReport
+    """The drift, leg by leg."""
+    budget: Budget
+    """What the drift was held against."""
+    verdict: Literal["passed", "failed"]
+    """Whether drift and sizes are within their limits."""
+    producer: dict[str, str]
+    """Versions of the libraries that made the bundle."""
+
+    def to_json(self) -> str:
+        """Return the text of the file; the same values give the same text."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+class Manifest(Report):
+    """All that an app needs to load, feed, read and check the artifacts of a bundle."""
+
+    schema_version: Literal[1]
+    """Version of this contract."""
+    inputs: tuple[TensorSpec, ...]
+    """Input tensors."""
+    outputs: tuple[TensorSpec, ...]
+    """Output tensors."""
+    dimensions: dict[str, int]
+    """Largest value of each symbolic dimension."""
+    preprocessing: Preprocessing | None
+    """How a picture becomes the input; null if the input is no picture."""
+    postprocessing: Postprocessing
+    """Steps from the output to what a person reads."""
+    labels: tuple[str, ...]
+    """Names of the classes, in the order of the output."""
+    golden: tuple[Golden, ...]
+    """Inputs with the outputs to expect."""
+
+
+def report(manifest: Manifest) -> Report:
+    """Return the report of a bundle."""
+    return Report(**{name: getattr(manifest, name) for name in Report.model_fields})
+
+
+def parse_report(text: str, *, where: str) -> Report:
+    """Read the text of a ``report.json``.
+
+    Raises:
+        BundleError: If it is none that this version writes.
+    """
+    try:
+        return Report.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the text"
+        raise BundleError(
+            f"{where} is no report that this version reads: {place}: {first['msg']}", hint="Build the bundle again."
+        ) from error
+
+
+def parse(text: str, *, where: str) -> Manifest:
+    """Read the text of a ``manifest.json``.
+
+    Raises:
+        BundleError: If it does not obey the contract, with the places that do not.
+    """
+    try:
+        version = json.loads(text).get("schema_version")
+    except (ValueError, AttributeError) as error:
+        raise BundleError(f"{where} is not a manifest: {error}", hint="Build the bundle again.") from error
+    if version != MANIFEST_VERSION:
+        raise BundleError(
+            f"{where} has schema version {version}; this EdgeKit reads version {MANIFEST_VERSION}.",
+            hint="Build the bundle again, or install the EdgeKit that wrote it.",
+        )
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        faults = "\n".join(f"  - {'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
+        raise BundleError(f"{where} breaks its schema:\n{faults}", hint="Build the bundle again.") from error
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of ``manifest.json``."""
+    schema = Manifest.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "EdgeKit bundle manifest", **schema}

@@ -1,0 +1,84 @@
+"""Read a bundle with every digest checked, and hold it against the runtimes that an app pins."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from edgekit.base import digest
+from edgekit.bundles.contents import PAGE_FILE, REPORT_FILE
+from edgekit.bundles.manifest import MANIFEST_FILE, Manifest, parse
+from edgekit.errors import BundleError
+from edgekit.spec import Format
+from edgekit.targets.runtimes.check import Finding, examine
+
+
+def checked(content: Mapping[str, bytes], *, where: str) -> Manifest:
+    """Return the manifest of a bundle's content that is not on disk yet.
+
+    Raises:
+        BundleError: If the files are not those that the manifest names.
+    """
+    manifest = parse(content.get(MANIFEST_FILE, b"").decode(errors="replace"), where=where)
+    named = dict(files(manifest))
+    if content.keys() != named.keys() | {MANIFEST_FILE, REPORT_FILE, PAGE_FILE}:
+        raise BundleError(f"{where} has not the files that its manifest names.", hint="Build the bundle again.")
+    if changed := [name for name, sha256 in named.items() if digest.of_bytes(content[name]) != sha256]:
+        raise BundleError(f"{where} is damaged: {', '.join(changed)}.", hint="Build the bundle again.")
+    return manifest
+
+
+def read(folder: Path) -> Manifest:
+    """Read a bundle's manifest and check every file that it names.
+
+    Raises:
+        BundleError: If there is no bundle, or a file is missing or was changed.
+    """
+    path = folder / MANIFEST_FILE
+    if not path.is_file():
+        raise BundleError(
+            f"{folder} is not a bundle: it has no {MANIFEST_FILE}.",
+            hint="edgekit build writes bundles to artifacts/MODEL/TARGET.",
+        )
+    manifest = parse(path.read_text(encoding="utf-8"), where=str(path))
+    faults = []
+    for name, sha256 in files(manifest):
+        if not (folder / name).is_file():
+            faults.append(f"{name} is missing")
+        elif digest.of_file(folder / name) != sha256:
+            faults.append(f"{name} was changed: its sha256 is not the manifest's")
+    if faults:
+        raise BundleError(
+            f"The bundle {folder} is damaged:\n" + "\n".join(f"  - {fault}" for fault in faults),
+            hint="Build it again, or copy it again.",
+        )
+    return manifest
+
+
+def compatibility(folder: Path, manifest: Manifest) -> tuple[Finding, ...]:
+    """Return what the artifacts of a bundle need that the runtimes lack which an app pins.
+
+    Args:
+        folder: The bundle, whose files were checked.
+        manifest: Its manifest.
+    """
+    return tuple(
+        finding
+        for artifact in manifest.artifacts
+        for finding in examine(
+            artifact.file,
+            artifact.format,
+            operators=artifact.operators,
+            delegates=artifact.delegates,
+            pins=manifest.target.runtimes,
+            not_delegated=artifact.not_delegated,
+            data=(folder / artifact.file).read_bytes() if artifact.format is Format.ONNX else None,
+        )
+    )
+
+
+def files(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Yield the path and the digest of every file that a manifest names."""
+    for artifact in manifest.artifacts:
+        yield artifact.file, artifact.sha256
+    for golden in manifest.golden:
+        for tensor in (*golden.inputs, *golden.outputs):
+            yield tensor.file, tensor.sha256

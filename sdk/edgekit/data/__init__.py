@@ -1,0 +1,1 @@
+"""What a model is fed and what it gave: samples, preprocessing, true values and traces."""

@@ -1,0 +1,173 @@
+"""Read calibration and evaluation data from an ``.npz`` or ``.safetensors`` file or from a folder of pictures."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from edgekit.data import truth
+from edgekit.data.preprocess import open_picture, to_array
+from edgekit.data.samples import Samples, check_fit
+from edgekit.errors import DataError
+from edgekit.spec import Preprocessing, TensorSpec
+from edgekit.spec.schema import did_you_mean
+
+Array = npt.NDArray[Any]
+_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+_HINT = "See docs/data.md for the layouts that are read."
+
+
+def load_samples(
+    path: Path,
+    inputs: tuple[TensorSpec, ...],
+    preprocessing: Preprocessing | None,
+    labels: tuple[str, ...],
+    outputs: tuple[TensorSpec, ...] = (),
+) -> Samples:
+    """Read samples.
+
+    A file holds arrays named after the inputs, used as they are, or ``pictures``, uint8 of shape (samples, H, W) or
+    (samples, H, W, 3), which are preprocessed; and perhaps ``labels``, integers of shape (samples,), and
+    ``target.OUTPUT``, the true values of an output. A folder holds pictures, or sub-folders of pictures named after the
+    labels; they are read in order of name.
+
+    Args:
+        path: The file or folder.
+        inputs: What the model takes.
+        preprocessing: How pictures become the input that means an image.
+        labels: Names of the classes.
+        outputs: What the model gives, for the true values.
+
+    Raises:
+        DataError: If the data cannot be read or does not fit.
+    """
+    if path.is_dir():
+        samples = _from_folder(path, inputs, preprocessing, labels)
+    else:
+        samples = _from_arrays(_arrays(path), path, inputs, preprocessing, tuple(spec.name for spec in outputs))
+    check_fit(samples, inputs, what=f"data in {path}")
+    truth.check(samples, outputs, what=f"data in {path}")
+    _check_labels(samples, labels, path)
+    return samples
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    try:
+        match path.suffix:
+            case ".safetensors":
+                return load_file(path)
+            case ".npz":
+                # Opened here: given a path, NumPy leaves the file open when it is damaged.
+                with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                    return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, NotImplementedError) as error:
+        raise DataError(f"{path} cannot be read: {error}", hint=_HINT) from error
+    except (SafetensorError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path} is damaged: {error}", hint="Write or copy it again.") from error
+    raise DataError(f"{path} is neither a folder nor an .npz or .safetensors file.", hint=_HINT)
+
+
+def _from_arrays(
+    arrays: Mapping[str, Array],
+    path: Path,
+    inputs: tuple[TensorSpec, ...],
+    preprocessing: Preprocessing | None,
+    outputs: tuple[str, ...],
+) -> Samples:
+    names = tuple(spec.name for spec in inputs)
+    known = {*names, "labels", "pictures", *(f"target.{name}" for name in outputs)}
+    if strange := sorted(arrays.keys() - known):
+        faults = "".join(f"\n  - {name}{did_you_mean(name, known)}" for name in strange)
+        raise DataError(f"{path} has arrays that are no input of the model:{faults}", hint=_HINT)
+    targets = {name: arrays[f"target.{name}"] for name in outputs if f"target.{name}" in arrays}
+    found = {name: array for name, array in arrays.items() if name in names}
+    if "pictures" in arrays and "pictures" not in names:
+        image, steps = _image_input(path, inputs, preprocessing)
+        if image in found:
+            raise DataError(f"{path} has both pictures and {image}, which is made of pictures.", hint=_HINT)
+        found[image] = _preprocessed(arrays["pictures"], path, steps)
+    labels = arrays.get("labels") if "labels" not in names else None
+    if labels is not None and (labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer)):
+        raise DataError(
+            f"labels in {path} are {labels.dtype.name} of shape {labels.shape}, not integers of shape (samples,).",
+            hint=_HINT,
+        )
+    return Samples(
+        inputs=found,
+        labels=None if labels is None else labels.astype(np.int64),
+        targets={name: _widened(array) for name, array in targets.items()},
+    )
+
+
+def _widened(target: Array) -> Array:
+    return target.astype(np.int64) if np.issubdtype(target.dtype, np.integer) else target
+
+
+def _preprocessed(pictures: Array, path: Path, preprocessing: Preprocessing) -> Array:
+    fits = pictures.dtype == np.uint8 and (pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[3] == 3))
+    if not fits or pictures.size == 0:
+        raise DataError(
+            f"pictures in {path} are {pictures.dtype.name} of shape {pictures.shape}, not uint8 of shape "
+            "(samples, H, W) or (samples, H, W, 3).",
+            hint=_HINT,
+        )
+    return np.concatenate([to_array(Image.fromarray(picture), preprocessing) for picture in pictures])
+
+
+def _from_folder(
+    path: Path, inputs: tuple[TensorSpec, ...], preprocessing: Preprocessing | None, labels: tuple[str, ...]
+) -> Samples:
+    image, steps = _image_input(path, inputs, preprocessing)
+    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    folders = [entry for entry in entries if entry.is_dir()]
+    if folders and len(folders) < len(entries):
+        raise DataError(f"{path} has both pictures and sub-folders; one of the two is needed.", hint=_HINT)
+    if strange := [folder.name for folder in folders if folder.name not in labels]:
+        faults = "".join(f"\n  - {name}{did_you_mean(name, labels)}" for name in strange)
+        raise DataError(f"{path} has sub-folders that no label names:{faults}", hint="Set labels in edgekit.toml.")
+    files = [(file, labels.index(folder.name)) for folder in folders for file in _pictures(folder)]
+    files = files or [(file, -1) for file in _pictures(path) if not folders]
+    if not files:
+        raise DataError(f"{path} has no pictures.", hint=_HINT)
+    arrays = [_picture(file, steps) for file, _ in files]
+    numbers = np.array([label for _, label in files], dtype=np.int64) if folders else None
+    return Samples(inputs={image: np.concatenate(arrays)}, labels=numbers)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    files = sorted(file for file in folder.iterdir() if not file.name.startswith(".") and not file.is_dir())
+    if strange := [file.name for file in files if file.suffix.lower() not in _SUFFIXES]:
+        raise DataError(f"{folder} has files that are no pictures: {', '.join(strange[:5])}", hint=_HINT)
+    return files
+
+
+def _picture(file: Path, preprocessing: Preprocessing) -> Array:
+    picture = open_picture(file)
+    try:
+        return to_array(picture, preprocessing)
+    except DataError as error:
+        raise DataError(f"{file}: {error.message}", hint=error.hint) from error
+
+
+def _image_input(
+    path: Path, inputs: tuple[TensorSpec, ...], preprocessing: Preprocessing | None
+) -> tuple[str, Preprocessing]:
+    images = [spec.name for spec in inputs if spec.meaning == "image"]
+    if preprocessing is None or len(images) != 1:
+        raise DataError(f"{path} holds pictures, which need [preprocessing] and an input of images.", hint=_HINT)
+    return images[0], preprocessing
+
+
+def _check_labels(samples: Samples, labels: tuple[str, ...], path: Path) -> None:
+    if samples.labels is None or not labels:
+        return
+    wrong = samples.labels[(samples.labels < 0) | (samples.labels >= len(labels))]
+    if len(wrong):
+        raise DataError(f"{path} has the label {wrong[0]}; there are {len(labels)} labels.", hint=_HINT)

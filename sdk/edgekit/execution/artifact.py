@@ -1,0 +1,149 @@
+"""Run an artifact of any format in its own runtime on this host."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+import numpy as np
+
+from edgekit.base.versions import cpu_name, installed
+from edgekit.data.samples import Array, Samples
+from edgekit.data.trace import Origin, Trace, precision
+from edgekit.errors import RunError
+from edgekit.execution import onnx, pte
+from edgekit.model.artifact import Artifact
+from edgekit.model.program import Source
+from edgekit.spec import DYNAMIC, Cpu, Format, Scheme, TensorSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenArtifact:
+    """An artifact in its runtime: runs samples, so many at a time, and returns the outputs by name."""
+
+    format: Format
+    kernels: str
+    run: Callable[[Samples, int], dict[str, Array]]
+
+
+# Answers to the same samples may differ between batch sizes by float rounding that tips an int8 step, not by more.
+_SAME_DB = 30.0
+# ONNX quantizes a dynamic activation with one range for all samples of the batch: what else is in it counts.
+_SAME_RANGE_DB = 20.0
+
+
+def steady_batch(format: Format, scheme: Scheme | None, sizes: tuple[int, ...]) -> int:
+    """Return how many samples to run at once, of the sizes that there are, so that each gets the answer of one alone.
+
+    That is the largest, but the least where the samples of a batch share a range.
+    """
+    return min(sizes) if _shares_range(format, scheme) else max(sizes)
+
+
+def _shares_range(format: Format, scheme: Scheme | None) -> bool:
+    return format is Format.ONNX and scheme in DYNAMIC
+
+
+def open_artifact(
+    format: Format, source: Path | bytes, cpu: Cpu, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
+) -> OpenArtifact:
+    """Load an artifact once and return what runs it.
+
+    Raises:
+        RunError: If its runtime cannot load it.
+    """
+    match format:
+        case Format.PTE:
+            loaded = pte.load(source)
+            return OpenArtifact(
+                format=format,
+                kernels=pte.kernels(),
+                run=lambda samples, batch: pte.execute(loaded, samples, inputs, outputs, batch=batch),
+            )
+        case Format.ONNX:
+            session = onnx.load(source, cpu)
+            return OpenArtifact(
+                format=format,
+                kernels=session.kernels,
+                run=lambda samples, batch: onnx.execute(session, samples, inputs, outputs, batch=batch),
+            )
+        case _:
+            assert_never(format)
+
+
+def trace(
+    opened: OpenArtifact, cpu: Cpu, samples: Samples, *, batch: int, model: str, scheme: Scheme | None = None
+) -> Trace:
+    """Run an opened artifact on samples and say where it ran.
+
+    Args:
+        opened: What `open_artifact` returned.
+        cpu: The processor family of the target.
+        samples: What to feed it.
+        batch: Samples per call.
+        model: Digest of the float weights it was made from.
+        scheme: How it is quantized; None if nobody knows.
+    """
+    origin = Origin(
+        program="artifact",
+        device="cpu",
+        device_name=cpu_name(),
+        dtype=precision(scheme),
+        kernels=opened.kernels,
+        kernels_of=cpu,
+        versions=installed("executorch" if opened.format is Format.PTE else "onnxruntime", "numpy"),
+        model=model,
+        samples=samples.digest,
+    )
+    return Trace(samples=samples, outputs=opened.run(samples, batch), origin=origin)
+
+
+def answers(
+    artifact: Artifact, source: Source, samples: Samples, *, cpu: Cpu, sizes: tuple[int, ...]
+) -> tuple[OpenArtifact, Trace]:
+    """Load an artifact as it was lowered and run it on samples.
+
+    Args:
+        artifact: The artifact.
+        source: The model it was made from.
+        samples: What to feed it.
+        cpu: The processor family of the target.
+        sizes: Batch sizes to choose from, see `steady_batch`.
+
+    Raises:
+        RunError: If it does not load or run.
+    """
+    opened = open_artifact(artifact.format, artifact.data, cpu, source.inputs, source.outputs)
+    batch = steady_batch(artifact.format, artifact.scheme, sizes)
+    return opened, trace(opened, cpu, samples, batch=batch, model=source.weights_sha256, scheme=artifact.scheme)
+
+
+def verify_batches(opened: OpenArtifact, whole: Trace, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """Run the first samples again at other batch sizes and hold the answers against the first run.
+
+    Args:
+        opened: What `open_artifact` returned.
+        whole: The artifact's trace over all samples.
+        sizes: Batch sizes; those with too few samples are tried with repeated samples.
+
+    Returns:
+        The sizes that were verified: all of them.
+
+    Raises:
+        RunError: If a batch size gives other answers.
+    """
+    scheme = whole.origin.dtype if isinstance(whole.origin.dtype, Scheme) else None
+    allowed = _SAME_RANGE_DB if _shares_range(opened.format, scheme) else _SAME_DB
+    for size in sizes:
+        rows = np.resize(np.arange(min(size, len(whole))), size)
+        samples = Samples(inputs={name: array[rows] for name, array in whole.samples.inputs.items()})
+        for name, got in opened.run(samples, size).items():
+            expected = whole.outputs[name][rows].astype(np.float64)
+            noise = np.square(expected - got).sum()
+            if not noise <= np.square(expected).sum() * 10 ** (-allowed / 10):  # also false for NaN
+                raise RunError(
+                    f"The artifact gives other answers at batch {size}: {name} is off by up to "
+                    f"{np.abs(expected - got).max():.4g}.",
+                    hint="The model may mix samples of a batch, or fix the batch size; declare it as a number.",
+                )
+    return sizes

@@ -1,0 +1,88 @@
+"""Run an .onnx in ONNX Runtime on this host, with the arithmetic of the target's processor."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from edgekit.base.versions import host_is_x86, installed
+from edgekit.data.samples import Array, Samples
+from edgekit.errors import RunError
+from edgekit.spec import Cpu, TensorSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedOnnx:
+    """A session, and the name of the library whose kernels it runs, with how it is set."""
+
+    session: ort.InferenceSession
+    kernels: str
+
+
+def load(source: Path | bytes, cpu: Cpu) -> LoadedOnnx:
+    """Load an .onnx at the default optimization level.
+
+    Without VNNI, x86 kernels for int8 weights add in 16 bits and saturate; ARM's do not. For a target that is not x86
+    the slower exact kernels are taken, so that the host computes what the device will.
+
+    Args:
+        source: The file or its bytes.
+        cpu: The processor family of the target.
+
+    Raises:
+        RunError: If the file is damaged or uses operators that this version lacks.
+    """
+    library = f"ONNX Runtime {installed('onnxruntime')['onnxruntime']} CPU"
+    plain = _options()
+    if not host_is_x86() or cpu is Cpu.X86_64:
+        return LoadedOnnx(session=_session(source, plain), kernels=library)
+    exact = _options()
+    exact.add_session_config_entry("session.x64quantprecision", "1")
+    try:
+        return LoadedOnnx(session=_session(source, exact), kernels=f"{library}, exact int8 kernels")
+    except RunError:
+        # Seen in 1.32: this setting names a tensor twice where one activation feeds several MatMuls, a transformer's
+        # attention. The graph as it stands, unfused, computes the same in float between the same roundings.
+        unfused = _options()
+        unfused.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        return LoadedOnnx(session=_session(source, unfused), kernels=f"{library}, unfused")
+
+
+def _options() -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.log_severity_level = 4  # what fails is raised, too
+    return options
+
+
+def _session(source: Path | bytes, options: ort.SessionOptions) -> ort.InferenceSession:
+    where = str(source) if isinstance(source, Path) else source
+    try:
+        return ort.InferenceSession(where, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions share no public base class
+        name = source if isinstance(source, Path) else ".onnx"
+        raise RunError(f"ONNX Runtime cannot load {name}: {error}", hint="Build the bundle again.") from error
+
+
+def execute(
+    loaded: LoadedOnnx,
+    samples: Samples,
+    inputs: tuple[TensorSpec, ...],
+    outputs: tuple[TensorSpec, ...],
+    *,
+    batch: int,
+) -> dict[str, Array]:
+    """Run the samples, ``batch`` at a time, and return the outputs by name.
+
+    Raises:
+        RunError: If the runtime refuses the inputs or fails.
+    """
+    names = [spec.name for spec in outputs]
+    rows: list[list[Any]] = []
+    for part in samples.batches(batch):
+        try:
+            rows.append(list(loaded.session.run(names, {spec.name: part.inputs[spec.name] for spec in inputs})))
+        except Exception as error:  # ONNX Runtime's exceptions share no public base class
+            raise RunError(f"ONNX Runtime fails on a batch of {len(part)}: {error}") from error
+    return {name: np.concatenate([row[i] for row in rows]) for i, name in enumerate(names)}

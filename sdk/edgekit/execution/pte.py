@@ -1,0 +1,81 @@
+"""Run a .pte in ExecuTorch's own runtime on this host."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from executorch.runtime import Method, Runtime, Verification
+
+from edgekit.base.versions import installed
+from edgekit.data.samples import Array, Samples
+from edgekit.errors import RunError
+from edgekit.spec import TensorSpec
+
+# What the runtime's codes mean to a person; the names are in executorch/runtime/core/error.h.
+_CODES = {
+    "10": "the inputs have a shape or type that the program was not built for",
+    "12": "the program does not accept these arguments",
+    "14": "an operator is missing from the linked kernel libraries",
+    "20": "the delegate's backend is not linked into this runtime",
+    "21": "there is not enough memory",
+    "22": "the file is missing or unreadable",
+    "23": "the file is truncated or not a .pte",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedPte:
+    """A loaded method, and the bytes that it reads: the runtime keeps a bare pointer to them."""
+
+    method: Method
+    data: bytes
+
+
+def load(source: Path | bytes) -> LoadedPte:
+    """Load the ``forward`` method of a .pte.
+
+    Raises:
+        RunError: If the file is damaged, or needs kernels or backends that this runtime lacks.
+    """
+    where = source if isinstance(source, Path) else ".pte"
+    data = source.read_bytes() if isinstance(source, Path) else source
+    try:
+        method = Runtime.get().load_program(data, verification=Verification.InternalConsistency).load_method("forward")
+    except RuntimeError as error:
+        raise RunError(f"ExecuTorch cannot load {where}: {explain(error)}.", hint="Build the bundle again.") from error
+    if method is None:
+        raise RunError(f"{where} has no method named forward.", hint="Build the bundle again.")
+    return LoadedPte(method=method, data=data)
+
+
+def execute(
+    loaded: LoadedPte, samples: Samples, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], *, batch: int
+) -> dict[str, Array]:
+    """Run the samples, ``batch`` at a time, and return the outputs by name.
+
+    Raises:
+        RunError: If the runtime refuses the inputs or fails.
+    """
+    rows: list[tuple[Array, ...]] = []
+    for part in samples.batches(batch):
+        tensors = [torch.from_numpy(np.ascontiguousarray(part.inputs[spec.name])) for spec in inputs]
+        try:
+            results = loaded.method.execute(tensors)
+        except RuntimeError as error:
+            raise RunError(f"ExecuTorch fails on a batch of {len(part)}: {explain(error)}.") from error
+        rows.append(tuple(tensor.numpy().copy() for tensor in results))  # the runtime reuses its output memory
+    return {spec.name: np.concatenate([row[i] for row in rows]) for i, spec in enumerate(outputs)}
+
+
+def kernels() -> str:
+    """Name the library whose kernels run here."""
+    return f"ExecuTorch {installed('executorch')['executorch']} XNNPACK"
+
+
+def explain(error: RuntimeError) -> str:
+    """Say in words what the runtime reports as a number."""
+    text = str(error)
+    code = re.search(r"0x:?([0-9a-f]+)", text.lower())
+    return f"{_CODES[code[1]]} ({text})" if code and code[1] in _CODES else text

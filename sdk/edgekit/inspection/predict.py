@@ -1,0 +1,58 @@
+"""The ``run`` verb: one picture through one artifact of a bundle, pre- and post-processing included."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit import bundles
+from edgekit.bundles.manifest import Manifest
+from edgekit.data.postprocess import classes
+from edgekit.data.preprocess import open_picture, to_array
+from edgekit.data.samples import Array, Samples
+from edgekit.errors import BundleError, DataError
+from edgekit.execution.artifact import open_artifact
+from edgekit.spec import Format
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What an artifact says of one input."""
+
+    artifact: str
+    outputs: Mapping[str, Array]
+    classes: tuple[tuple[str, float], ...]
+    """Labels with probabilities, likeliest first; empty if the model is no classifier."""
+
+
+def predict(folder: Path, picture: Path, format: Format | None = None) -> Prediction:
+    """Run a picture through an artifact of a bundle.
+
+    Args:
+        folder: The bundle.
+        picture: A picture that Pillow reads.
+        format: Which artifact; the first in the manifest unless given.
+
+    Raises:
+        BundleError: If the bundle is damaged, or has no artifact of that format.
+        DataError: If the picture cannot be read, or the model takes no pictures.
+        RunError: If the artifact does not load or run.
+    """
+    manifest = bundles.read(folder)
+    if manifest.preprocessing is None or len(manifest.inputs) != 1:
+        raise DataError(
+            f"{manifest.model.name} takes no picture: its manifest has no preprocessing.",
+            hint="Use the Python API, edgekit.execution.artifact.open_artifact, to feed it arrays.",
+        )
+    info = next((info for info in manifest.artifacts if format in (None, info.format)), None)
+    if info is None:
+        held = ", ".join(info.format for info in manifest.artifacts)
+        raise BundleError(f"{folder} has no .{format} artifact.", hint=f"It has: {held}.")
+    image = to_array(open_picture(picture), manifest.preprocessing)
+    opened = open_artifact(info.format, folder / info.file, manifest.target.cpu, manifest.inputs, manifest.outputs)
+    outputs = opened.run(Samples(inputs={manifest.inputs[0].name: image}), 1)
+    return Prediction(artifact=info.file, outputs=outputs, classes=_classes(manifest, outputs))
+
+
+def _classes(manifest: Manifest, outputs: Mapping[str, Array]) -> tuple[tuple[str, float], ...]:
+    logits = next((outputs[spec.name][0] for spec in manifest.outputs if spec.meaning == "logits"), None)
+    return () if logits is None else classes(logits, manifest.labels)

@@ -1,1 +1,0 @@
-"""Lowering: the quantized program becomes the bytes of an artifact, one module per format."""

@@ -1,0 +1,113 @@
+"""Lower a program, or take from the cache what was lowered before from an equal one."""
+
+from dataclasses import asdict
+from typing import Any, assert_never
+
+from edgekit.base import cache as caches
+from edgekit.base import digest, environment
+from edgekit.base.cache import Cache, Entry
+from edgekit.lowering import onnx, pte
+from edgekit.model import fingerprint
+from edgekit.model.artifact import Artifact
+from edgekit.model.program import Captured, Quantized
+from edgekit.spec import Format, Scheme, Target
+
+
+def name(format: Format, target: Target, scheme: Scheme) -> str:
+    """Name what decides the bytes of an artifact, so that targets that agree on it share one."""
+    match format:
+        case Format.PTE:
+            return f"{scheme} .pte for {target.pte.delegate}"
+        case Format.ONNX:
+            settings = _onnx_settings(target, scheme)
+            return f"{scheme} .onnx" + (f" with {settings}" if settings else "")
+        case _:
+            assert_never(format)
+
+
+def _onnx_settings(target: Target, scheme: Scheme) -> str:
+    """Name the types that a scheme stores values in, as far as it stores any."""
+    weights, activations = target.onnx.weights, target.onnx.activations
+    match scheme:
+        case Scheme.FLOAT:
+            return ""
+        case Scheme.INT8_DYNAMIC:
+            return f"{weights} weights"
+        case Scheme.INT8 | Scheme.INT8_MIXED | Scheme.W4_DYNAMIC:
+            return f"{weights} weights, {activations} activations"
+        case Scheme.W8A16:
+            return f"{weights} weights, {activations.replace('8', '16')} activations"
+        case _:
+            assert_never(scheme)
+
+
+def lower(format: Format, target: Target, quantized: Quantized, cache: Cache | None) -> tuple[Artifact, bool]:
+    """Return the artifact of a quantized program, and whether the cache had it.
+
+    Raises:
+        LowerError: If the program cannot be lowered.
+    """
+    key = None
+    if cache is not None:
+        # All that a lowering reads of its arguments must stand here.
+        program = fingerprint.of_program(quantized.program, quantized.captured.source)
+        key = _key(program, format.value, quantized.scheme.value, _settings(format, target))
+        if key and (entry := caches.get(cache, "artifact", key)):
+            return _artifact(entry), True
+    artifact = _lower(format, target, quantized)
+    if cache is not None and key:
+        caches.put(cache, "artifact", key, _entry(artifact))
+    return artifact, False
+
+
+def export_float(captured: Captured, cache: Cache | None) -> tuple[bytes, bool]:
+    """Return the float program as ONNX, and whether the cache had it.
+
+    Raises:
+        LowerError: If the program cannot be exported.
+    """
+    key = None
+    if cache is not None:
+        key = _key(fingerprint.of_program(captured.program, captured.source), "float")
+        if key and (entry := caches.get(cache, "float-onnx", key)):
+            return entry.files["model.onnx"], True
+    data = onnx.export_float(captured)
+    if cache is not None and key:
+        caches.put(cache, "float-onnx", key, Entry(files={"model.onnx": data}))
+    return data, False
+
+
+def _key(program: str | None, *settings: object) -> str | None:
+    return None if program is None else digest.of_json([program, environment.of_tools(), *settings])
+
+
+def _settings(format: Format, target: Target) -> dict[str, Any]:
+    match format:
+        case Format.PTE:
+            return target.pte.model_dump(mode="json")
+        case Format.ONNX:
+            return target.onnx.model_dump(mode="json")
+        case _:
+            assert_never(format)
+
+
+def _lower(format: Format, target: Target, quantized: Quantized) -> Artifact:
+    match format:
+        case Format.PTE:
+            return pte.lower(quantized, target.pte)
+        case Format.ONNX:
+            return onnx.lower(quantized, target.onnx)
+        case _:
+            assert_never(format)
+
+
+def _entry(artifact: Artifact) -> Entry:
+    facts = asdict(artifact)
+    return Entry(files={artifact.file: facts.pop("data")}, facts=facts)
+
+
+def _artifact(entry: Entry) -> Artifact:
+    (data,) = entry.files.values()
+    facts: dict[str, Any] = {key: tuple(fact) if isinstance(fact, list) else fact for key, fact in entry.facts.items()}
+    format, scheme = Format(facts.pop("format")), Scheme(facts.pop("scheme"))
+    return Artifact(data=data, format=format, scheme=scheme, **facts)

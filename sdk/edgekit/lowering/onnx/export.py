@@ -1,0 +1,161 @@
+"""Write a captured program as float ONNX, or a quantized one in the form that ONNX Runtime fuses for its scheme."""
+
+import copy
+import tempfile
+import warnings
+from pathlib import Path
+from typing import assert_never
+
+import onnx
+import onnx_ir as ir
+import onnxruntime as ort
+import torch
+from torch.export import ExportedProgram
+
+from edgekit.errors import LowerError
+from edgekit.lowering.decomposed import write_functional
+from edgekit.lowering.onnx import dynamic, qdq
+from edgekit.lowering.shortcuts import shortcuts
+from edgekit.model.artifact import Artifact
+from edgekit.model.program import Captured, Quantized, Source
+from edgekit.spec import Format, OnnxSettings, Scheme
+from edgekit.spec.schemes import obstacle
+
+# Protocol buffers end at 2 GiB, and an app wants one file anyway.
+_LARGEST = 2**31 - 1
+_DATA_MOVEMENT = {
+    "Cast", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Shape", "Slice", "Split", "Squeeze", "Transpose",
+    "Unsqueeze",
+}  # fmt: skip
+_CONVERSIONS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
+# How the names of operators that compute with integers begin; MatMulNBits rounds its activations to 8 bits.
+_INTEGER = ("Q", "DynamicQuantize", "MatMulNBits")
+# The first operator set whose QuantizeLinear takes 16 bits; without need for them, the exporter's own is older.
+_WITH_INT16 = 21
+
+
+def export_float(captured: Captured) -> bytes:
+    """Return the captured float program as an ONNX file with its weights inside.
+
+    Raises:
+        LowerError: If the exporter refuses the program or the checker the file.
+    """
+    return _finish(_export(captured.program, captured.source), captured.source.name)
+
+
+def lower(quantized: Quantized, settings: OnnxSettings) -> Artifact:
+    """Write the .onnx; the quantized program is left as it was.
+
+    Args:
+        quantized: The program to lower.
+        settings: The integer types to store weights and activations in.
+
+    Raises:
+        LowerError: If the exporter refuses the program, or if ONNX Runtime runs none of it as the scheme says.
+    """
+    source, scheme = quantized.captured.source, quantized.scheme
+    data = _finish(_graph(quantized, settings), source.name)
+    kinds = _optimized_operators(data)
+    compute = [kind for kind in kinds if kind not in _DATA_MOVEMENT | _CONVERSIONS]
+    integer = [kind for kind in compute if kind.startswith(_INTEGER) or "Integer" in kind]
+    # Most of 16 bits the CPU computes in float between the roundings; that these are there is all that can be asked.
+    rounds = scheme is Scheme.W8A16 and "QuantizeLinear" in kinds
+    if not (integer or rounds or scheme is Scheme.FLOAT):
+        raise LowerError(
+            f"ONNX Runtime would run nothing of {source.name} as {scheme}: found {sorted(set(kinds))}.",
+            hint="Check that the network has convolution or linear layers with static weights.",
+        )
+    return Artifact(
+        format=Format.ONNX,
+        data=data,
+        scheme=quantized.scheme,
+        operators=tuple(sorted({node.op_type for node in onnx.load_from_string(data).graph.node})),
+        delegates=("CPUExecutionProvider",),
+        delegated_fraction=1.0,  # the CPU provider takes every operation or refuses the file
+        int8_fraction=len(integer) / len(compute),
+        not_delegated=(),
+    )
+
+
+def _graph(quantized: Quantized, settings: OnnxSettings) -> ir.Model:
+    """Export and tidy the program as its scheme wants it."""
+    program, source = quantized.program, quantized.captured.source
+    match quantized.scheme:
+        case Scheme.FLOAT:
+            return _export(program, source)
+        case Scheme.INT8 | Scheme.INT8_MIXED:
+            model = _export(program, source)
+            qdq.tidy(model, settings)
+            return model
+        case Scheme.W8A16:
+            model = _export(program, source, opset=_WITH_INT16)
+            qdq.tidy(model, settings)
+            return model
+        case Scheme.INT8_DYNAMIC:
+            model = _export(dynamic.without_activations(program), source)
+            dynamic.tidy(model, settings)
+            return model
+        case Scheme.W4_DYNAMIC:
+            reason = obstacle(quantized.scheme, Format.ONNX)
+            raise LowerError(
+                f"{source.name} cannot be lowered as {quantized.scheme}: {reason}.", hint="Choose another scheme."
+            )
+        case _:
+            assert_never(quantized.scheme)
+
+
+def _export(program: ExportedProgram, source: Source, opset: int | None = None) -> ir.Model:
+    program = copy.deepcopy(program)
+    write_functional(program)
+    try:
+        with warnings.catch_warnings(), shortcuts():
+            warnings.simplefilter("ignore")
+            exported = torch.onnx.export(
+                program,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+                opset_version=opset,
+                input_names=[spec.name for spec in source.inputs],
+                output_names=[spec.name for spec in source.outputs],
+            )
+    except Exception as error:  # the exporter raises many unrelated classes
+        raise LowerError(
+            f"torch.onnx cannot export {source.name}: {error}",
+            hint='Leave "onnx" out of the target\'s formats, or rewrite the operation it names.',
+        ) from error
+    if exported is None:  # only the legacy exporter returns nothing
+        raise LowerError(f"torch.onnx exported nothing for {source.name}.")
+    return exported.model
+
+
+def _finish(model: ir.Model, name: str) -> bytes:
+    """Strip what only a debugger reads, check, and return bytes that are the same each time."""
+    qdq.strip_metadata(model)
+    qdq.name_by_operator(model.graph)
+    proto = ir.to_proto(model)
+    del proto.graph.value_info[:]  # inferred again by every reader; a quarter of a small file
+    if proto.ByteSize() > _LARGEST:
+        raise LowerError(
+            f"{name} is larger than the 2 GiB that one ONNX file holds.", hint='Leave "onnx" out of the formats.'
+        )
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+    except onnx.checker.ValidationError as error:
+        raise LowerError(f"The exported ONNX graph of {name} is invalid: {error}") from error
+    data: bytes = proto.SerializeToString(deterministic=True)
+    return data
+
+
+def _optimized_operators(data: bytes) -> list[str]:
+    """Return the operator of every node after ONNX Runtime's optimizations that no hardware decides."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "optimized.onnx"
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.optimized_model_filepath = str(path)
+        try:
+            ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's exceptions share no public base class
+            raise LowerError(f"ONNX Runtime refuses the int8 graph: {error}") from error
+        return [node.op_type for node in onnx.load(path).graph.node]

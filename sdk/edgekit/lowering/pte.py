@@ -1,0 +1,90 @@
+"""Lower a quantized program to an ExecuTorch .pte whose graph the XNNPACK delegate takes."""
+
+import copy
+
+from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
+from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType
+from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
+from executorch.exir.lowered_backend_module import get_lowered_submodules
+from torch import fx
+
+from edgekit.errors import LowerError
+from edgekit.lowering.decomposed import write_decomposed
+from edgekit.lowering.shape import decompose_hardsigmoid, infer_batches, pool_means, widen_convolutions
+from edgekit.lowering.shortcuts import shortcuts
+from edgekit.model import graph
+from edgekit.model.artifact import Artifact
+from edgekit.model.program import Quantized
+from edgekit.spec import Format, PteSettings
+from edgekit.spec.schemes import obstacle
+
+
+def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
+    """Write the .pte; the quantized program is left as it was.
+
+    Args:
+        quantized: The program to lower.
+        settings: The delegate to use.
+
+    Raises:
+        LowerError: If ExecuTorch refuses the program, has no kernels for its scheme, or if no operation was delegated.
+    """
+    name = quantized.captured.source.name
+    if reason := obstacle(quantized.scheme, Format.PTE):
+        raise LowerError(f"{name} cannot be lowered as {quantized.scheme}: {reason}.", hint="Choose another scheme.")
+    program = copy.deepcopy(quantized.program)
+    decompose_hardsigmoid(program)
+    widen_convolutions(program)
+    infer_batches(program)
+    pool_means(program)
+    write_decomposed(program)
+    try:
+        with shortcuts():
+            edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+            inside, outside = _shares(edge)  # before the next line: it adds nodes for memory to the same graph
+            executable = edge.to_executorch()
+    except Exception as error:  # the lowering raises many unrelated classes
+        raise LowerError(
+            f"ExecuTorch cannot lower {name} for {settings.delegate}: {error}",
+            hint="Run again with --debug to see which operation it stops at.",
+        ) from error
+    if not inside:
+        raise LowerError(
+            f"Nothing of {name} was delegated to {settings.delegate}: it would run on slow portable kernels.",
+            hint="Check that the network has convolution or linear layers with static weights.",
+        )
+    plan = executable.executorch_program.execution_plan[0]
+    return Artifact(
+        format=Format.PTE,
+        data=bytes(executable.buffer),
+        scheme=quantized.scheme,
+        operators=tuple(sorted({f"{op.name}.{op.overload}".rstrip(".") for op in plan.operators})),
+        delegates=tuple(sorted({delegate.id for delegate in plan.delegates})),
+        delegated_fraction=inside / (inside + len(outside)),
+        int8_fraction=graph.int8_fraction(quantized.program.graph, _int8_operations()),
+        not_delegated=outside,
+    )
+
+
+def _shares(edge: EdgeProgramManager) -> tuple[int, tuple[str, ...]]:
+    """Return how many compute operations were delegated, and those that were not."""
+    whole = edge.exported_program().graph_module
+    delegated = [lowered.original_module.graph_module for _, lowered, _ in get_lowered_submodules(whole)]
+    inside = sum(graph.is_compute(node) for module in delegated for node in module.graph.nodes)
+    outside = [node for node in whole.graph.nodes if graph.is_compute(node)]
+    return inside, tuple(_describe(node) for node in outside if graph.operation(node) != "executorch_call_delegate")
+
+
+def _int8_operations() -> frozenset[str]:
+    """Operations with int8 kernels, as the partitioner itself says; a convolution counts under its captured names."""
+    names = set()
+    for config in ALL_PARTITIONER_CONFIGS:
+        if ConfigPrecisionType.STATIC_QUANT in config().supported_precision_types():
+            names.add(str(config.target_name).split(".")[0].removesuffix("_copy"))
+    return frozenset(names | ({"conv1d", "conv2d", "conv3d"} if "convolution" in names else set()))
+
+
+def _describe(node: fx.Node) -> str:
+    path = graph.module_path(node)
+    return f"{graph.operation(node)} ({path})" if path else graph.operation(node)

@@ -1,0 +1,136 @@
+"""Shape a program so that one delegate takes all of it: every delegate costs memory, bytes and a round of passes."""
+
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.export import ExportedProgram
+
+from edgekit.lowering.decomposed import add_call, write_copy
+from edgekit.model.graph import is_dequantize
+
+_aten = torch.ops.aten
+
+
+def decompose_hardsigmoid(program: ExportedProgram) -> None:
+    """Write hard-sigmoid as ``hardtanh(x + 3, 0, 6) / 6`` in place, all of which XNNPACK takes.
+
+    ExecuTorch's own decomposition brings in scalar tensors of another dtype and their conversions, which stay outside
+    the delegate: two kernels and eight nodes in a small MobileNetV3.
+    """
+    graph = program.graph
+    for node in list(graph.nodes):
+        if node.op != "call_function" or node.target is not _aten.hardsigmoid.default:
+            continue
+        with graph.inserting_before(node):
+            shifted = graph.call_function(_aten.add.Tensor, (node.args[0], 3.0))
+            clamped = graph.call_function(_aten.hardtanh.default, (shifted, 0.0, 6.0))
+        shifted.meta, clamped.meta = dict(node.meta), dict(node.meta)
+        node.target = _aten.mul.Tensor  # changed in place: the node may be an output, known by its name
+        node.args = (clamped, 1 / 6)
+    program.graph_module.recompile()
+
+
+def pool_means(program: ExportedProgram) -> None:
+    """Write means over places or tokens in place as the one form that XNNPACK takes: of 4-D, over the last two, kept.
+
+    A mean outside is a delegate more, and the only reason why many apps need the library of kernels.
+    """
+    for node in list(program.graph.nodes):
+        if node.op == "call_function" and node.target is _aten.mean.dim and not node.kwargs:
+            _write_mean(node)
+    program.graph_module.recompile()
+
+
+def _write_mean(node: fx.Node) -> None:
+    given: tuple[Any, ...] = node.args
+    data, dims, *keep = given
+    shape, result = data.meta["val"].shape, node.meta["val"].shape
+    axes = sorted(axis % len(shape) for axis in dims or ())
+    if not all(isinstance(size, int) for size in shape[1:]):
+        return
+    match len(shape), axes:
+        case 4, [2, 3] if not any(keep):
+            pass
+        case 3, [1] | [2]:
+            with node.graph.inserting_before(node):
+                if axes == [1]:
+                    data = add_call(node, _aten.permute.default, data, [0, 2, 1])
+                data = add_call(node, _aten.reshape.default, data, [-1, shape[3 - axes[0]], 1, shape[axes[0]]])
+            write_copy(data)
+        case _:
+            return
+    with node.graph.inserting_before(node):
+        mean = add_call(node, _aten.mean.dim, data, [2, 3], True)
+    node.target, node.args = _aten.view.default, (mean, [-1, *result[1:]])
+
+
+def infer_batches(program: ExportedProgram) -> None:
+    """Write matrix products and reshapes in place so that no view names the symbolic batch: XNNPACK refuses those.
+
+    torch decomposes a product of two batches of matrices, and a reshape that has to copy, to views of sizes that it
+    reads from its input, and expands the matrices to the shape that they have. Attention falls into eight delegates a
+    block by it.
+    """
+    graph = program.graph
+    for node in list(graph.nodes):
+        if node.op != "call_function" or node.kwargs:
+            continue
+        if node.target is _aten.matmul.default:
+            _write_batched_product(node)
+        elif node.target is _aten.reshape.default:
+            write_copy(node)
+    program.graph_module.recompile()
+
+
+def _write_batched_product(node: fx.Node) -> None:
+    """Write a product of equal batches as ``bmm`` with one batch dimension, whose size is inferred."""
+    operands: tuple[Any, ...] = node.args
+    data, weight = operands
+    left, right = data.meta["val"].shape, weight.meta["val"].shape
+    sizes = [*left[-2:], *right[-2:]]
+    batch = [size if isinstance(size, int) else -1 for size in left[:-2]]
+    # As text: a comparison of symbols would be remembered as a condition on them.
+    if len(left) < 3 or str(left[:-2]) != str(right[:-2]) or batch.count(-1) > 1:
+        return
+    if not all(isinstance(size, int) for size in sizes):
+        return
+    with node.graph.inserting_before(node):
+        first = add_call(node, _aten.reshape.default, data, [-1, *left[-2:]])
+        second = add_call(node, _aten.reshape.default, weight, [-1, *right[-2:]])
+        product = add_call(node, _aten.bmm.default, first, second)
+    for reshape in (first, second):
+        write_copy(reshape)
+    node.target = _aten.view.default  # changed in place: the node may be an output, known by its name
+    node.args = (product, [*batch, left[-2], right[-1]])
+
+
+def widen_convolutions(program: ExportedProgram) -> None:
+    """Write a float ``conv1d`` as the ``conv2d`` of a picture one pixel wide, in place.
+
+    ExecuTorch does that itself, but takes a convolution for quantized if its output is, whatever its input: a float
+    one whose output is rounded then fails when it is loaded (error 0x1; seen in 1.5.1, ``conv1d_unsqueeze_pass``).
+    """
+    graph, parameters = program.graph, program.graph_signature.inputs_to_parameters
+    for node in list(graph.nodes):
+        if node.op != "call_function" or node.target is not _aten.conv1d.default or node.kwargs:
+            continue
+        given: tuple[Any, ...] = (*node.args, *(None, [1], [0], [1], 1)[len(node.args) - 2 :])
+        data, weight, bias, stride, padding, dilation, groups = given
+        if is_dequantize(data) or weight.name not in parameters or len(weight.users) != 1:
+            continue
+        name = parameters[weight.name]
+        program.state_dict[name] = nn.Parameter(program.state_dict[name].detach().unsqueeze(-1), requires_grad=False)
+        weight.meta["val"] = weight.meta["val"].unsqueeze(-1)
+        with graph.inserting_before(node):
+            wide = graph.call_function(_aten.unsqueeze.default, (data, -1))
+            window = ([*stride, 1], [*padding, 0], [*dilation, 1], groups)
+            layer = graph.call_function(_aten.conv2d.default, (wide, weight, bias, *window))
+        wide.meta = {**node.meta, "val": data.meta["val"].unsqueeze(-1)}
+        layer.meta = {**node.meta, "val": node.meta["val"].unsqueeze(-1)}
+        sizes = node.meta["val"].shape[1:]
+        if all(isinstance(size, int) for size in sizes):  # a view is delegated, a squeeze is not
+            node.target, node.args = _aten.view.default, (layer, [-1, *sizes])
+        else:
+            node.target, node.args = _aten.squeeze.dim, (layer, -1)
+    program.graph_module.recompile()

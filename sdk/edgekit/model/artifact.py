@@ -1,0 +1,37 @@
+"""An artifact: the bytes that a runtime on the device loads, and what is known about them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from edgekit.base import digest
+from edgekit.spec import Format, Scheme
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A .pte or .onnx file in memory."""
+
+    format: Format
+    data: bytes
+    scheme: Scheme
+    operators: tuple[str, ...]
+    """Kernels that the runtime must carry, beside what delegates take; sorted."""
+    delegates: tuple[str, ...]
+    """Backends that the runtime must carry; sorted."""
+    delegated_fraction: float
+    """Share of the compute operations that delegates take."""
+    int8_fraction: float
+    """Share of the compute operations that compute with integers: inputs and outputs are quantized, or, dynamically,
+    the inputs alone. The others compute in float."""
+    not_delegated: tuple[str, ...]
+    """Operations that stay outside, each with the module it came from."""
+
+    @property
+    def file(self) -> str:
+        """The file's name in a bundle."""
+        return f"model.{self.format}"
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the file."""
+        return digest.of_bytes(self.data)

@@ -1,0 +1,6 @@
+"""Sources of float models: a project's Python file, or a module that the caller already has."""
+
+from edgekit.model.source.model_file import load_model
+from edgekit.model.source.module import source_from_module
+
+__all__ = ["load_model", "source_from_module"]

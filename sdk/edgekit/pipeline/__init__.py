@@ -1,0 +1,1 @@
+"""The verbs that compute: build, record a baseline, compare with it, and profile."""

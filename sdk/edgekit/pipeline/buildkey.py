@@ -1,0 +1,121 @@
+"""What a build depends on, as digests: equal keys, equal bundles. Reads files alone, and no torch.
+
+The key holds the content of files, never their place or time: a copy of a project has the key of the original.
+"""
+
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from edgekit.base import digest, environment
+from edgekit.spec import Target
+from edgekit.spec.project import PROJECT_FILE, OpenProject
+
+# What a model file may import or read while it makes the model.
+_MODEL_SUFFIXES = {".py", ".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".txt"}
+
+
+def of_files(project: OpenProject) -> str | None:
+    """Return a digest of all files that a project's bundles are made from, EdgeKit's own source among them.
+
+    Returns:
+        The digest in hexadecimal, or None if a file cannot be read: then the build itself says which.
+    """
+    try:
+        return digest.of_json(
+            {
+                "project": project.spec.model_dump(mode="json"),
+                "code": _code(project),
+                "weights": digest.of_file(project.weights),
+                "calibration": of_path(project.calibration),
+                "evaluation": of_path(project.evaluation),
+                "baseline": of_path(project.baseline) if project.baseline.is_file() else None,
+                "edgekit": environment.of_source(),
+            }
+        )
+    except OSError:
+        return None
+
+
+def of_bundle(files: str, target: Target) -> str:
+    """Return the key of one bundle.
+
+    Args:
+        files: From `of_files`.
+        target: What it is built for.
+    """
+    return digest.of_json([files, target.model_dump(mode="json"), environment.of_tools(), environment.of_host()])
+
+
+def of_path(path: Path) -> str:
+    """Return a digest of a file's bytes, or of the names and bytes of all files in a folder."""
+    if path.is_file():
+        return digest.of_file(path)
+    files = _walk(path)
+    return digest.of_json({file.relative_to(path).as_posix(): digest.of_file(file) for file in files})
+
+
+def imported_files(project: OpenProject) -> dict[str, str]:
+    """Return the digests of the loaded modules that no key covers, by path.
+
+    These are files outside the project that are no installed distribution: a model's code in another checkout. They are
+    known only after the model was loaded, and are stored beside what was made with them.
+    """
+    folders = (*_code_folders(project), environment.PACKAGE, *_library())
+    covered = tuple(folder.resolve() for folder in folders)
+    found = {}
+    for module in list(sys.modules.values()):
+        name = getattr(module, "__file__", None)
+        path = Path(name).resolve() if isinstance(name, str) else Path()
+        distributed = {"site-packages", "dist-packages"} & set(path.parts)
+        if path.is_file() and not distributed and not any(path.is_relative_to(folder) for folder in covered):
+            found[str(path)] = digest.of_file(path)
+    return dict(sorted(found.items()))
+
+
+def unchanged(files: Mapping[str, str]) -> bool:
+    """Whether files, given with their digests, are what they were."""
+    try:
+        return all(digest.of_file(Path(path)) == expected for path, expected in files.items())
+    except OSError:
+        return False
+
+
+def _code(project: OpenProject) -> list[dict[str, str]]:
+    return [
+        {
+            file.relative_to(folder).as_posix(): digest.of_file(file)
+            for file in _walk(folder)
+            if file.suffix.lower() in _MODEL_SUFFIXES and file != project.root / PROJECT_FILE
+        }
+        for folder in _code_folders(project)
+    ]
+
+
+def _code_folders(project: OpenProject) -> tuple[Path, ...]:
+    """Return the project's folder and, where they lie elsewhere, those of the model's and the metrics' files."""
+    files = [project.source[0], *(metric[0] for metric in project.metrics if metric is not None)]
+    folders = dict.fromkeys(file.parent for file in files)
+    root = project.root.resolve()
+    return (project.root, *(folder for folder in folders if not folder.resolve().is_relative_to(root)))
+
+
+def _library() -> tuple[Path, ...]:
+    return tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+
+
+def _walk(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """Yield the files below a folder in order of name, but for hidden ones, bundles and virtual environments.
+
+    Links are followed, as Python's import and the readers of data do; a link to a folder above ends there.
+    """
+    entries = {entry.name: entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")}
+    real = folder.resolve()
+    if real in above or (above and ("pyvenv.cfg" in entries or {"manifest.json", "report.json"} <= entries.keys())):
+        return
+    for entry in entries.values():
+        if entry.is_dir():
+            yield from _walk(entry, above | {real})
+        elif entry.is_file() and entry.suffix != ".pyc":
+            yield entry

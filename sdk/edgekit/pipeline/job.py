@@ -1,0 +1,108 @@
+"""A job: everything that a build needs, loaded. Made from a project file or from the arguments of the Python API."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgekit.data import trace, truth
+from edgekit.data.files import load_samples
+from edgekit.data.samples import Samples
+from edgekit.data.trace import Trace
+from edgekit.drift import custom, detection
+from edgekit.drift.custom import OwnMetric
+from edgekit.errors import DataError, ProjectError
+from edgekit.model.program import Source
+from edgekit.model.source.model_file import load_model
+from edgekit.spec import Budget, Preprocessing, QuantSpec, TensorSpec, limits, schema
+from edgekit.spec.project import OpenProject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A model with its data and demands."""
+
+    source: Source
+    calibration: Samples
+    evaluation: Samples
+    baseline: Trace | None
+    """The recorded reference; None: the float model on this host takes its place, and the report says so."""
+    quantization: QuantSpec
+    budget: Budget
+    """Limits put over the target's."""
+    preprocessing: Preprocessing | None = None
+    labels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a reader of the report must know about the data."""
+    own_metrics: Mapping[str, OwnMetric] = field(default_factory=dict)
+    """Metrics of the project's own, by output."""
+
+
+def of_project(project: OpenProject) -> Job:
+    """Load what a project file names.
+
+    Raises:
+        SourceError, DataError, BundleError: If the model, the data or the baseline cannot be loaded.
+        ProjectError, ToolchainError: If what the budget limits cannot be measured.
+    """
+    spec = project.spec
+    own = check_gate(project)
+
+    def samples(path: Path) -> Samples:
+        return load_samples(path, spec.inputs, spec.preprocessing, spec.labels, spec.tensors)
+
+    evaluation = samples(project.evaluation)
+    check_answers(spec.budget, spec.tensors, evaluation)
+    return Job(
+        source=load_model(project),
+        calibration=samples(project.calibration),
+        evaluation=evaluation,
+        baseline=trace.load(project.baseline) if project.baseline.is_file() else None,
+        quantization=spec.quantize,
+        budget=spec.budget,
+        preprocessing=spec.preprocessing,
+        labels=spec.labels,
+        own_metrics=own,
+    )
+
+
+def check_answers(budget: Budget, outputs: tuple[TensorSpec, ...], evaluation: Samples) -> None:
+    """Make sure that the evaluation data can tell what a budget limits, before the work that leads up to it.
+
+    Raises:
+        DataError: If there are fewer than two samples; or with the limits that no output, or no true value, can answer.
+    """
+    if len(evaluation) < 2:
+        raise DataError(
+            f"The evaluation data has {len(evaluation)} sample; how sure a number is cannot be said of fewer than two.",
+            hint="Evaluate on as many samples as there are; hundreds are usual.",
+        )
+    if faults := limits.unanswered(budget, outputs, truth.known(evaluation, outputs)):
+        raise DataError(
+            "The budget limits what the evaluation data cannot tell:\n" + "\n".join(f"  - {line}" for line in faults),
+            hint="Add true values as docs/data.md says, or limit the agreement with the reference instead.",
+        )
+
+
+def check_gate(project: OpenProject) -> Mapping[str, OwnMetric]:
+    """Make sure that what a project wants measured can be, before the work that leads up to it.
+
+    Returns:
+        The metrics of the project's own, by output.
+
+    Raises:
+        ProjectError: If a limit is for no output, or a metric of the project's own cannot be imported.
+        ToolchainError: If the library for boxes is missing.
+    """
+    spec = project.spec
+    if faults := limits.unanswered(spec.budget, spec.tensors, None):
+        raise ProjectError(schema.report("The budget", faults), hint="Say what the outputs mean in [[outputs]].")
+    budgets = (spec.budget, *spec.budget.outputs.values())
+    asked = {name for budget in budgets for leg in budget.legs.values() for name in leg.custom}
+    if asked and not any(output.metric for output in spec.outputs):
+        raise ProjectError(
+            f"The budget limits {', '.join(sorted(asked))}, and no output has a metric.",
+            hint='Name it in [[outputs]]: metric = "my.py:function".',
+        )
+    if any(output.meaning == "boxes" for output in spec.outputs):
+        detection.require()
+    return custom.load(project)

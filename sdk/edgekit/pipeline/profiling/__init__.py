@@ -1,0 +1,1 @@
+"""Profiling: measures what ``edgekit.bundles.profile`` holds. One module for each part."""

@@ -1,0 +1,130 @@
+"""What an artifact costs on this host: time, memory and bytes, measured in a fresh process each."""
+
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from edgekit.bundles.cost import Cost, Histogram, Latency, OperatorTime
+from edgekit.data.samples import Samples
+from edgekit.errors import RunError
+from edgekit.pipeline.profiling.worker import Measured, Task
+from edgekit.spec import Format, TensorSpec
+
+_BINS = 40
+_SLOWEST = 4.0  # medians; what took longer is counted in the last bin
+_TIMEOUT_S = 600
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runs:
+    """How often an artifact is run."""
+
+    threads: int = 1
+    """One: the least noisy, and what both runtimes can be held to."""
+    warm_up: int = 50
+    timed: int = 500
+    profiled: int = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """An artifact to measure."""
+
+    name: str
+    format: Format
+    precision: Literal["quantized", "float32"]
+    data: bytes
+    delegated_fraction: float
+
+
+def measure(subject: Subject, inputs: tuple[TensorSpec, ...], samples: Samples, runs: Runs) -> Cost:
+    """Measure one artifact with one sample at a time.
+
+    Args:
+        subject: The artifact.
+        inputs: What it takes.
+        samples: The first of them is fed to it.
+        runs: How often.
+
+    Raises:
+        RunError: If it cannot be loaded or run.
+    """
+    found = _in_a_process(subject, inputs, samples, runs)
+    total = sum(one.mean_ms for one in found.operators)
+    return Cost(
+        artifact=subject.name,
+        format=subject.format,
+        precision=subject.precision,
+        file_bytes=len(subject.data),
+        load_ms=found.load_ms,
+        first_ms=found.first_ms,
+        latency=_latency(found.runs_ms, runs),
+        peak_memory_bytes=found.peak_memory_bytes,
+        delegated_fraction=subject.delegated_fraction,
+        operators=tuple(
+            OperatorTime(
+                name=one.name, operator=one.operator, mean_ms=one.mean_ms, share=one.mean_ms / total if total else 0.0
+            )
+            for one in found.operators
+        ),
+        operators_note=found.operators_note,
+    )
+
+
+def _in_a_process(subject: Subject, inputs: tuple[TensorSpec, ...], samples: Samples, runs: Runs) -> Measured:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "artifact").write_bytes(subject.data)
+        rows = [np.ascontiguousarray(samples.inputs[spec.name][: _batch(spec)]) for spec in inputs]
+        np.savez(folder / "inputs.npz", allow_pickle=False, **{str(number): row for number, row in enumerate(rows)})
+        task = Task(
+            format=subject.format,
+            file=str(folder / "artifact"),
+            inputs=str(folder / "inputs.npz"),
+            names=tuple(spec.name for spec in inputs),
+            threads=runs.threads,
+            warm_up=runs.warm_up,
+            runs=runs.timed,
+            profiled=runs.profiled,
+            output=str(folder / "measured.json"),
+        )
+        (folder / "task.json").write_text(task.model_dump_json(), encoding="utf-8")
+        # S603: our own module.
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "edgekit.pipeline.profiling.worker", str(folder / "task.json")],
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+        if done.returncode != 0:
+            said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+            raise RunError(f"{subject.name} cannot be measured: {said[0]}", hint="Build the bundle again.")
+        return Measured.model_validate_json((folder / "measured.json").read_text(encoding="utf-8"))
+
+
+def _batch(spec: TensorSpec) -> int:
+    """Return the least batch that an input takes."""
+    first = spec.shape[0] if spec.shape else 1
+    return first if isinstance(first, int) else 1
+
+
+def _latency(runs_ms: tuple[float, ...], runs: Runs) -> Latency:
+    times = np.array(runs_ms)
+    median, p90, p99 = (float(value) for value in np.percentile(times, (50, 90, 99)))
+    top = min(float(times.max()), _SLOWEST * median)
+    counts, edges = np.histogram(np.minimum(times, top), _BINS, (float(times.min()), top))
+    return Latency(
+        runs=runs.timed,
+        warm_up=runs.warm_up,
+        threads=runs.threads,
+        median_ms=median,
+        p90_ms=p90,
+        p99_ms=p99,
+        histogram=Histogram(lo=float(edges[0]), hi=float(edges[-1]), counts=tuple(counts.tolist())),
+    )

@@ -1,0 +1,118 @@
+"""The stages of a build once more, up to the artifacts of a bundle, so that what is profiled is what was built."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit import lowering
+from edgekit.base.cache import Cache
+from edgekit.base.progress import Stages
+from edgekit.base.versions import installed
+from edgekit.bundles.manifest import ArtifactInfo, Manifest
+from edgekit.data.trace import Trace
+from edgekit.drift.report import DriftReport
+from edgekit.errors import ProjectError
+from edgekit.execution import artifact as runs
+from edgekit.execution.eager import run_quantized
+from edgekit.model.artifact import Artifact
+from edgekit.model.program import Captured, Quantized
+from edgekit.pipeline.job import Job
+from edgekit.pipeline.legs import References, drift_report, ground
+from edgekit.quantization import quantize
+from edgekit.spec import Format, QuantSpec, Target
+
+_HINT = "Build the bundle again, or check out what it was built from."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remade:
+    """A model captured, quantized, lowered and run as it was for its bundle."""
+
+    captured: Captured
+    programs: Mapping[Format, Quantized]
+    """The quantized program that each format was lowered from."""
+    references: References
+    artifacts: tuple[Artifact, ...]
+    traces: Mapping[str, Trace]
+    """The artifacts' answers to the evaluation samples, by file name."""
+    report: DriftReport
+
+
+def check_owner(job: Job, manifest: Manifest, folder: Path) -> None:
+    """Make sure that a bundle is of a project's model, before the work that would show it.
+
+    Raises:
+        ProjectError: If it is of another model, or of other weights.
+    """
+    if manifest.model.name != job.source.name:
+        raise ProjectError(
+            f"{folder} is a bundle of {manifest.model.name}, and the project makes {job.source.name}.",
+            hint="Name the project's folder with --project.",
+        )
+    if manifest.model.weights_sha256 != job.source.weights_sha256:
+        raise ProjectError(f"The project's weights have changed since {folder} was built.", hint=_HINT)
+
+
+def settings(job: Job, manifest: Manifest) -> QuantSpec:
+    """Return the settings that the bundle was made with: those of the project, and the layers that fallback kept."""
+    return job.quantization.model_copy(update={"float_layers": manifest.float_layers})
+
+
+def remake(job: Job, manifest: Manifest, target: Target, stages: Stages, cache: Cache | None) -> Remade:
+    """Capture, quantize, lower and run the model again.
+
+    Args:
+        job: The project's model and data.
+        manifest: The bundle's.
+        target: The bundle's target.
+        stages: Told about every stage.
+        cache: Where lowered artifacts are kept.
+
+    Raises:
+        ProjectError: If other artifacts come out than the bundle holds.
+        EdgeKitError: A subclass for the stage that failed.
+    """
+    start = ground(job, stages)
+    schemes = {info.format: info.quantization for info in manifest.artifacts}
+    with stages("quantize") as detail:
+        kinds = dict.fromkeys(schemes.values())
+        quantized = {kind: quantize(start.captured, kind, settings(job, manifest), job.calibration) for kind in kinds}
+        programs = {format: quantized[kind] for format, kind in schemes.items()}
+        detail += kinds
+    with stages("run quantized program"):
+        answers = {kind: run_quantized(program, job.evaluation) for kind, program in quantized.items()}
+    artifacts = []
+    with stages("lower") as detail:
+        for info in manifest.artifacts:
+            artifact, detail.cached = lowering.lower(info.format, target, programs[info.format], cache)
+            _check_same(artifact, info, manifest)
+            artifacts.append(artifact)
+    with stages("run artifacts") as detail:
+        references = start.references(
+            {info.file: (quantized[info.quantization], answers[info.quantization]) for info in manifest.artifacts}
+        )
+        traces = {}
+        for one, info in zip(artifacts, manifest.artifacts, strict=True):
+            sizes = info.verified_batches
+            _, traces[info.file] = runs.answers(one, job.source, job.evaluation, cpu=target.cpu, sizes=sizes)
+        report = drift_report(job, target, references, traces)
+        detail.append(f"{len(job.evaluation)} samples")
+    return Remade(
+        captured=start.captured,
+        programs=programs,
+        references=references,
+        artifacts=tuple(artifacts),
+        traces=traces,
+        report=report,
+    )
+
+
+def _check_same(artifact: Artifact, info: ArtifactInfo, manifest: Manifest) -> None:
+    if artifact.sha256 == info.sha256:
+        return
+    now = installed(*manifest.producer)
+    changed = [f"{name} {was} to {now[name]}" for name, was in manifest.producer.items() if now.get(name, was) != was]
+    what = f"libraries have: {', '.join(changed)}" if changed else "settings or data have, or its code"
+    raise ProjectError(
+        f"The project has changed since the bundle was built: {info.file} comes out otherwise. Its {what}.", hint=_HINT
+    )

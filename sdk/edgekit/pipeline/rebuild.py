@@ -1,0 +1,94 @@
+"""Build a project, or find that nothing has changed since it was built: decided before torch is imported."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgekit import bundles
+from edgekit.base import cache as caches
+from edgekit.base.cache import Cache, Entry
+from edgekit.base.progress import Progress, Silent, Stages
+from edgekit.bundles.result import BuildResult, Built
+from edgekit.errors import BundleError
+from edgekit.pipeline import buildkey
+from edgekit.spec import Format, Target, schemes
+from edgekit.spec.project import OpenProject
+
+
+def build_project(
+    project: OpenProject,
+    profiles: tuple[Target, ...],
+    output: Path,
+    progress: Progress | None = None,
+    *,
+    formats: Sequence[Format] = (),
+    cache: bool = True,
+) -> BuildResult:
+    """Build what a project file describes; bundles that were built before from the same things come from the cache.
+
+    Args:
+        project: From `edgekit.spec.project.load` or `edgekit.spec.project.find`.
+        profiles: The targets.
+        output: The bundles are written to ``output / model / target``.
+        progress: Told about every stage.
+        formats: The artifacts to write, of those that the targets name; the project's choice, or all, unless given.
+        cache: False builds everything anew and keeps nothing.
+
+    Raises:
+        EdgeKitError: A subclass for what is wrong, with a hint.
+    """
+    progress = progress or Silent()
+    profiles = schemes.narrowed(profiles, formats or project.spec.formats)
+    for profile in profiles:
+        schemes.of_target(profile, project.spec.quantize)
+    if not cache:
+        return _build(project, profiles, output, progress, None)
+    store = caches.from_environment()
+    stages = Stages(progress)
+    found: dict[str, Built] = {}
+    with stages("check what changed") as detail:
+        files = buildkey.of_files(project)
+        keys = {} if files is None else {profile.name: buildkey.of_bundle(files, profile) for profile in profiles}
+        places = {profile.name: output / project.spec.model.name / profile.name for profile in profiles}
+        kept = {name: _kept(store, keys.get(name), place) for name, place in places.items()}
+        missing = tuple(profile for profile in profiles if kept[profile.name] is None)
+        detail.append("nothing" if not missing else f"to build: {', '.join(profile.name for profile in missing)}")
+    for built in kept.values():
+        if built is not None:
+            with stages(f"bundle {built.manifest.target.name}") as detail:
+                bundles.write(built.folder, built.files)
+                found[built.manifest.target.name] = built
+                detail.append(str(built.folder))
+                detail.cached = True
+    seconds, cached = tuple(stages.seconds), tuple(stages.cached)
+    if missing:
+        fresh = _build(project, missing, output, progress, store)
+        found |= {built.manifest.target.name: built for built in fresh.bundles}
+        seconds, cached = seconds + fresh.seconds, cached + fresh.cached
+        if files is not None and files == buildkey.of_files(project):
+            # Otherwise one was changed while it was read, and nobody knows what the bundles were made from.
+            imported = buildkey.imported_files(project)
+            for built in fresh.bundles:
+                entry = Entry(files=built.files, facts={"imported": imported})
+                caches.put(store, "bundle", keys[built.manifest.target.name], entry)
+    return BuildResult(bundles=tuple(found[profile.name] for profile in profiles), seconds=seconds, cached=cached)
+
+
+def _build(
+    project: OpenProject, profiles: tuple[Target, ...], output: Path, progress: Progress, store: Cache | None
+) -> BuildResult:
+    from edgekit.pipeline import job  # torch, which an unchanged build does without
+    from edgekit.pipeline.build import build_job
+
+    return build_job(job.of_project(project), profiles, output, progress, store)
+
+
+def _kept(store: Cache, key: str | None, place: Path) -> Built | None:
+    """Return a bundle as it was built before, not yet written, if all that it was made from is the same."""
+    entry = None if key is None else caches.get(store, "bundle", key)
+    if entry is None or not buildkey.unchanged(entry.facts["imported"]):
+        return None
+    try:
+        manifest = bundles.checked(entry.files, where="the cached bundle")
+    except BundleError:  # written by another version of the contract
+        return None
+    return Built(folder=place, manifest=manifest, files=entry.files, cached=True)

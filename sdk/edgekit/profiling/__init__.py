@@ -1,1 +1,0 @@
-"""Profiling: measures what ``edgekit.profile`` holds. One module for each part."""

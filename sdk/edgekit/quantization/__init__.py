@@ -1,0 +1,5 @@
+"""Quantization: the captured program gets its int8 weights and the quantization parameters of its activations."""
+
+from edgekit.quantization.static import quantize
+
+__all__ = ["quantize"]

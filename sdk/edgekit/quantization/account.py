@@ -1,0 +1,49 @@
+"""What a scheme takes of a model, and what it leaves: for messages, the report and the limit of the size."""
+
+from torch import fx
+
+from edgekit.model.graph import module_path
+from edgekit.model.program import Captured, Source
+from edgekit.quantization.observers import PerChannelWeightObserver
+from edgekit.quantization.placement import uneven
+from edgekit.spec import DYNAMIC, QuantSpec, Scheme
+
+# XNNPACK keeps the scale of a group as bfloat16.
+_GROUP_SCALE_BITS = 16
+
+
+def wanted(scheme: Scheme, spec: QuantSpec) -> str:
+    """Say what kinds of layers a scheme quantizes."""
+    if scheme is Scheme.W4_DYNAMIC:
+        return f"linear (with a multiple of {spec.group_size} inputs)"
+    return "linear" if scheme in DYNAMIC else "convolution, linear, add or mul"
+
+
+def notes(scheme: Scheme, spec: QuantSpec, captured: Captured) -> tuple[str, ...]:
+    """Name the layers that stay float since groups of 4-bit weights do not divide their inputs."""
+    if scheme is not Scheme.W4_DYNAMIC:
+        return ()
+    graph = captured.program.module(check_guards=False).graph
+    assert isinstance(graph, fx.Graph)
+    layers = uneven(graph, spec.group_size)
+    if not layers:
+        return ()
+    named = ", ".join(module_path(node) or node.name for node in layers)
+    return (f"{scheme} leaves in float, since groups of {spec.group_size} do not divide their inputs: {named}.",)
+
+
+def weight_bytes(scheme: Scheme, spec: QuantSpec, prepared: fx.GraphModule, source: Source) -> int:
+    """Return the bytes that the weights are stored in.
+
+    Static schemes are to take them all, at a byte each; of a dynamic one it counts what it really takes.
+    """
+    if scheme not in DYNAMIC:
+        return source.float_bytes // 4
+    bits = 4 + _GROUP_SCALE_BITS / spec.group_size if scheme is Scheme.W4_DYNAMIC else 8
+    stored = {
+        node.all_input_nodes[0]
+        for node in prepared.graph.nodes
+        if node.op == "call_module" and isinstance(prepared.get_submodule(str(node.target)), PerChannelWeightObserver)
+    }
+    count = sum(node.meta["val"].numel() for node in stored)
+    return source.float_bytes - int(count * (4 - bits / 8))

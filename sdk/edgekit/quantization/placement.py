@@ -1,0 +1,149 @@
+"""Placement: where values are rounded. ExecuTorch's XNNPACK quantizer decides, and is refined here."""
+
+from typing import Any
+
+import torch
+from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer
+from torch import fx
+from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, SharedQuantizationSpec
+
+from edgekit.model.graph import is_compute
+from edgekit.quantization.configuration import configuration
+from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, WEIGHTED
+from edgekit.quantization.grouping import ANNOTATION, chosen, group
+from edgekit.quantization.outermost import float_layers
+from edgekit.spec import DYNAMIC, QuantSpec, Scheme
+
+_aten = torch.ops.aten
+_LINEAR_OPERATIONS = {_aten.add.Tensor, _aten.mean.dim, _aten.adaptive_avg_pool2d.default}
+
+
+class Placement(XNNPACKQuantizer):
+    """The XNNPACK quantizer, less the roundings that buy nothing."""
+
+    def __init__(self, scheme: Scheme, spec: QuantSpec, name: str) -> None:
+        """Take the scheme, the settings, and the model's name for messages."""
+        super().__init__()
+        self._spec = spec
+        self._name = name
+        self._groups = spec.group_size if scheme is Scheme.W4_DYNAMIC else 1
+        self._layers = LINEAR if scheme in DYNAMIC else WEIGHTED
+        self.kept: tuple[str, ...] = ()
+        """Paths of the layers that ``float_layers`` kept from being quantized, once `annotate` is done."""
+        if scheme in DYNAMIC:
+            # The type is wrong: it is compared with sets of overloads.
+            self.set_operator_type(_aten.linear.default, configuration(scheme, spec))  # type: ignore[arg-type]
+        else:
+            self.set_global(configuration(scheme, spec))
+
+    def annotate(self, model: fx.GraphModule) -> Any:
+        """Mark the nodes of a captured graph with how they are to be quantized."""
+        self._skip_batch_norms(model)
+        annotated = super().annotate(model)
+        if self._layers is LINEAR:
+            for layer in unfit(annotated.graph, self._groups):
+                layer.meta.pop(ANNOTATION, None)
+        for node in annotated.graph.nodes:
+            # Both sides were computed in float, and what follows is rounded anyway: rounding each side first would
+            # cost two conversions and their error. The gates of squeeze-and-excite are of this kind.
+            if node.target is _aten.mul.Tensor and all(map(_gives_float, node.all_input_nodes)):
+                node.meta.pop(ANNOTATION, None)
+            elif node.target in CLAMPS:
+                _fuse_clamp(node)
+        for layer in float_layers(annotated.graph, self._spec, self._layers):
+            layer.meta.pop(ANNOTATION, None)
+        _leave_unread(annotated.graph)
+        # Last: where the other layers are rounded does not depend on it, which the simulation counts on.
+        self.kept = self._keep(annotated.graph)
+        _drop_dangling(annotated.graph)
+        return annotated
+
+    def _skip_batch_norms(self, model: fx.GraphModule) -> None:
+        """Leave out the patterns of a convolution and its batch norm if there is none: tracing them takes 1.3 s.
+
+        Only in training do they stay apart; here they were folded before, see torchao's ``_fuse_conv_bn_``.
+        """
+        model.graph.eliminate_dead_code()  # as the search for each of them does first
+        if not any(_is_normalized_convolution(node) for node in model.graph.nodes):
+            self.SUPPORTED_PATTERNS = [one for one in type(self).SUPPORTED_PATTERNS if not one.is_qat]
+
+    def _keep(self, graph: fx.Graph) -> tuple[str, ...]:
+        layers = group(graph)
+        wanted = chosen(layers, self._spec.float_layers, self._name)
+        kept = tuple(path for path in layers if path in wanted and any(ANNOTATION in n.meta for n in layers[path]))
+        for node in (node for path in kept for node in layers[path]):
+            node.meta.pop(ANNOTATION, None)
+        return kept
+
+
+def _is_normalized_convolution(node: fx.Node) -> bool:
+    return "batch_norm" in str(node.target) and "conv" in str(node.all_input_nodes[0].target)
+
+
+def unfit(graph: fx.Graph, group: int) -> list[fx.Node]:
+    """Return the linear layers that a dynamic scheme leaves in float.
+
+    These are layers whose weight is computed, and those that `uneven` names.
+    """
+    layers = [node for node in graph.nodes if node.target in LINEAR]
+    return [*uneven(graph, group), *(layer for layer in layers if layer.all_input_nodes[1].op != "get_attr")]
+
+
+def uneven(graph: fx.Graph, group: int) -> list[fx.Node]:
+    """Return the linear layers whose inputs are no multiple of the group that shares a scale."""
+    weights = {node: node.all_input_nodes[1] for node in graph.nodes if node.target in LINEAR}
+    return [node for node, weight in weights.items() if weight.op == "get_attr" and weight.meta["val"].shape[1] % group]
+
+
+def _fuse_clamp(node: fx.Node) -> None:
+    """Round once behind a layer's ReLU6, not before it, too: both runtimes clamp in the layer's own kernel."""
+    (layer, *_) = node.all_input_nodes
+    annotation = layer.meta.get(ANNOTATION)
+    if layer.target in WEIGHTED and len(layer.users) == 1 and annotation is not None and annotation.output_qspec:
+        node.meta[ANNOTATION] = QuantizationAnnotation(output_qspec=annotation.output_qspec, _annotated=True)
+        annotation.output_qspec = None
+
+
+def _leave_unread(graph: fx.Graph) -> None:
+    """Do not round sums and means that nothing reads in int8.
+
+    The sums of a transformer go from block to block, and to layer norms; the mean behind a last convolution goes to a
+    last layer that often stays float, and rounded it loses more than any other value.
+    """
+    for node in reversed(graph.nodes):  # the last sum first, since the ones before it are read by the next
+        if node.target in _LINEAR_OPERATIONS and all(_computes_float(reader) for reader in _readers(node)):
+            node.meta.pop(ANNOTATION, None)
+
+
+def _readers(node: fx.Node) -> list[fx.Node]:
+    """Return what computes with a value, whatever moves it on its way there."""
+    found: list[fx.Node] = []
+    for user in node.users:
+        moves = user.op == "call_function" and not is_compute(user)
+        found += _readers(user) if moves else [user]
+    return found
+
+
+def _gives_float(node: fx.Node) -> bool:
+    if node.target is _aten.mul.Tensor:
+        return ANNOTATION not in node.meta
+    return node.op == "get_attr" or node.target in FLOAT_FUNCTIONS
+
+
+def _computes_float(node: fx.Node) -> bool:
+    if node.target in WEIGHTED | _LINEAR_OPERATIONS:
+        return ANNOTATION not in node.meta
+    return node.target in FLOAT_FUNCTIONS | {_aten.layer_norm.default}
+
+
+def _drop_dangling(graph: fx.Graph) -> None:
+    """Take the annotation off nodes that share the parameters of one that has none any more, a mean for instance."""
+    for node in graph.nodes:  # in order, so that a chain of them falls one after the other
+        annotation = node.meta.get(ANNOTATION)
+        if annotation is None:
+            continue
+        specs = [annotation.output_qspec, *annotation.input_qspec_map.values()]
+        shared = [spec.edge_or_node for spec in specs if isinstance(spec, SharedQuantizationSpec)]
+        owners = [one if isinstance(one, fx.Node) else one[1] for one in shared]
+        if any(ANNOTATION not in owner.meta for owner in owners):
+            del node.meta[ANNOTATION]

@@ -1,0 +1,163 @@
+"""Quantization by any scheme: place, calibrate, choose ranges, reconstruct, convert.
+
+The static scheme is that of Jacob et al., "Quantization and Training of Neural Networks for Efficient
+Integer-Arithmetic-Only Inference" (https://arxiv.org/abs/1712.05877), with weights per channel after Krishnamoorthi
+(https://arxiv.org/abs/1806.08342). With the dynamic schemes there are no ranges to calibrate: samples serve the
+reconstruction alone.
+"""
+
+import copy
+import math
+from typing import assert_never
+
+import torch
+from torch import Tensor, fx
+from torch.export import export
+from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+from edgekit.data.samples import Samples
+from edgekit.errors import EdgeKitError, QuantizeError
+from edgekit.model.graph import is_quantize
+from edgekit.model.program import Captured, Quantized
+from edgekit.quantization import account
+from edgekit.quantization.channels import Kind
+from edgekit.quantization.equalize import equalize
+from edgekit.quantization.functions import FLOAT_FUNCTIONS, common_function
+from edgekit.quantization.observers import HistogramObserver
+from edgekit.quantization.placement import Placement
+from edgekit.quantization.reconstruct import reconstruct
+from edgekit.spec import STATIC_INT8, QuantSpec, Scheme
+
+# Both streams of the reconstruction keep the tensors that are still wanted: this bounds the largest of them.
+_LARGEST_TENSOR = 2**28
+
+
+def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: Samples) -> Quantized:
+    """Quantize a captured program; the program itself is left as it was.
+
+    Args:
+        captured: The float program.
+        scheme: The scheme.
+        spec: The steps to take, and how many samples to calibrate with at once.
+        calibration: Samples that are typical of what the model will see.
+
+    Raises:
+        QuantizeError: If an operation cannot be quantized, if nothing was quantized, or if the settings name a layer
+            that is not there.
+    """
+    name = captured.source.name
+    if scheme is Scheme.FLOAT:
+        return Quantized(
+            captured=captured,
+            scheme=scheme,
+            program=captured.program,
+            calibration_sha256=calibration.digest,
+            weight_bytes=captured.source.float_bytes,
+        )
+    try:
+        prepared, float_layers = prepare(captured, scheme, spec, calibration)
+        notes = account.notes(scheme, spec, captured)
+        mend(prepared, captured, spec, calibration)
+        stored = account.weight_bytes(scheme, spec, prepared, captured.source)
+        program = export(convert_pt2e(prepared), captured.example, dynamic_shapes=captured.dynamic_shapes, strict=False)
+    except EdgeKitError:
+        raise
+    except Exception as error:  # the quantizer raises many unrelated classes
+        raise QuantizeError(
+            f"{name} cannot be quantized: {error}", hint="Run again with --debug to see where."
+        ) from error
+    if not any(is_quantize(node) for node in program.graph.nodes):
+        raise QuantizeError(
+            f"Nothing in {name} was quantized: it has no {account.wanted(scheme, spec)} layer that the {scheme} scheme "
+            "takes.",
+            hint="Check that the model file builds the network you mean, or choose another scheme.",
+        )
+    return Quantized(
+        captured=captured,
+        scheme=_named(scheme, float_layers),
+        program=program,
+        calibration_sha256=calibration.digest,
+        weight_bytes=stored,
+        notes=notes,
+        float_layers=float_layers,
+    )
+
+
+def _named(scheme: Scheme, float_layers: tuple[str, ...]) -> Scheme:
+    """Return what came of a scheme, whatever it was asked for as: static int8 is mixed when layers were kept."""
+    if scheme in STATIC_INT8:
+        return Scheme.INT8_MIXED if float_layers else Scheme.INT8
+    return scheme
+
+
+def prepare(
+    captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: Samples
+) -> tuple[fx.GraphModule, tuple[str, ...]]:
+    """Equalise channels, place observers and calibrate them.
+
+    Returns:
+        A graph with parameters of its own, which computes what the captured program does, and the paths of the layers
+        that the settings keep in float.
+    """
+    # Copied: the module shares its parameters with the captured program, and they are about to change.
+    module = copy.deepcopy(captured.program.module(check_guards=False))
+    if kinds := _equalized(scheme, spec):
+        equalize(module, (tensors(captured, part) for part in calibration.batches(_batch(captured, spec))), kinds)
+    placement = Placement(scheme, spec, captured.source.name)
+    prepared = prepare_pt2e(module, placement)
+    _calibrate(prepared, captured, calibration, _batch(captured, spec))
+    return prepared, placement.kept
+
+
+def mend(prepared: fx.GraphModule, captured: Captured, spec: QuantSpec, calibration: Samples) -> None:
+    """Take the steps that change weights and biases, in place: see `reconstruct`."""
+    if spec.adaptive_rounding or spec.bias_correction:
+        reconstruct(prepared, tensors(captured, at_once(captured, calibration)), spec)
+
+
+def _equalized(scheme: Scheme, spec: QuantSpec) -> frozenset[Kind]:
+    """Return whose channels are scaled: it takes from activations of 8 bits what weights of 8 bits have to spare.
+
+    Dynamically quantized are linear layers alone, and it is behind layer norms that these have their outliers.
+    """
+    match scheme:
+        case Scheme.INT8 | Scheme.INT8_MIXED:
+            wanted = {Kind.LAYER: spec.equalization, Kind.NORM: spec.smooth_quant}
+        case Scheme.INT8_DYNAMIC:
+            wanted = {Kind.NORM: spec.smooth_quant}
+        case Scheme.W8A16 | Scheme.W4_DYNAMIC | Scheme.FLOAT:
+            wanted = {}
+        case _:
+            assert_never(scheme)
+    return frozenset(kind for kind, is_wanted in wanted.items() if is_wanted)
+
+
+def _batch(captured: Captured, spec: QuantSpec) -> int:
+    return min([spec.calibration_batch, *captured.source.dimensions.values()])
+
+
+def _calibrate(prepared: fx.GraphModule, captured: Captured, calibration: Samples, batch: int) -> None:
+    with torch.no_grad():
+        for part in calibration.batches(batch):
+            prepared(*tensors(captured, part))
+    readers: dict[HistogramObserver, set[fx.Node]] = {}
+    for node in prepared.graph.nodes:
+        if node.op == "call_module":
+            module = prepared.get_submodule(str(node.target))
+            if isinstance(module, HistogramObserver):
+                readers.setdefault(module, set()).update(node.users)
+    for observer, nodes in readers.items():
+        observer.after = common_function(nodes, FLOAT_FUNCTIONS)
+
+
+def at_once(captured: Captured, samples: Samples) -> Samples:
+    """Return the first samples, as many as a walk through the graph takes at once by its largest tensor."""
+    values = [node.meta["val"] for node in captured.program.graph.nodes if isinstance(node.meta.get("val"), Tensor)]
+    # Without the symbolic sizes what is left is one sample's: asking a symbol for its value would fix it.
+    largest = max(math.prod(size for size in value.shape if isinstance(size, int)) for value in values)
+    return samples.rows(slice(max(1, _LARGEST_TENSOR // (4 * largest))))
+
+
+def tensors(captured: Captured, samples: Samples) -> tuple[Tensor, ...]:
+    """Return samples as the arguments of the program."""
+    return tuple(torch.from_numpy(samples.inputs[spec.name]) for spec in captured.source.inputs)

@@ -1,5 +1,0 @@
-"""Quantization: the captured program gets its int8 weights and the quantization parameters of its activations."""
-
-from edgekit.quantize.static import quantize
-
-__all__ = ["quantize"]

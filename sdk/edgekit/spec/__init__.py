@@ -1,0 +1,51 @@
+"""What a person asks for, as immutable values that can stand in a TOML file: project, budget, quantization, target."""
+
+from edgekit.base.values import Name, Spec
+from edgekit.spec.budget import DEFAULT_BUDGET, Bootstrap, Budget, CustomLimit, LegBudgets, Limits, Preset
+from edgekit.spec.preprocessing import Preprocessing, Resize
+from edgekit.spec.quantization import (
+    DYNAMIC,
+    STATIC_INT8,
+    Fallback,
+    FormatSchemes,
+    OutermostLayer,
+    QuantSpec,
+    Ranges,
+    Scheme,
+)
+from edgekit.spec.target import Cpu, Format, OnnxSettings, Platform, PteSettings, SizeLimit, Target
+from edgekit.spec.tensors import DType, Meaning, Postprocessing, TensorSpec, postprocessing
+
+__all__ = [
+    "DEFAULT_BUDGET",
+    "DYNAMIC",
+    "STATIC_INT8",
+    "Bootstrap",
+    "Budget",
+    "Cpu",
+    "CustomLimit",
+    "DType",
+    "Fallback",
+    "Format",
+    "FormatSchemes",
+    "LegBudgets",
+    "Limits",
+    "Meaning",
+    "Name",
+    "OnnxSettings",
+    "OutermostLayer",
+    "Platform",
+    "Postprocessing",
+    "Preprocessing",
+    "Preset",
+    "PteSettings",
+    "QuantSpec",
+    "Ranges",
+    "Resize",
+    "Scheme",
+    "SizeLimit",
+    "Spec",
+    "Target",
+    "TensorSpec",
+    "postprocessing",
+]

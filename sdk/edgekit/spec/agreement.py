@@ -1,0 +1,109 @@
+"""Whether the parts of a project agree: names, meanings, shapes, schemes."""
+
+from edgekit.spec import schema, schemes
+from edgekit.spec.quantization import FormatSchemes
+from edgekit.spec.sections import Project
+from edgekit.spec.target import Format
+from edgekit.spec.tensors import TensorSpec
+
+# The axes of what is measured by them.
+_SHAPES = {
+    "segmentation": ("batch", "classes", "height", "width"),
+    "boxes": ("batch", "k", "4"),
+    "scores": ("batch", "k"),
+    "classes": ("batch", "k"),
+}
+
+
+def disagreements(project: Project) -> list[str]:
+    """Return where the parts of a project disagree, one line each."""
+    tensors: dict[str, TensorSpec] = {
+        **{f"inputs[{index}]": spec for index, spec in enumerate(project.inputs)},
+        **{f"outputs[{index}]": spec for index, spec in enumerate(project.outputs)},
+    }
+    faults, names = [], set[str]()
+    for key, spec in tensors.items():
+        if spec.name in names:
+            faults.append(f"{key}.name: {spec.name} is taken by another tensor")
+        names.add(spec.name)
+        side = "input" if key.startswith("inputs") else "output"
+        if spec.meaning != "tensor" and (spec.meaning == "image") != (side == "input"):
+            other = "output" if side == "input" else "input"
+            faults.append(f"{key}.meaning: only an {other} can mean {spec.meaning}")
+        faults += [
+            f"{key}.shape: {size} has no largest value in [dimensions]{schema.did_you_mean(size, project.dimensions)}"
+            for size in spec.shape
+            if isinstance(size, str) and size not in project.dimensions
+        ]
+    used = {size for spec in tensors.values() for size in spec.shape}
+    if "dimensions" in project.model_fields_set:
+        faults += [f"dimensions.{name}: no shape uses it" for name in project.dimensions if name not in used]
+    outputs = [spec.name for spec in project.outputs]
+    faults += [
+        f"budget.outputs.{name}: no output has this name{schema.did_you_mean(name, outputs)}"
+        for name in project.budget.outputs
+        if name not in outputs
+    ]
+    return (
+        faults
+        + _picture_faults(project)
+        + _label_faults(project)
+        + output_faults(project.outputs)
+        + _scheme_faults(project)
+    )
+
+
+def _scheme_faults(project: Project) -> list[str]:
+    """Return what no target can mend; without `formats`, a scheme for all of them depends on the target."""
+    written = project.formats
+    if not written and isinstance(project.quantize.scheme, FormatSchemes):
+        written = tuple(Format)
+    return [f"quantize.scheme: {fault}" for fault in schemes.faults(project.quantize, written)]
+
+
+def output_faults(outputs: tuple[TensorSpec, ...]) -> list[str]:
+    """Return what does not fit between the meanings and the shapes of outputs, one line each."""
+    faults = [
+        f"outputs[{index}].shape: {spec.meaning} must be [{', '.join(_SHAPES[spec.meaning])}]"
+        for index, spec in enumerate(outputs)
+        if spec.meaning in _SHAPES and len(spec.shape) != len(_SHAPES[spec.meaning])
+    ]
+    meanings = [spec.meaning for spec in outputs]
+    counts = {meaning: meanings.count(meaning) for meaning in ("boxes", "scores", "classes")}
+    if set(counts.values()) not in ({0}, {1}):
+        there = ", ".join(f"{count} {meaning}" for meaning, count in counts.items())
+        faults.append(
+            f"outputs: a detector has one output each that means boxes, scores and classes; there are {there}"
+        )
+    return faults
+
+
+def _picture_faults(project: Project) -> list[str]:
+    images = [(index, spec) for index, spec in enumerate(project.inputs) if spec.meaning == "image"]
+    steps = project.preprocessing
+    if steps is None:
+        return []
+    if len(images) != 1:
+        return [f'preprocessing: needs one input with meaning = "image"; there are {len(images)}']
+    (index, image), size = images[0], steps.resize
+    wanted: tuple[int, ...] = (steps.channels, size.height, size.width)
+    if steps.layout == "NHWC":
+        wanted = (size.height, size.width, steps.channels)
+    faults = []
+    if image.shape[1:] != wanted:
+        faults.append(f"inputs[{index}].shape: must be [batch, {', '.join(map(str, wanted))}] after [preprocessing]")
+    if image.dtype != "float32":
+        faults.append(f'inputs[{index}].dtype: must be "float32" after [preprocessing]')
+    return faults
+
+
+def _label_faults(project: Project) -> list[str]:
+    if not project.labels:
+        return []
+    logits = [spec for spec in project.outputs if spec.meaning == "logits"]
+    if len(logits) != 1:
+        return [f'labels: need one output with meaning = "logits"; there are {len(logits)}']
+    classes = logits[0].shape[-1] if logits[0].shape else 0
+    if isinstance(classes, int) and classes != len(project.labels):
+        return [f"labels: there are {len(project.labels)} for {classes} logits"]
+    return []

@@ -1,0 +1,108 @@
+"""``edgekit.toml``: which model, with which weights and data, quantized how, and what drift is allowed.
+
+Reading a project finds all faults at once: unknown keys, wrong types, parts that disagree and files that are missing.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekit.errors import ProjectError
+from edgekit.spec import schema
+from edgekit.spec.agreement import disagreements
+from edgekit.spec.sections import Project
+
+PROJECT_FILE = "edgekit.toml"
+SAMPLE = Path(__file__).parent / "sample"
+_HINT = "`edgekit init` writes a project that works, to compare with."
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenProject:
+    """A project and the folder that its paths start from."""
+
+    root: Path
+    spec: Project
+
+    @property
+    def source(self) -> tuple[Path, str]:
+        """The Python file that makes the model, and the function in it."""
+        file, _, function = self.spec.model.source.rpartition(":")
+        return self.root / file, function
+
+    @property
+    def metrics(self) -> tuple[tuple[Path, str] | None, ...]:
+        """For each output the Python file and the function of the project's own metric, if there is one."""
+        sources = [output.metric and output.metric.rpartition(":") for output in self.spec.outputs]
+        return tuple((self.root / source[0], source[2]) if source else None for source in sources)
+
+    @property
+    def weights(self) -> Path:
+        """The weights file."""
+        return self.root / self.spec.model.weights
+
+    @property
+    def calibration(self) -> Path:
+        """The calibration data, a file or a folder."""
+        return self.root / self.spec.data.calibration
+
+    @property
+    def evaluation(self) -> Path:
+        """The evaluation data, a file or a folder."""
+        return self.root / self.spec.data.evaluation
+
+    @property
+    def baseline(self) -> Path:
+        """The recorded reference; may not exist yet."""
+        return self.root / self.spec.baseline.file
+
+
+def find(folder: Path) -> OpenProject:
+    """Return the project in a folder or, where there is none, the sample that ships in the package.
+
+    Raises:
+        ProjectError: With all faults of the project.
+    """
+    return load(folder if (folder / PROJECT_FILE).is_file() else SAMPLE)
+
+
+def load(folder: Path) -> OpenProject:
+    """Read a project.
+
+    Raises:
+        ProjectError: If there is none, or with all its faults.
+    """
+    file = folder / PROJECT_FILE
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProjectError(f"{file} cannot be read: {error}", hint="`edgekit init` starts a project.") from error
+    data = schema.parse_table(text, where=str(file), error=ProjectError)
+    project, faults = schema.check(data, Project)
+    faults += _missing_files(folder, data)
+    if project is not None:
+        faults += disagreements(project)
+    if faults or project is None:
+        raise ProjectError(schema.report(str(file), faults), hint=_HINT)
+    return OpenProject(root=folder, spec=project)
+
+
+def _missing_files(root: Path, data: dict[str, Any]) -> list[str]:
+    """Look for the named files in the raw data, so that they are reported beside wrong keys."""
+    faults = []
+    named = [("model", "source"), ("model", "weights"), ("data", "calibration"), ("data", "evaluation")]
+    places = [(f"{table}.{key}", data.get(table), key) for table, key in named]
+    outputs = data.get("outputs")
+    if isinstance(outputs, list):
+        places += [(f"outputs[{index}].metric", section, "metric") for index, section in enumerate(outputs)]
+    for place, section, key in places:
+        value = section.get(key) if isinstance(section, dict) else None
+        if not isinstance(value, str) or not value:
+            continue
+        path = root / (value.rpartition(":")[0] or value if key in ("source", "metric") else value)
+        if path.is_file() or (place.startswith("data.") and path.is_dir()):
+            continue
+        beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+        reason = "is a folder" if path.is_dir() else f"does not exist{schema.did_you_mean(path.name, beside)}"
+        faults.append(f"{place}: {path} {reason}")
+    return faults

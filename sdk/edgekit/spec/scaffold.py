@@ -1,0 +1,28 @@
+"""A new project: the sample, written out in a form that a person edits."""
+
+import shutil
+from pathlib import Path
+
+from edgekit.errors import ProjectError
+from edgekit.spec.project import PROJECT_FILE, SAMPLE
+
+_FILES = (PROJECT_FILE, "model.py", "weights.safetensors", "calibration.npz", "evaluation.npz")
+_OPTIONAL = ("baseline.npz",)
+
+
+def init(folder: Path) -> tuple[Path, ...]:
+    """Write the sample project into a folder, which is created; return the written files.
+
+    Raises:
+        ProjectError: If files of these names are there, or the folder cannot be written; then nothing is overwritten.
+    """
+    names = _FILES + tuple(name for name in _OPTIONAL if (SAMPLE / name).is_file())
+    if taken := [name for name in names if (folder / name).exists()]:
+        raise ProjectError(
+            f"{folder} already has {', '.join(taken)}; nothing was written.", hint="Choose an empty folder."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tuple(Path(shutil.copyfile(SAMPLE / name, folder / name)) for name in names)
+    except OSError as error:
+        raise ProjectError(f"{folder} cannot be written: {error}", hint="Choose another folder.") from error

@@ -1,0 +1,93 @@
+"""The tables of ``edgekit.toml`` as values."""
+
+from typing import Annotated
+
+from pydantic import Field, JsonValue
+
+from edgekit.base.values import Identifier, Name, Positive, Spec
+from edgekit.spec.budget import Budget
+from edgekit.spec.preprocessing import Preprocessing
+from edgekit.spec.quantization import QuantSpec
+from edgekit.spec.target import Format
+from edgekit.spec.tensors import Postprocessing, TensorSpec, postprocessing
+
+File = Annotated[str, Field(min_length=1)]
+
+
+class ModelSection(Spec):
+    """``[model]``: how the model is made and where its weights are."""
+
+    name: Name
+    """The model's name; bundles are put in a folder of this name."""
+    source: Annotated[str, Field(pattern=r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$")]
+    """The Python file and the function in it that returns the ``nn.Module``, for instance ``model.py:build``."""
+    arguments: dict[str, JsonValue] = Field(default_factory=dict)
+    """Keyword arguments for the function."""
+    weights: File
+    """The state dict: ``.safetensors``, or ``.pt`` or ``.pth`` as ``torch.save(model.state_dict())`` writes it."""
+
+
+class OutputSection(TensorSpec):
+    """``[[outputs]]``: an output, and perhaps a metric of the project's own for it."""
+
+    metric: Annotated[str, Field(pattern=r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    """A function of your own, ``my.py:function``, that takes the reference, the candidate and the true values (or None)
+    as NumPy arrays and returns a number, or numbers by name; its limits stand in ``[budget.LEG.custom]``."""
+
+    @property
+    def tensor(self) -> TensorSpec:
+        """The output alone, as manifests name it."""
+        return TensorSpec(name=self.name, dtype=self.dtype, shape=self.shape, meaning=self.meaning)
+
+
+class DataSection(Spec):
+    """``[data]``: what the model is fed; an ``.npz`` or ``.safetensors`` file, or a folder of pictures."""
+
+    calibration: File
+    """Samples that the quantizer chooses its ranges by; representative, a hundred or more, not from the evaluation."""
+    evaluation: File
+    """Samples that drift and accuracy are measured with."""
+
+
+class BaselineSection(Spec):
+    """``[baseline]``: the recorded reference."""
+
+    file: File = "baseline.npz"
+    """The trace that ``edgekit baseline record`` writes; may be missing until it is used."""
+
+
+class Project(Spec):
+    """The content of ``edgekit.toml``. Paths are relative to its folder."""
+
+    labels: tuple[str, ...] = ()
+    """Names of the classes, in the order of the output."""
+    formats: tuple[Format, ...] = ()
+    """The artifacts to write, of those that a target names: ``"pte"``, ``"onnx"``; all of them unless given."""
+    model: ModelSection
+    """The model."""
+    inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
+    """What goes in, in the order of the parameters of ``forward``."""
+    outputs: Annotated[tuple[OutputSection, ...], Field(min_length=1)]
+    """What comes out, in order."""
+    dimensions: dict[Identifier, Positive] = Field(default_factory=lambda: {"batch": 64})
+    """Largest value of each symbolic dimension."""
+    preprocessing: Preprocessing | None = None
+    """How a picture becomes the input that means an image."""
+    data: DataSection
+    """Calibration and evaluation data."""
+    quantize: QuantSpec = QuantSpec()
+    """How to quantize; a scheme given here goes before the target's."""
+    budget: Budget = Budget()
+    """Drift limits, put over the target's."""
+    baseline: BaselineSection = BaselineSection()
+    """The reference."""
+
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """The outputs, without the project's own metrics."""
+        return tuple(output.tensor for output in self.outputs)
+
+    @property
+    def postprocessing(self) -> Postprocessing:
+        """Steps from the output to what a person reads."""
+        return postprocessing(self.outputs)

@@ -1,0 +1,89 @@
+"""A target: what to write for which device, and what is demanded of it."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from edgekit.base.values import Name, Spec
+from edgekit.spec.budget import Budget
+from edgekit.spec.quantization import Scheme, scheme_of
+
+
+class Format(StrEnum):
+    """The artifact formats; each has a module in ``lower`` and one in ``run``."""
+
+    PTE = "pte"
+    ONNX = "onnx"
+
+
+class Cpu(StrEnum):
+    """CPU families that artifacts are made for."""
+
+    ARM64 = "arm64"
+    X86_64 = "x86_64"
+
+
+class Platform(StrEnum):
+    """Where an app that loads the artifact runs."""
+
+    ANDROID = "android"
+    IOS = "ios"
+    LINUX = "linux"
+
+
+class PteSettings(Spec):
+    """How a .pte is lowered."""
+
+    delegate: Literal["xnnpack"] = "xnnpack"
+    """The backend that takes the graph."""
+
+
+class OnnxSettings(Spec):
+    """How an .onnx is written."""
+
+    activations: Literal["uint8", "int8"] = "uint8"
+    """Type of quantized activations; ONNX Runtime fuses more with uint8."""
+    weights: Literal["uint8", "int8"] = "int8"
+    """Type of quantized weights; the stored values are shifted, what they stand for is the same."""
+
+
+class SizeLimit(Spec):
+    """How large one artifact may be.
+
+    ``4 * max_share * bytes of the weights as the scheme stores them + overhead_bytes``: with 8-bit weights that is
+    ``max_share`` of the float weights.
+    """
+
+    max_share: float
+    """Share of the float weights' bytes that an artifact may have whose weights take 8 bits each; it follows the bits
+    that they take in another scheme: four times as much for float."""
+    overhead_bytes: int
+    """Allowance for the graph itself, in bytes."""
+
+
+class Target(Spec):
+    """A target profile, ``targets/NAME.toml``: what to write for which device, and what is demanded of it."""
+
+    name: Name
+    """The name; also the name of the file."""
+    summary: str
+    """One line for ``edgekit targets list``."""
+    platform: Platform
+    """Where the app runs."""
+    cpu: Cpu
+    """CPU family of the device."""
+    formats: Annotated[tuple[Format, ...], Field(min_length=1)]
+    """Artifacts to write."""
+    quantization: Annotated[Scheme, BeforeValidator(scheme_of)]
+    """Scheme to use unless the project asks for another."""
+    pte: PteSettings = PteSettings()
+    """Settings of the .pte."""
+    onnx: OnnxSettings = OnnxSettings()
+    """Settings of the .onnx."""
+    size: SizeLimit
+    """Largest allowed artifact."""
+    runtimes: dict[str, str] = Field(default_factory=dict)
+    """Versions that an app pins, by package coordinate; those that EdgeKit keeps for the platform unless given."""
+    budget: Budget = Budget()
+    """Default drift limits; the project's own are put over them."""

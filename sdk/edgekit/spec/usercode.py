@@ -1,0 +1,81 @@
+"""Import a person's Python file and find a function in it."""
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from edgekit.base import digest
+from edgekit.errors import EdgeKitError
+from edgekit.spec.schema import did_you_mean
+
+
+def load_function(file: Path, function: str, *, key: str, error: type[EdgeKitError]) -> Callable[..., Any]:
+    """Import a file and return a function of it.
+
+    Args:
+        file: The Python file.
+        function: The name of the function.
+        key: The place in the project file that names it, for messages.
+        error: The class to raise.
+
+    Raises:
+        EdgeKitError: Of the class ``error``, if the file fails or has no such function.
+    """
+    module = _import(file, key, error)
+    found = getattr(module, function, None)
+    if not callable(found):
+        known = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+        raise error(f"{file} has no function {function}{did_you_mean(function, known)}", hint=f"Correct {key}.")
+    result: Callable[..., Any] = found
+    return result
+
+
+def _import(file: Path, key: str, error: type[EdgeKitError]) -> ModuleType:
+    # The name is the file's and its use's own: no other project's model.py, no installed module, and not the same file
+    # imported for another use can be meant by it.
+    name = f"edgekit_{digest.of_bytes(f'{key}:{file.resolve()}'.encode())[:16]}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise error(f"{file} is no Python file.", hint=f"Correct {key}.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and torch look modules up while their classes are made and used
+    try:
+        spec.loader.exec_module(module)
+    except Exception as fault:  # anything may be raised by a person's code
+        del sys.modules[name]
+        raise error(f"Importing {place(file, fault)}", hint="Does `python` run this file?") from fault
+    return module
+
+
+@contextmanager
+def importable(folder: Path) -> Iterator[None]:
+    """Let a file import its neighbours; afterwards ``sys.path`` and the neighbours' names are as they were.
+
+    No byte code is written: a file that is edited twice within a second would be taken for the old one.
+    """
+    entry = str(folder.resolve())
+    names = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    path_before, quiet_before = list(sys.path), sys.dont_write_bytecode
+    hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names}
+    sys.path.insert(0, entry)
+    sys.dont_write_bytecode = True
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        sys.path[:], sys.dont_write_bytecode = path_before, quiet_before
+        for name in [name for name in sys.modules if name.partition(".")[0] in names]:
+            del sys.modules[name]
+        sys.modules.update(hidden)
+
+
+def place(file: Path, error: Exception) -> str:
+    """Return file, line and reason; the line is the last one in the file itself."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    line = f":{frames[-1].lineno}" if frames else ""
+    return f"{file}{line} failed: {type(error).__name__}: {error}"

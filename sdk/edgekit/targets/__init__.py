@@ -1,0 +1,5 @@
+"""Targets: the profiles to build for, and what the runtimes carry that apps on them pin."""
+
+from edgekit.targets.profiles import folder, load, names
+
+__all__ = ["folder", "load", "names"]

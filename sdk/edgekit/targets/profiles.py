@@ -1,0 +1,64 @@
+"""Target profiles: one TOML file each, shipped in the package or written by the user, read into `spec.Target`."""
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from edgekit.errors import TargetError
+from edgekit.spec import Target, schema
+from edgekit.targets import runtimes
+
+_SUFFIX = ".toml"
+
+
+def folder() -> Traversable:
+    """Return the folder of the shipped profiles.
+
+    Raises:
+        TargetError: If the installation is incomplete.
+    """
+    packaged = files("edgekit") / "profiles"
+    checkout = Path(__file__).parents[3] / "targets"
+    for place in (packaged, checkout):
+        if place.is_dir():
+            return place
+    raise TargetError("The target profiles are not installed.", hint="Install edgekit again.")
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the shipped profiles, sorted."""
+    return tuple(sorted(file.name.removesuffix(_SUFFIX) for file in folder().iterdir() if file.name.endswith(_SUFFIX)))
+
+
+def load(name: str | Path) -> Target:
+    """Read a profile.
+
+    Args:
+        name: The name of a shipped profile, or the path of a TOML file, which ends in ``.toml``.
+
+    Raises:
+        TargetError: If there is none of this name, or with all faults of the profile.
+    """
+    name = str(name)
+    if name.endswith(_SUFFIX):
+        return _read(Path(name), where=name)
+    known = names()
+    if name not in known:
+        raise TargetError(
+            f"There is no target {name!r}{schema.did_you_mean(name, known) or '.'}",
+            hint=f"Targets: {', '.join(known)}. The path of a {_SUFFIX} file of your own will do, too.",
+        )
+    return _read(folder() / f"{name}{_SUFFIX}", where=f"{name}{_SUFFIX}")
+
+
+def _read(file: Traversable, *, where: str) -> Target:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TargetError(f"{where} cannot be read: {error}", hint="See `edgekit targets list`.") from error
+    hint = "Compare it with a shipped profile: edgekit targets show android-arm64"
+    target = schema.parse_toml(text, Target, where=where, error=TargetError, hint=hint)
+    if f"{target.name}{_SUFFIX}" != file.name:
+        # Bundles and messages use the one, command lines the other: they may not differ.
+        raise TargetError(schema.report(where, [f"name: is {target.name!r}, the file is named {file.name}"]), hint=hint)
+    return target if target.runtimes else target.model_copy(update={"runtimes": runtimes.pinned(target.platform)})
