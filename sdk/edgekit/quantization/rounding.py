@@ -94,6 +94,8 @@ def round_adaptively(weight: Tensor, scale: Tensor, inputs: Tensor, limits: tupl
 
 def centred(patches: Tensor) -> Tensor:
     """Return patches about their mean, whose error is the bias's to mend, in units of their spread; shaped alike."""
+    if not torch.isfinite(patches.sum()):
+        patches = patches.nan_to_num(0.0, 0.0, 0.0)
     about = patches - patches.mean(1, keepdim=True)
     largest = about.abs().amax((1, 2), keepdim=True)
     about /= torch.where(largest > 0, largest, 1)  # before it is squared: a signal in microvolts would vanish
