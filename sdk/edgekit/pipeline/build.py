@@ -108,9 +108,7 @@ def build_job(
 
 def _batches(source: Source) -> tuple[int, ...]:
     """Batch sizes to verify: those of the usual three that the model's dimensions allow."""
-    if not any(isinstance(size, str) for spec in source.inputs for size in spec.shape[:1]):
-        return (int(source.inputs[0].shape[0]),)
-    return tuple(size for size in _BATCHES if size <= min(source.dimensions.values()))
+    return tuple(size for size in _BATCHES if size <= source.most) if source.batch is None else (source.batch,)
 
 
 def _compatible(artifact: Artifact, target: Target) -> tuple[str, ...]:
@@ -159,7 +157,8 @@ def _bundle(job: Job, target: Target, made: Attempt, fallback: FallbackReport | 
         artifacts=infos,
         inputs=source.inputs,
         outputs=source.outputs,
-        dimensions=dict(source.dimensions),
+        dimensions={name: size.max for name, size in source.dimensions.items()},
+        ranges=dict(source.dimensions),
         preprocessing=job.preprocessing,
         postprocessing=postprocessing(source.outputs),
         labels=job.labels,
