@@ -64,6 +64,8 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
         delegated_fraction=inside / (inside + len(outside)),
         int8_fraction=graph.int8_fraction(quantized.program.graph, _int8_operations()),
         not_delegated=outside,
+        # The first entry is no buffer. What a delegate allocates for itself when it is loaded is not among them.
+        planned_bytes=sum(plan.non_const_buffer_sizes[1:]),
     )
 
 

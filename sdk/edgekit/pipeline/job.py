@@ -48,7 +48,7 @@ def of_project(project: OpenProject) -> Job:
     own = check_gate(project)
 
     def samples(path: Path) -> Samples:
-        return load_samples(path, spec.inputs, spec.preprocessing, spec.labels, spec.tensors)
+        return load_samples(path, spec.inputs, spec.preprocessing, spec.labels, spec.tensors, spec.sizes)
 
     evaluation = samples(project.evaluation)
     check_answers(spec.budget, spec.tensors, evaluation)

@@ -25,9 +25,7 @@ def verify(artifact: Artifact, target: Target, job: Job) -> Trace:
 
 def batches(source: Source) -> tuple[int, ...]:
     """Return the batch sizes to verify: those of the usual three that the model's dimensions allow."""
-    if not any(isinstance(size, str) for spec in source.inputs for size in spec.shape[:1]):
-        return (int(source.inputs[0].shape[0]),)
-    return tuple(size for size in _BATCHES if size <= min(source.dimensions.values()))
+    return tuple(size for size in _BATCHES if size <= source.most) if source.batch is None else (source.batch,)
 
 
 def compatible(artifact: Artifact, target: Target) -> tuple[str, ...]:

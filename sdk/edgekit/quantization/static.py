@@ -133,7 +133,7 @@ def _equalized(scheme: Scheme, spec: QuantSpec) -> frozenset[Kind]:
 
 
 def _batch(captured: Captured, spec: QuantSpec) -> int:
-    return min([spec.calibration_batch, *captured.source.dimensions.values()])
+    return min(spec.calibration_batch, captured.rows)
 
 
 def _calibrate(prepared: fx.GraphModule, captured: Captured, calibration: Samples, batch: int) -> None:
