@@ -1,7 +1,6 @@
 """The Python API: the verbs as functions."""
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +11,16 @@ from edgekit.base import cache as caches
 from edgekit.base.keeping import keep_folder
 from edgekit.base.progress import Progress, Silent
 from edgekit.bundles.result import BuildResult
-from edgekit.data.samples import Array
 from edgekit.drift import detection
-from edgekit.drift.custom import OwnMetric
-from edgekit.errors import ProjectError
 from edgekit.model.source import samples_of, source_from_example
 from edgekit.model.source.batches import Batch
-from edgekit.model.source.example import check_names
 from edgekit.model.source.own import unwrapped
 from edgekit.pipeline.build import build_job
-from edgekit.pipeline.job import Job, check_answers
+from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
 from edgekit.pipeline.rebuild import build_project
-from edgekit.spec import Budget, Dimension, Meaning, Preprocessing, QuantSpec, Target, TensorSpec, arguments, schemes
+from edgekit.spec import Budget, Dimension, Meaning, Preprocessing, QuantSpec, Target, arguments, schemes
 
 __all__ = ["build", "build_project"]
-
-_SAME_SAMPLES = "Drift was measured on the calibration samples: give evaluation= samples that calibration never saw."
-Metric = Callable[[Array, Array, Array | None], float | Mapping[str, float]]
 
 
 def build(
@@ -115,14 +107,14 @@ def build(
         shapes=arguments.typed("shapes", shapes or {}, Mapping),
         dimensions=arguments.sizes(max_batch, dimensions),
     )
-    own = _own_metrics(metrics or {}, source.outputs)
+    own = of_functions(metrics or {}, source.outputs)
     if any(spec.meaning == "boxes" for spec in source.outputs):
         detection.require()
     calibrating = samples_of(calibration, source, what="calibration data")
     notes = source.notes
     if evaluation is None:
         evaluating = calibrating
-        notes += (_SAME_SAMPLES,)
+        notes += (SAME_SAMPLES,)
     else:
         evaluating = samples_of(evaluation, source, what="evaluation data", outputs=source.outputs)
     check_answers(budget or Budget(), source.outputs, evaluating)
@@ -146,21 +138,3 @@ def _profiles(wanted: Any, formats: Any) -> tuple[Target, ...]:
     names = (wanted,) if isinstance(wanted, str | Path) else tuple(arguments.typed("target", wanted, Sequence))
     profiles = [targets.load(arguments.typed("target", name, str | Path)) for name in dict.fromkeys(names)]
     return schemes.narrowed(profiles, arguments.formats_of(formats))
-
-
-def _own_metrics(metrics: Mapping[str, Metric], outputs: tuple[TensorSpec, ...]) -> dict[str, OwnMetric]:
-    check_names("metrics", metrics, outputs)
-    found = {}
-    for output, function in metrics.items():
-        name = getattr(function, "__name__", "")
-        if not callable(function) or not name.isidentifier():
-            raise ProjectError(
-                f"The metric of {output} is {function!r}, which has no name for its number.",
-                hint="Define it as a function: def psnr(reference, candidate, targets): ...",
-            )
-        try:
-            file = Path(inspect.getfile(function))
-        except TypeError:  # a function that is not written in Python
-            file = Path(f"<{name}>")
-        found[output] = OwnMetric(name=name, file=file, function=function)
-    return found
