@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from edgekit import targets
 from edgekit.base import cache as caches
+from edgekit.base.keeping import keep_folder
 from edgekit.base.progress import Progress, Silent
 from edgekit.bundles.result import BuildResult
 from edgekit.data.samples import Array
@@ -27,6 +28,8 @@ from edgekit.spec import Budget, Dimension, Meaning, Preprocessing, QuantSpec, T
 __all__ = ["build", "build_project"]
 
 _SAME_SAMPLES = "Drift was measured on the calibration samples: give evaluation= samples that calibration never saw."
+_BY_NAME = "a mapping by name"
+_TARGETS = "a target's name, or a sequence of them"
 Metric = Callable[[Array, Array, Array | None], float | Mapping[str, float]]
 
 
@@ -52,6 +55,7 @@ def build(
     dimensions: Mapping[str, int | Dimension] | None = None,
     progress: Progress | None = None,
     cache: bool = True,
+    keep: str | Path | None = None,
 ) -> BuildResult:
     """Quantize a model object, lower it for one or more targets, verify the artifacts and write the bundles.
 
@@ -84,6 +88,8 @@ def build(
         dimensions: What the names in them stand for: the largest size, or ``Dimension(min=8, max=512, multiple=8)``.
         progress: Told about every stage.
         cache: Take artifacts from the cache that were lowered before from an equal quantized program.
+        keep: Folder for every intermediate and, if a stage fails, for its input and a script that fails alike; what
+            ``EDGEKIT_KEEP`` names unless given.
 
     Returns:
         The bundles with their verdicts. A drift over the budget is a verdict, not an exception.
@@ -92,12 +98,14 @@ def build(
         EdgeKitError: A subclass for what is wrong, with a hint.
     """
     profiles = _profiles(target, formats)
-    for argument, value, kind in (
-        ("output", output, str | Path), ("budget", budget or Budget(), Budget),
-        ("quantization", quantization or QuantSpec(), QuantSpec), ("metrics", metrics or {}, Mapping),
+    for argument, value, kind, what in (
+        ("output", output, str | Path, "a path"), ("budget", budget or Budget(), Budget, "an edgekit.spec.Budget"),
+        ("quantization", quantization or QuantSpec(), QuantSpec, "an edgekit.spec.QuantSpec"),
+        ("metrics", metrics or {}, Mapping, _BY_NAME), ("meanings", meanings or {}, Mapping, _BY_NAME),
+        ("shapes", shapes or {}, Mapping, _BY_NAME),
+        ("preprocessing", preprocessing, Preprocessing | None, "an edgekit.spec.Preprocessing"),
     ):  # fmt: skip
-        arguments.typed(argument, value, kind)
-    arguments.typed("preprocessing", preprocessing, Preprocessing, optional=True)
+        arguments.typed(argument, value, kind, what)
     for profile in profiles:
         schemes.of_target(profile, quantization or QuantSpec())
     source = source_from_example(
@@ -106,9 +114,9 @@ def build(
         example_inputs,
         output_names=arguments.texts("output_names", output_names),
         labels=arguments.texts("labels", labels),
-        meanings=arguments.typed("meanings", meanings or {}, Mapping),
+        meanings=meanings,
         preprocessing=preprocessing,
-        shapes=arguments.typed("shapes", shapes or {}, Mapping),
+        shapes=shapes,
         dimensions=arguments.sizes(max_batch, dimensions),
     )
     own = _own_metrics(metrics or {}, source.outputs)
@@ -135,12 +143,14 @@ def build(
         own_metrics=own,
     )
     store = caches.from_environment() if cache else None
-    return build_job(job, profiles, Path(output), progress or Silent(), store)
+    return build_job(job, profiles, Path(output), progress or Silent(), store, keep_folder(keep))
 
 
 def _profiles(wanted: Any, formats: Any) -> tuple[Target, ...]:
-    names = (wanted,) if isinstance(wanted, str | Path) else tuple(arguments.typed("target", wanted, Sequence))
-    profiles = [targets.load(arguments.typed("target", name, str | Path)) for name in dict.fromkeys(names)]
+    names = (
+        (wanted,) if isinstance(wanted, str | Path) else tuple(arguments.typed("target", wanted, Sequence, _TARGETS))
+    )
+    profiles = [targets.load(arguments.typed("target", name, str | Path, _TARGETS)) for name in dict.fromkeys(names)]
     return schemes.narrowed(profiles, arguments.formats_of(formats))
 
 
@@ -149,14 +159,14 @@ def _own_metrics(metrics: Mapping[str, Metric], outputs: tuple[TensorSpec, ...])
     found = {}
     for output, function in metrics.items():
         name = getattr(function, "__name__", "")
-        if not callable(function) or not name.isidentifier():
-            raise ProjectError(
-                f"The metric of {output} is {function!r}, which has no name for its number.",
-                hint="Define it as a function: def psnr(reference, candidate, targets): ...",
-            )
         try:
             file = Path(inspect.getfile(function))
-        except TypeError:  # a function that is not written in Python
-            file = Path(f"<{name}>")
+        except TypeError:
+            file = None
+        if file is None or not name.isidentifier():
+            raise ProjectError(
+                f"The metric of {output} is {function!r}, which is no function with a name for its number.",
+                hint="Define one: def psnr(reference, candidate, targets): ...",
+            )
         found[output] = OwnMetric(name=name, file=file, function=function)
     return found

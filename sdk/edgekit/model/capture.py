@@ -45,21 +45,31 @@ def capture(source: Source, samples: Samples) -> Captured:
     rows = together(source, samples)
     if source.batch is not None and rows > source.batch:
         with contextlib.suppress(CaptureError):  # it fixes the batch
-            found = _captured(source, samples, rows, Dim("batch", min=1, max=_LARGEST))
+            found = _captured(source, samples, rows, any_batch=True)
             if can_narrow(found.program):
                 return found
-    return _captured(source, samples, source.batch or rows, None)
+    return _captured(source, samples, source.batch or rows, any_batch=False)
 
 
-def _captured(source: Source, samples: Samples, rows: int, batch: Any) -> Captured:
-    """Capture with the symbol ``batch`` in place of the number of samples, if there is one."""
+def shapes_of(source: Source, *, any_batch: bool) -> tuple[dict[int, Any], ...]:
+    """Return the symbolic dimensions of each input by axis, as ``torch.export`` takes them.
+
+    Args:
+        source: The float model.
+        any_batch: Whether the batch is symbolic although the model's is fixed.
+    """
     dims = {name: _symbol(name, size) for name, size in source.dimensions.items()}
-    shapes: tuple[dict[int, Any], ...] = tuple(
-        {axis: dims[size] for axis, size in enumerate(spec.shape) if isinstance(size, str)}
-        | ({} if batch is None else {0: batch})
+    batch = {0: Dim("batch", min=1, max=_LARGEST)} if any_batch else {}
+    return tuple(
+        {axis: dims[size] for axis, size in enumerate(spec.shape) if isinstance(size, str)} | batch
         for spec in source.inputs
     )
-    traced = min(_TRACED_BATCH, source.most) if batch is None else _TRACED_BATCH
+
+
+def _captured(source: Source, samples: Samples, rows: int, *, any_batch: bool) -> Captured:
+    """Capture with the symbol ``batch`` in place of the number of samples, or with the model's own sizes."""
+    shapes = shapes_of(source, any_batch=any_batch)
+    traced = _TRACED_BATCH if any_batch else min(_TRACED_BATCH, source.most)
     example = tuple(_example(source, samples.inputs[spec.name], spec, traced) for spec in source.inputs)
     try:
         with warnings.catch_warnings():
