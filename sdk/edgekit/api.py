@@ -22,6 +22,9 @@ from edgekit.spec import Budget, Dimension, Meaning, Preprocessing, QuantSpec, T
 
 __all__ = ["build", "build_project"]
 
+_BY_NAME = "a mapping by name"
+_TARGETS = "a target's name, or a sequence of them"
+
 
 def build(
     model: nn.Module,
@@ -88,12 +91,14 @@ def build(
         EdgeKitError: A subclass for what is wrong, with a hint.
     """
     profiles = _profiles(target, formats)
-    for argument, value, kind in (
-        ("output", output, str | Path), ("budget", budget or Budget(), Budget),
-        ("quantization", quantization or QuantSpec(), QuantSpec), ("metrics", metrics or {}, Mapping),
+    for argument, value, kind, what in (
+        ("output", output, str | Path, "a path"), ("budget", budget or Budget(), Budget, "an edgekit.spec.Budget"),
+        ("quantization", quantization or QuantSpec(), QuantSpec, "an edgekit.spec.QuantSpec"),
+        ("metrics", metrics or {}, Mapping, _BY_NAME), ("meanings", meanings or {}, Mapping, _BY_NAME),
+        ("shapes", shapes or {}, Mapping, _BY_NAME),
+        ("preprocessing", preprocessing, Preprocessing | None, "an edgekit.spec.Preprocessing"),
     ):  # fmt: skip
-        arguments.typed(argument, value, kind)
-    arguments.typed("preprocessing", preprocessing, Preprocessing, optional=True)
+        arguments.typed(argument, value, kind, what)
     for profile in profiles:
         schemes.of_target(profile, quantization or QuantSpec())
     source = source_from_example(
@@ -102,9 +107,9 @@ def build(
         example_inputs,
         output_names=arguments.texts("output_names", output_names),
         labels=arguments.texts("labels", labels),
-        meanings=arguments.typed("meanings", meanings or {}, Mapping),
+        meanings=meanings,
         preprocessing=preprocessing,
-        shapes=arguments.typed("shapes", shapes or {}, Mapping),
+        shapes=shapes,
         dimensions=arguments.sizes(max_batch, dimensions),
     )
     own = of_functions(metrics or {}, source.outputs)
@@ -135,6 +140,8 @@ def build(
 
 
 def _profiles(wanted: Any, formats: Any) -> tuple[Target, ...]:
-    names = (wanted,) if isinstance(wanted, str | Path) else tuple(arguments.typed("target", wanted, Sequence))
-    profiles = [targets.load(arguments.typed("target", name, str | Path)) for name in dict.fromkeys(names)]
+    names = (
+        (wanted,) if isinstance(wanted, str | Path) else tuple(arguments.typed("target", wanted, Sequence, _TARGETS))
+    )
+    profiles = [targets.load(arguments.typed("target", name, str | Path, _TARGETS)) for name in dict.fromkeys(names)]
     return schemes.narrowed(profiles, arguments.formats_of(formats))

@@ -16,8 +16,7 @@ def flat(source: Source) -> nn.Module:
 
     * The parameters are named so that fx does not rename them: a graph's signature would keep the old names.
     * Containers are taken apart, and what is None is left out.
-    * An output that is an input, a tensor of the model or another output is copied: a runtime gives each a memory of
-      its own.
+    * An output that is an input or a tensor of the model is copied: a runtime gives each a memory of its own.
     """
     names: list[str] = []
     for spec in source.inputs:
@@ -33,11 +32,10 @@ def _forward(source: Source, module: nn.Module, inner: Callable[..., Any], names
         tensors = (*given, *(by_name[name] for name in names[len(given) :]))
         found = named_outputs(source.name, inner(*tensors), source.outputs)
         taken = [*tensors, *module.parameters(), *module.buffers()]
-        results: list[Tensor] = []
-        for tensor in found.values():
-            results.append(tensor.clone() if any(tensor is other for other in taken) else tensor)
-            taken.append(tensor)
-        return results[0] if len(results) == 1 else tuple(results)
+        results = tuple(
+            tensor.clone() if any(tensor is other for other in taken) else tensor for tensor in found.values()
+        )
+        return results[0] if len(results) == 1 else results
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     signature = inspect.Signature([inspect.Parameter(name, kind) for name in names])

@@ -43,13 +43,13 @@ def is_named(result: object) -> bool:
 
 def identifiers(labels: Iterable[str], taken: Iterable[str]) -> tuple[str, ...]:
     """Return names for outputs: letters, digits and underscores, each of them once and none of those that are taken."""
-    used, names = set(taken), []
+    reserved = set(taken)
+    used, names = set(reserved), []
     for label in labels:
         base = re.sub(r"\W", "_", label, flags=re.ASCII)
         base = f"_{base}" if not base or base[0].isdigit() else base
+        base = f"{base}_out" if base in reserved else base
         name, count = base, 1
-        if name in used:
-            name = base = f"{base}_out"
         while name in used:
             name, count = f"{base}_{count}", count + 1
         used.add(name)

@@ -124,14 +124,14 @@ def of_functions(metrics: Mapping[str, Metric], outputs: tuple[TensorSpec, ...])
     found = {}
     for output, function in metrics.items():
         name = getattr(function, "__name__", "")
-        if not callable(function) or not name.isidentifier():
-            raise ProjectError(
-                f"The metric of {output} is {function!r}, which has no name for its number.",
-                hint="Define it as a function: def psnr(reference, candidate, targets): ...",
-            )
         try:
             file = Path(inspect.getfile(function))
-        except TypeError:  # a function that is not written in Python
-            file = Path(f"<{name}>")
+        except TypeError:
+            file = None
+        if file is None or not name.isidentifier():
+            raise ProjectError(
+                f"The metric of {output} is {function!r}, which is no function with a name for its number.",
+                hint="Define one: def psnr(reference, candidate, targets): ...",
+            )
         found[output] = OwnMetric(name=name, file=file, function=function)
     return found

@@ -83,9 +83,9 @@ def capture(
         example_inputs,
         output_names=arguments.texts("output_names", output_names),
         labels=arguments.texts("labels", labels),
-        meanings=arguments.typed("meanings", meanings or {}, Mapping),
+        meanings=meanings,
         preprocessing=preprocessing,
-        shapes=arguments.typed("shapes", shapes or {}, Mapping),
+        shapes=shapes,
         dimensions=arguments.sizes(max_batch, dimensions),
     )
     given = example_inputs if samples is None else samples

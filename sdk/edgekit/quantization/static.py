@@ -155,7 +155,8 @@ def at_once(captured: Captured, samples: Samples) -> Samples:
     values = [node.meta["val"] for node in captured.program.graph.nodes if isinstance(node.meta.get("val"), Tensor)]
     # Without the symbolic sizes what is left is one sample's: asking a symbol for its value would fix it.
     largest = max(math.prod(size for size in value.shape if isinstance(size, int)) for value in values)
-    return samples.rows(slice(max(1, _LARGEST_TENSOR // (4 * largest))))
+    fitting = max(1, _LARGEST_TENSOR // (4 * largest))
+    return samples.rows(slice(fitting if captured.any_batch else captured.rows))
 
 
 def tensors(captured: Captured, samples: Samples) -> tuple[Tensor, ...]:

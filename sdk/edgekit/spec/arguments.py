@@ -15,16 +15,22 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LONGEST_NAME = 100
 
 
-def typed(argument: str, value: Any, kind: Any, *, optional: bool = False) -> Any:
+def typed(argument: str, value: Any, kind: Any, what: str, *, optional: bool = False) -> Any:
     """Return a value that is of a type, or None where that is allowed.
+
+    Args:
+        argument: The name of the argument.
+        value: What was given.
+        kind: The type.
+        what: The type in words.
+        optional: Whether None will do.
 
     Raises:
         ProjectError: If it is of another type.
     """
     if (value is None and optional) or isinstance(value, kind):
         return value
-    wanted = getattr(kind, "__name__", str(kind))
-    raise ProjectError(f"{argument} is a {type(value).__name__}.", hint=f"{argument}= takes a {wanted}.")
+    raise ProjectError(f"{argument} is a {type(value).__name__}.", hint=f"It takes {what}.")
 
 
 def texts(argument: str, value: Any) -> tuple[str, ...]:
@@ -34,9 +40,9 @@ def texts(argument: str, value: Any) -> tuple[str, ...]:
         ProjectError: If it is anything else.
     """
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise ProjectError(f"{argument} is {value!r}, no sequence.", hint=f"{argument}= takes a sequence of strings.")
+        raise ProjectError(f"{argument} is {value!r}, no sequence.", hint="It takes a sequence of strings.")
     if strange := [one for one in value if not isinstance(one, str)]:
-        raise ProjectError(f"{argument} has {strange[0]!r}.", hint=f"{argument}= takes a sequence of strings.")
+        raise ProjectError(f"{argument} has {strange[0]!r}.", hint="It takes a sequence of strings.")
     return tuple(value)
 
 
@@ -81,7 +87,7 @@ def sizes(max_batch: Any, dimensions: Any) -> dict[str, Sizes]:
         ProjectError: If one is no size.
     """
     found: dict[str, Sizes] = {}
-    given = {} if dimensions is None else typed("dimensions", dimensions, Mapping)
+    given = {} if dimensions is None else typed("dimensions", dimensions, Mapping, "a mapping by name")
     for name, size in {BATCH: max_batch, **given}.items():
         what = "max_batch" if name == BATCH and BATCH not in given else f"dimensions[{name!r}]"
         if isinstance(size, Mapping):

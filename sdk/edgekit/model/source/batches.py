@@ -167,7 +167,10 @@ def _targets(batches: list[Any], outputs: tuple[TensorSpec, ...], what: str) -> 
     for key in sorted(key for key in given if key.startswith("target.")):
         name = key.removeprefix("target.")
         if outputs and name not in names:
-            raise DataError(f"{key} in the {what} is of no output{did_you_mean(name, names)}", hint=f"{names}")
+            raise DataError(
+                f"{key} in the {what} is of no output{did_you_mean(name, names)}",
+                hint=f"The outputs are: {', '.join(names)}.",
+            )
         there = [batch[key] for batch in batches if isinstance(batch, Mapping) and key in batch]
         if len(there) < len(batches):
             raise DataError(f"{key} is in {len(there)} of {len(batches)} batches of the {what}.", hint="All or none.")

@@ -36,7 +36,7 @@ def own_copy(name: str, model: nn.Module) -> nn.Module:
     """
     inner = unwrapped(model)
     if not isinstance(inner, nn.Module):
-        raise SourceError(f"{name} is a {type(inner).__name__}, no torch.nn.Module.", hint="Pass the module itself.")
+        raise SourceError(f"The model is a {type(inner).__name__}, no torch.nn.Module.", hint="Pass the module itself.")
     _refuse(name, inner)
     try:
         # A tensor with a history, as old weight norms keep, is copied by value.
