@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from edgekit import targets
 from edgekit.base import cache as caches
+from edgekit.base.keeping import keep_folder
 from edgekit.base.progress import Progress, Silent
 from edgekit.bundles.result import BuildResult
 from edgekit.data import truth
@@ -52,6 +53,7 @@ def build(
     max_batch: int = 64,
     progress: Progress | None = None,
     cache: bool = True,
+    keep: str | Path | None = None,
 ) -> BuildResult:
     """Quantize a model object, lower it for one or more targets, verify the artifacts and write the bundles.
 
@@ -79,6 +81,8 @@ def build(
         max_batch: Largest batch that the .pte plans memory for.
         progress: Told about every stage.
         cache: Take artifacts from the cache that were lowered before from an equal quantized program.
+        keep: Folder for every intermediate and, if a stage fails, for its input and a script that fails alike; what
+            ``EDGEKIT_KEEP`` names unless given.
 
     Returns:
         The bundles with their verdicts. A drift over the budget is a verdict, not an exception.
@@ -124,7 +128,7 @@ def build(
     wanted = (target,) if isinstance(target, str) else tuple(target)
     profiles = schemes.narrowed([targets.load(name) for name in wanted], _formats(formats))
     store = caches.from_environment() if cache else None
-    return build_job(job, profiles, Path(output), progress or Silent(), store)
+    return build_job(job, profiles, Path(output), progress or Silent(), store, keep_folder(keep))
 
 
 def _formats(names: Sequence[str]) -> tuple[Format, ...]:

@@ -31,10 +31,7 @@ def capture(source: Source, samples: Samples) -> Captured:
     Raises:
         CaptureError: If ``torch.export`` refuses the model, or fixes a dimension that was declared symbolic.
     """
-    dims = {name: Dim(name, min=1, max=largest) for name, largest in source.dimensions.items()}
-    shapes: tuple[dict[int, Any], ...] = tuple(
-        {axis: dims[size] for axis, size in enumerate(spec.shape) if isinstance(size, str)} for spec in source.inputs
-    )
+    shapes = shapes_of(source)
     example = tuple(_first_rows(samples.inputs[spec.name], _traced_rows(source, spec)) for spec in source.inputs)
     try:
         with warnings.catch_warnings():
@@ -49,6 +46,14 @@ def capture(source: Source, samples: Samples) -> Captured:
         ) from error
     _simplify(program)
     return Captured(source=source, program=program, example=example, dynamic_shapes=shapes)
+
+
+def shapes_of(source: Source) -> tuple[dict[int, Any], ...]:
+    """Return the symbolic dimensions of each input by axis, as ``torch.export`` takes them."""
+    dims = {name: Dim(name, min=1, max=largest) for name, largest in source.dimensions.items()}
+    return tuple(
+        {axis: dims[size] for axis, size in enumerate(spec.shape) if isinstance(size, str)} for spec in source.inputs
+    )
 
 
 def _traced_rows(source: Source, spec: TensorSpec) -> int:

@@ -17,6 +17,7 @@ from edgekit.execution.eager import run_float
 from edgekit.model.capture import capture
 from edgekit.model.program import Captured, Quantized, Source
 from edgekit.pipeline.job import Job
+from edgekit.pipeline.keep import Keep
 from edgekit.spec import Cpu, Target
 
 # Float ONNX differs from eager by rounding alone, at 100 dB and more; less than this is another computation.
@@ -59,19 +60,22 @@ class Ground:
         )
 
 
-def ground(job: Job, stages: Stages) -> Ground:
+def ground(job: Job, stages: Stages, keep: Keep) -> Ground:
     """Capture the model of a job and run it in float.
 
     Raises:
         EdgeKitError: A subclass for the stage that failed.
     """
     with stages("capture") as detail:
-        captured = capture(job.source, job.calibration)
+        with keep.capturing(job.source, job.calibration):
+            captured = capture(job.source, job.calibration)
         detail.append(f"{job.source.name}, {job.source.parameters:,} parameters")
     with stages("reference") as detail:
         host = run_float(job.source, job.evaluation)
         baseline, notes = reference(job, host)
         detail.append(f"{len(host)} samples, baseline from {baseline.origin.place}")
+    keep.captured(captured)
+    keep.trace("reference", host)
     return Ground(captured=captured, baseline=baseline, host=host, notes=notes)
 
 

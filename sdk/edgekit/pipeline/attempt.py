@@ -1,0 +1,112 @@
+"""One attempt at a target: quantize, lower and verify. What targets and attempts share is made once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edgekit import lowering
+from edgekit.base.cache import Cache
+from edgekit.base.progress import Stages
+from edgekit.data.trace import Trace
+from edgekit.drift.report import DriftReport
+from edgekit.execution.eager import run_quantized
+from edgekit.model.artifact import Artifact
+from edgekit.model.program import Quantized
+from edgekit.pipeline.job import Job
+from edgekit.pipeline.keep import Keep
+from edgekit.pipeline.legs import Ground, References, drift_report
+from edgekit.pipeline.verify import batches, compatible, verify
+from edgekit.quantization import quantize
+from edgekit.spec import Format, Scheme, Target
+from edgekit.spec.schemes import calibrated, of_target
+
+_FloatLayers = tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """A model quantized, lowered and verified for one target."""
+
+    programs: Mapping[Format, Quantized]
+    """The quantized program that each format was lowered from."""
+    references: References
+    artifacts: tuple[Artifact, ...]
+    traces: dict[str, Trace]
+    """The artifacts' answers, by file name."""
+    report: DriftReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempts:
+    """Makes attempts for a job. A program is quantized once for a scheme, and lowered once for equal settings."""
+
+    job: Job
+    ground: Ground
+    stages: Stages
+    cache: Cache | None
+    keep: Keep
+    _quantized: dict[tuple[Scheme, _FloatLayers], tuple[Quantized, Trace]] = field(default_factory=dict)
+    _lowered: dict[tuple[str, _FloatLayers], Artifact] = field(default_factory=dict)
+
+    def at(self, target: Target, float_layers: _FloatLayers, number: int = 1) -> Attempt:
+        """Quantize, lower and verify for a target.
+
+        Args:
+            target: The target.
+            float_layers: Paths of the layers that stay float.
+            number: Which attempt at the target it is, for the names of the stages.
+
+        Raises:
+            EdgeKitError: A subclass for the stage that failed.
+        """
+        again = f", attempt {number}" if number > 1 else ""
+        schemes = of_target(target, self.job.quantization)
+        found = {format: self._program(scheme, float_layers, again) for format, scheme in schemes.items()}
+        programs = {format: program for format, (program, _) in found.items()}
+        artifacts = tuple(
+            self._artifact(format, target, program, float_layers, again) for format, program in programs.items()
+        )
+        lacking = tuple(note for artifact in artifacts for note in compatible(artifact, target))
+        references = self.ground.references({f"model.{format}": pair for format, pair in found.items()}, more=lacking)
+        with self.stages(f"verify {target.name}{again}") as detail:
+            traces = {artifact.file: self._verify(artifact, target) for artifact in artifacts}
+            report = drift_report(self.job, target, references, traces)
+            detail.append(f"batches {', '.join(map(str, batches(self.job.source)))}")
+        return Attempt(programs=programs, references=references, artifacts=artifacts, traces=traces, report=report)
+
+    def _program(self, scheme: Scheme, float_layers: _FloatLayers, again: str) -> tuple[Quantized, Trace]:
+        """Quantize the captured program and run it on the evaluation samples."""
+        key = scheme, float_layers
+        if key not in self._quantized:
+            job, captured = self.job, self.ground.captured
+            spec = job.quantization.model_copy(update={"float_layers": float_layers})
+            name = f"{scheme}{again.replace(', attempt ', '-')}"
+            with self.stages(f"quantize {scheme}{again}") as detail:
+                with self.keep.quantizing(name, captured, scheme, spec, job.calibration):
+                    program = quantize(captured, scheme, spec, job.calibration)
+                detail += [calibrated(scheme, len(job.calibration)), *program.notes]
+            with self.stages(f"run {program.scheme} program{again}") as detail:
+                answers = run_quantized(program, job.evaluation)
+                detail.append(f"{len(job.evaluation)} samples")
+            self.keep.quantized(name, program, answers)
+            self._quantized[key] = program, answers
+        return self._quantized[key]
+
+    def _artifact(
+        self, format: Format, target: Target, program: Quantized, float_layers: _FloatLayers, again: str
+    ) -> Artifact:
+        """Lower a quantized program, or take what was lowered from it for another target."""
+        name = lowering.name(format, target, program.scheme)
+        key = name, float_layers
+        if key not in self._lowered:
+            with self.stages(f"lower {name}{again}") as detail:
+                with self.keep.lowering(format, target, program):
+                    artifact, detail.cached = lowering.lower(format, target, program, self.cache)
+                detail.append(f"{len(artifact.data) / 1000:.1f} kB")
+            self._lowered[key] = artifact
+        return self._lowered[key]
+
+    def _verify(self, artifact: Artifact, target: Target) -> Trace:
+        with self.keep.verifying(artifact, target, self.job.evaluation, batches(self.job.source)):
+            answers = verify(artifact, target, self.job)
+        self.keep.trace(f"{target.name}-{artifact.file}", answers)
+        return answers
