@@ -13,6 +13,7 @@ from edgekit.errors import LowerError
 from edgekit.lowering.decomposed import write_decomposed
 from edgekit.lowering.shape import decompose_hardsigmoid, infer_batches, pool_means, widen_convolutions
 from edgekit.lowering.shortcuts import shortcuts
+from edgekit.lowering.steps import keep_steps
 from edgekit.model import graph
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Quantized
@@ -38,6 +39,7 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
     widen_convolutions(program)
     infer_batches(program)
     pool_means(program)
+    keep_steps(program)
     write_decomposed(program)
     try:
         with shortcuts():
