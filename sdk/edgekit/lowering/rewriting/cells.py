@@ -29,11 +29,14 @@ def step(
         kind: A key of ``GATES``.
         states: Those before it: the output (batch, hidden), and for an LSTM the cell.
         inputs: By gate, the products of the input with its weights, biases added.
-        weights: By gate, of the output before it: (hidden, hidden).
+        weights: By gate, of the output before it, transposed: (hidden, hidden). As they are they would be transposed
+            outside of the delegate, as every linear layer in a loop is (ExecuTorch 1.5.1).
         biases: By gate, of these products, where they are not in the inputs already.
     """
-    pairs = zip(weights, biases, strict=True)
-    own = [add(_aten.linear.default, states[0], weight, bias) for weight, bias in pairs]
+    own = [
+        add(_aten.mm.default, states[0], weight) if bias is None else add(_aten.addmm.default, bias, states[0], weight)
+        for weight, bias in zip(weights, biases, strict=True)
+    ]
     if kind == "gru":
         reset, update = (
             add(_aten.sigmoid.default, add(_aten.add.Tensor, inputs[i], own[i])) for i in range(2)
@@ -67,7 +70,10 @@ def cell(write: Writer, node: fx.Node) -> list[fx.Node] | None:
     known = [tensor_of(write.program, given[name]) for name in ("w_ih", "w_hh", "b_ih", "b_hh")]
     if known[0] is None or known[1] is None or not is_float(given["input"]):
         return None
-    apart = [[None] * GATES[kind] if one is None else list(one.chunk(GATES[kind], 0)) for one in known]
+    known[1] = known[1].T
+    apart = [
+        [None] * GATES[kind] if one is None else list(one.chunk(GATES[kind], 1 if one is known[1] else 0)) for one in known
+    ]
     parts = [[None if one is None else write.unnamed(one) for one in by_gate] for by_gate in apart]
     inputs = [write(_aten.linear.default, given["input"], w, b) for w, b in zip(parts[0], parts[2], strict=True)]
     weights = [one for one in parts[1] if one is not None]

@@ -113,7 +113,7 @@ def _loop(
         write(_aten.linear.default, data, write.unnamed(weight), write.unnamed(bias))
         for weight, bias in zip(direction.inputs, direction.input_biases, strict=True)
     ]
-    weights = [write.unnamed(weight) for weight in direction.hidden]
+    weights = [write.unnamed(weight.T) for weight in direction.hidden]
     biases = [None if bias is None else write.unnamed(bias) for bias in direction.hidden_biases]
     more = [*weights, *(bias for bias in biases if bias is not None)]
     body = _body(kind, start, added, weights, biases)
@@ -219,6 +219,10 @@ def inline_weights(program: ExportedProgram) -> Callable[[fx.GraphModule], PassR
                 weight.meta = dict(place.meta)
                 place.replace_all_uses_with(weight)
                 body.graph.erase_node(place)
+            output = body.graph.output_node()
+            # A copy was needed while torch looked for outputs that are the same; from here on there is no such rule.
+            output.args = (tuple(one.args[0] if "clone" in str(one.target) else one for one in output.args[0]),)
+            body.graph.eliminate_dead_code()
             body.recompile()
             node.args = (attribute, start, inputs, ())
         module.graph.eliminate_dead_code()
