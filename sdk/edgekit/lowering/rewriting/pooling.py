@@ -81,7 +81,8 @@ def _average(
     if not all(isinstance(size, int) for size in (*sizes, *wanted)):
         return None
     beyond = [
-        max((wanted[i] - 1) * stride[i] + kernel[i] - sizes[i] - 2 * padding[i], 0) if ceil_mode else 0 for i in range(2)
+        max((wanted[i] - 1) * stride[i] + kernel[i] - sizes[i] - 2 * padding[i], 0) if ceil_mode else 0
+        for i in range(2)
     ]
     if not any(beyond) and not (counts_padding and any(padding)):
         return write(_aten.avg_pool2d.default, data, kernel, stride, padding, False, False)

@@ -5,7 +5,16 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
-from edgekit.lowering.rewriting import activations, attention, normalization, padding, pieces, pooling, reductions, resizing
+from edgekit.lowering.rewriting import (
+    activations,
+    attention,
+    normalization,
+    padding,
+    pieces,
+    pooling,
+    reductions,
+    resizing,
+)
 from edgekit.lowering.rewriting.folding import fold_constants
 from edgekit.lowering.rewriting.recurrent import loop_over_time
 from edgekit.lowering.rewriting.scalars import write_float_scalars
