@@ -236,12 +236,12 @@ def recurrent() -> Iterator[Row]:
         ", two layers": {"num_layers": 2},
         ", both directions": {"bidirectional": True},
     }
+        "": {},
+        ", two layers": {"num_layers": 2},
+        ", both directions": {"bidirectional": True},
+    }
     for kind in (nn.RNN, nn.LSTM, nn.GRU):
-        for name, more in {
-            "": {},
-            ", two layers": {"num_layers": 2},
-            ", both directions": {"bidirectional": True},
-        }.items():
+        for name, more in variants.items():
             width = 32 if "both" in name else 16
             yield vectors(
                 group,
