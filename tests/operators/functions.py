@@ -236,10 +236,6 @@ def recurrent() -> Iterator[Row]:
         ", two layers": {"num_layers": 2},
         ", both directions": {"bidirectional": True},
     }
-        "": {},
-        ", two layers": {"num_layers": 2},
-        ", both directions": {"bidirectional": True},
-    }
     for kind in (nn.RNN, nn.LSTM, nn.GRU):
         for name, more in variants.items():
             width = 32 if "both" in name else 16
