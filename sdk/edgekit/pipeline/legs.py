@@ -82,7 +82,7 @@ def ground(job: Job, stages: Stages, keep: Keep) -> Ground:
         detail.append(f"{len(host)} samples, baseline from {baseline.origin.place}")
     keep.captured(captured)
     keep.trace("reference", host)
-    return Ground(captured=captured, baseline=baseline, host=host, notes=notes)
+    return Ground(captured=captured, baseline=baseline, host=host, notes=(*captured.source.notes, *notes))
 
 
 def reference(job: Job, host: Trace) -> tuple[Trace, tuple[str, ...]]:
