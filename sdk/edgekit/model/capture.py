@@ -1,6 +1,7 @@
 """Capture: a float model becomes an exported program whose shapes keep their symbols."""
 
 import contextlib
+import functools
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, fx
+from torch._dynamo.exc import UserError
 from torch.export import Dim, ExportedProgram, export
 
 from edgekit.data.samples import Array, Samples
@@ -131,18 +133,20 @@ def capture_again(module: fx.GraphModule, captured: Captured) -> ExportedProgram
 
     What torch cannot prove of sizes anew is what it proved then, and is not checked while the program runs.
     """
-    program = export(
-        module,
-        captured.example,
-        dynamic_shapes=captured.dynamic_shapes,
-        strict=False,
-        prefer_deferred_runtime_asserts_over_guards=True,
-    )
+    again = functools.partial(export, module, captured.example, dynamic_shapes=captured.dynamic_shapes, strict=False)
+    try:
+        return again()
+    except UserError:  # which of a model that was captured before can only be of sizes
+        program = again(prefer_deferred_runtime_asserts_over_guards=True)
     for node in list(program.graph.nodes):
         if node.op == "call_function" and node.target in _CHECKS:
             program.graph.erase_node(node)
     program.graph.eliminate_dead_code()
     program.graph_module.recompile()
+    for node in program.graph.nodes:  # every decomposition would write them again
+        mode = getattr(node.meta.get("val"), "fake_mode", None)
+        if mode is not None and mode.shape_env is not None:
+            mode.shape_env.deferred_runtime_asserts.clear()
     return program
 
 
