@@ -12,6 +12,7 @@ from edgekit.base.versions import cpu_name, installed
 from edgekit.data.samples import Array, Samples
 from edgekit.data.trace import Origin, Trace, precision
 from edgekit.errors import SourceError
+from edgekit.execution.parts import parts
 from edgekit.model.program import Quantized, Source, named_outputs
 from edgekit.spec import Scheme
 
@@ -118,18 +119,21 @@ def _run(
 ) -> dict[str, Array]:
     rows = []
     with torch.inference_mode():
-        for part in samples.batches(batch):
-            tensors = [torch.from_numpy(part.inputs[spec.name]).to(device) for spec in source.inputs]
+        for part, count in parts(samples, source.inputs, batch):
+            # Copies: a model may write to what it is given.
+            arrays = [np.array(part.inputs[spec.name], order="C") for spec in source.inputs]
+            tensors = [torch.from_numpy(array).to(device) for array in arrays]
             if dtype is not torch.float32:
                 tensors = [tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in tensors]
             try:
-                rows.append(named_outputs(source.name, model(*tensors), source.outputs))
+                found = named_outputs(source.name, model(*tensors), source.outputs)
             except RuntimeError as error:
                 raise SourceError(
                     f"{source.name} fails on {device} with a batch of {len(part)}: {error}",
                     hint="Check the shapes in [[inputs]] and [dimensions] of the project file.",
                 ) from error
-    return {spec.name: np.concatenate([_array(row[spec.name]) for row in rows]) for spec in source.outputs}
+            rows.append({name: _array(tensor[:count]) for name, tensor in found.items()})
+    return {spec.name: np.concatenate([row[spec.name] for row in rows]) for spec in source.outputs}
 
 
 def _array(tensor: torch.Tensor) -> Array:

@@ -68,7 +68,7 @@ class Attempts:
         lacking = tuple(note for artifact in artifacts for note in compatible(artifact, target))
         references = self.ground.references({f"model.{format}": pair for format, pair in found.items()}, more=lacking)
         with self.stages(f"verify {target.name}{again}") as detail:
-            traces = {artifact.file: self._verify(artifact, target) for artifact in artifacts}
+            traces = {one.file: self._verify(one, target, found[one.format]) for one in artifacts}
             report = drift_report(self.job, target, references, traces)
             detail.append(f"batches {', '.join(map(str, batches(self.job.source)))}")
         return Attempt(programs=programs, references=references, artifacts=artifacts, traces=traces, report=report)
@@ -105,8 +105,8 @@ class Attempts:
             self._lowered[key] = artifact
         return self._lowered[key]
 
-    def _verify(self, artifact: Artifact, target: Target) -> Trace:
+    def _verify(self, artifact: Artifact, target: Target, program: tuple[Quantized, Trace]) -> Trace:
         with self.keep.verifying(artifact, target, self.job.evaluation, batches(self.job.source)):
-            answers = verify(artifact, target, self.job)
+            answers = verify(artifact, target, self.job, program, self.ground.host)
         self.keep.trace(f"{target.name}-{artifact.file}", answers)
         return answers
