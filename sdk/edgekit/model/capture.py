@@ -10,7 +10,9 @@ from torch.export import Dim, ExportedProgram, export
 
 from edgekit.data.samples import Array, Samples
 from edgekit.errors import CaptureError
+from edgekit.model.layout import PlainLayout
 from edgekit.model.program import Captured, Source
+from edgekit.model.writes import without_writes
 from edgekit.spec import TensorSpec
 
 # torch picks a convolution backend by batch size while it traces, and that choice adds the guard `batch < 16` when the
@@ -34,7 +36,7 @@ def capture(source: Source, samples: Samples) -> Captured:
     shapes = shapes_of(source)
     example = tuple(_first_rows(samples.inputs[spec.name], _traced_rows(source, spec)) for spec in source.inputs)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), PlainLayout():
             warnings.simplefilter("ignore")
             program = export(source.model, example, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # the exporter raises many unrelated classes for what is one thing to a person
@@ -44,6 +46,7 @@ def capture(source: Source, samples: Samples) -> Captured:
             hint="A dimension that the model fixes must stand as a number in [[inputs]].shape; control flow that "
             "depends on values needs torch.cond. torch.export.draft_export(model, example) names every place.",
         ) from error
+    program = without_writes(program, source.name)
     _simplify(program)
     return Captured(source=source, program=program, example=example, dynamic_shapes=shapes)
 
@@ -62,7 +65,7 @@ def _traced_rows(source: Source, spec: TensorSpec) -> int:
 
 
 def _first_rows(array: Array, rows: int) -> Tensor:
-    return torch.from_numpy(array[np.arange(rows) % len(array)])
+    return torch.from_numpy(np.ascontiguousarray(array[np.arange(rows) % len(array)]))
 
 
 def _simplify(program: ExportedProgram) -> None:

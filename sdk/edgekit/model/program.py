@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from edgekit.errors import SourceError
+from edgekit.model.layout import make_contiguous
 from edgekit.spec import Scheme, TensorSpec
 from edgekit.spec.schema import did_you_mean
 
@@ -25,6 +26,10 @@ class Source:
     weights_sha256: str
     parameters: int
     float_bytes: int
+
+    def __post_init__(self) -> None:
+        """Lay the weights out plainly: a channels-last model is built as any other."""
+        make_contiguous(self.model)
 
 
 @dataclass(frozen=True, kw_only=True)
