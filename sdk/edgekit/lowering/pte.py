@@ -14,6 +14,7 @@ from edgekit.lowering.partition import Partitioner, bodies
 from edgekit.lowering.rewriting import drop_unused, has_loops, inline_weights, rewrite
 from edgekit.lowering.shape import decompose_hardsigmoid, infer_batches, pool_means, widen_convolutions
 from edgekit.lowering.shortcuts import shortcuts
+from edgekit.lowering.steps import keep_steps
 from edgekit.model import graph
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Quantized
@@ -40,6 +41,7 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
     widen_convolutions(program)
     infer_batches(program)
     pool_means(program)
+    keep_steps(program)
     write_decomposed(program)
     try:
         with shortcuts():
@@ -68,6 +70,8 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
         delegated_fraction=inside / (inside + len(outside)),
         int8_fraction=graph.int8_fraction(quantized.program.graph, _int8_operations()),
         not_delegated=outside,
+        # The first entry is no buffer. What a delegate allocates for itself when it is loaded is not among them.
+        planned_bytes=sum(plan.non_const_buffer_sizes[1:]),
     )
 
 
