@@ -1,7 +1,6 @@
 """The Python API: the verbs as functions."""
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +11,19 @@ from edgekit.base import cache as caches
 from edgekit.base.keeping import keep_folder
 from edgekit.base.progress import Progress, Silent
 from edgekit.bundles.result import BuildResult
-from edgekit.data.samples import Array
 from edgekit.drift import detection
-from edgekit.drift.custom import OwnMetric
-from edgekit.errors import ProjectError
 from edgekit.model.source import samples_of, source_from_example
 from edgekit.model.source.batches import Batch
-from edgekit.model.source.example import check_names
 from edgekit.model.source.own import unwrapped
 from edgekit.pipeline.build import build_job
-from edgekit.pipeline.job import Job, check_answers
+from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
 from edgekit.pipeline.rebuild import build_project
-from edgekit.spec import Budget, Dimension, Meaning, Preprocessing, QuantSpec, Target, TensorSpec, arguments, schemes
+from edgekit.spec import Budget, Dimension, Meaning, Preprocessing, QuantSpec, Target, arguments, schemes
 
 __all__ = ["build", "build_project"]
 
-_SAME_SAMPLES = "Drift was measured on the calibration samples: give evaluation= samples that calibration never saw."
 _BY_NAME = "a mapping by name"
 _TARGETS = "a target's name, or a sequence of them"
-Metric = Callable[[Array, Array, Array | None], float | Mapping[str, float]]
 
 
 def build(
@@ -50,7 +43,7 @@ def build(
     quantization: QuantSpec | None = None,
     formats: Sequence[str] = (),
     budget: Budget | None = None,
-    max_batch: int = 1,
+    max_batch: int | None = None,
     shapes: Mapping[str, Sequence[int | str]] | None = None,
     dimensions: Mapping[str, int | Dimension] | None = None,
     progress: Progress | None = None,
@@ -82,8 +75,9 @@ def build(
             unless given.
         formats: The artifacts to write, of ``"pte"`` and ``"onnx"``; all that the target names unless given.
         budget: Limits put over the target's.
-        max_batch: Largest batch that the artifacts take, and the .pte plans memory for. Phones run one sample at a
-            time: with 1 the batch is a fixed size.
+        max_batch: Largest batch that the artifacts take, and the .pte plans memory for. Unless given it follows from
+            the example: with one row the batch is fixed at one sample, as phones run a model and at the least memory;
+            with several rows any batch up to 64 is taken.
         shapes: Shapes of inputs of which more than the batch varies, ``{"tokens": ("batch", "length")}``.
         dimensions: What the names in them stand for: the largest size, or ``Dimension(min=8, max=512, multiple=8)``.
         progress: Told about every stage.
@@ -119,14 +113,14 @@ def build(
         shapes=shapes,
         dimensions=arguments.sizes(max_batch, dimensions),
     )
-    own = _own_metrics(metrics or {}, source.outputs)
+    own = of_functions(metrics or {}, source.outputs)
     if any(spec.meaning == "boxes" for spec in source.outputs):
         detection.require()
     calibrating = samples_of(calibration, source, what="calibration data")
     notes: tuple[str, ...] = ()
     if evaluation is None:
         evaluating = calibrating
-        notes = (_SAME_SAMPLES,)
+        notes = (SAME_SAMPLES,)
     else:
         evaluating = samples_of(evaluation, source, what="evaluation data", outputs=source.outputs)
     check_answers(budget or Budget(), source.outputs, evaluating)
@@ -152,21 +146,3 @@ def _profiles(wanted: Any, formats: Any) -> tuple[Target, ...]:
     )
     profiles = [targets.load(arguments.typed("target", name, str | Path, _TARGETS)) for name in dict.fromkeys(names)]
     return schemes.narrowed(profiles, arguments.formats_of(formats))
-
-
-def _own_metrics(metrics: Mapping[str, Metric], outputs: tuple[TensorSpec, ...]) -> dict[str, OwnMetric]:
-    check_names("metrics", metrics, outputs)
-    found = {}
-    for output, function in metrics.items():
-        name = getattr(function, "__name__", "")
-        try:
-            file = Path(inspect.getfile(function))
-        except TypeError:
-            file = None
-        if file is None or not name.isidentifier():
-            raise ProjectError(
-                f"The metric of {output} is {function!r}, which is no function with a name for its number.",
-                hint="Define one: def psnr(reference, candidate, targets): ...",
-            )
-        found[output] = OwnMetric(name=name, file=file, function=function)
-    return found

@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -134,10 +135,10 @@ class Told(Silent):
 def call(folder: Path, told: Told | None = None, **change: Any) -> BuildResult:
     """Build the network with arguments that would do, but for some."""
     arguments: dict[str, Any] = {
-        "model": Net(), "example_inputs": X[:2], "target": "android-arm64", "calibration": X, "evaluation": X,
+        "model": Net(), "example_inputs": X[:1], "target": "android-arm64", "calibration": X, "evaluation": X,
         "output": folder, "cache": False, "progress": told or Silent(),
     }  # fmt: skip
-    arguments |= {key: value() if callable(value) and key == "model" else value for key, value in change.items()}
+    arguments |= {key: value() if isinstance(value, FunctionType) else value for key, value in change.items()}
     return edgekit.build(arguments.pop("model"), arguments.pop("example_inputs"), **arguments)
 
 
@@ -339,7 +340,7 @@ def test_names_of_inputs(names: tuple[str, ...], tmp_path: Path) -> None:
     torch.manual_seed(0)
     model, data = named(*names).eval(), tuple(X * (1 + number) for number in range(len(names)))
     result = call(
-        tmp_path, model=model, example_inputs=tuple(one[:2] for one in data), calibration=[data], evaluation=[data]
+        tmp_path, model=model, example_inputs=tuple(one[:1] for one in data), calibration=[data], evaluation=[data]
     )
     (bundle,) = result.bundles
     plain = tuple(name.replace("ö", "_").replace("ß", "_") for name in names)

@@ -77,11 +77,22 @@ def ground(job: Job, stages: Stages, keep: Keep) -> Ground:
             captured = capture(job.source, job.calibration)
         detail.append(f"{job.source.name}, {job.source.parameters:,} parameters")
     with stages("reference") as detail:
-        host = run_float(job.source, job.evaluation)
-        baseline, notes = reference(job, host)
-        detail.append(f"{len(host)} samples, baseline from {baseline.origin.place}")
+        found = float_answers(job, captured)
+        detail.append(f"{len(found.host)} samples, baseline from {found.baseline.origin.place}")
     keep.captured(captured)
-    keep.trace("reference", host)
+    keep.trace("reference", found.host)
+    return found
+
+
+def float_answers(job: Job, captured: Captured) -> Ground:
+    """Run the float model of a job on this host, and look up its baseline.
+
+    Raises:
+        SourceError: If the model fails, or gives values that are not finite.
+        DataError: If the baseline was recorded with other weights or for other samples.
+    """
+    host = run_float(job.source, job.evaluation)
+    baseline, notes = reference(job, host)
     return Ground(captured=captured, baseline=baseline, host=host, notes=(*captured.source.notes, *notes))
 
 

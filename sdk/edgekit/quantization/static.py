@@ -26,6 +26,7 @@ from edgekit.quantization.functions import FLOAT_FUNCTIONS, common_function
 from edgekit.quantization.observers import HistogramObserver
 from edgekit.quantization.placement import Placement
 from edgekit.quantization.reconstruct import reconstruct
+from edgekit.quantization.uses import fence_norms, separate
 from edgekit.spec import STATIC_INT8, QuantSpec, Scheme
 
 # Both streams of the reconstruction keep the tensors that are still wanted: this bounds the largest of them.
@@ -101,8 +102,10 @@ def prepare(
     """
     # Copied: the module shares its parameters with the captured program, and they are about to change.
     module = copy.deepcopy(captured.program.module(check_guards=False))
+    separate(module)
     if kinds := _equalized(scheme, spec):
         equalize(module, (tensors(captured, part) for part in calibration.batches(_batch(captured, spec))), kinds)
+    fence_norms(module)
     placement = Placement(scheme, spec, captured.source.name)
     prepared = prepare_pt2e(module, placement)
     _calibrate(prepared, captured, calibration, _batch(captured, spec))

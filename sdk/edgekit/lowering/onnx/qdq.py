@@ -8,7 +8,14 @@ because their biases are float.
 import numpy as np
 import onnx_ir as ir
 
-from edgekit.lowering.onnx.values import constant, dequantize_of, drop_unused_initializers, initializer, to_unsigned
+from edgekit.lowering.onnx.values import (
+    constant,
+    dequantize_of,
+    drop_unused_initializers,
+    initializer,
+    share_weights,
+    to_unsigned,
+)
 from edgekit.spec import OnnxSettings
 
 _WITH_BIAS = {"Conv", "ConvTranspose", "Gemm"}
@@ -37,6 +44,7 @@ def tidy(model: ir.Model, settings: OnnxSettings) -> None:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             _own_parameters(graph, node, number, settings)
             _shorten(node, number)
+    share_weights(graph)
     drop_unused_initializers(graph)
 
 
