@@ -218,10 +218,8 @@ def test_both_formats_take_the_sizes(case: str, tmp_path: Path) -> None:
         given = torch.randn(shape)
         with torch.no_grad():
             expected = model(given).numpy()
-        found = (
-            session.run(None, {manifest.inputs[0].name: given.numpy()})[0],
-            loaded.method.execute([given])[0].numpy(),
-        )
+        found = [np.asarray(session.run(None, {manifest.inputs[0].name: given.numpy()})[0])]
+        found.append(loaded.method.execute([given])[0].numpy())
         for values in found:
             assert values.shape == expected.shape
             assert np.square(values - expected).sum() < 0.02 * np.square(expected).sum()
