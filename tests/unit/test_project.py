@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.errors import ProjectError
-from edgekit.spec import Scheme, project, scaffold
+from edgekit.spec import Dimension, Scheme, project, scaffold
 from edgekit.spec.sections import Project
 
 
@@ -121,7 +121,7 @@ def test_weights_must_be_a_file(folder: Path) -> None:
     ("old", "new", "expected"),
     [
         ('shape = ["batch", 10]', 'shape = ["batsh", 10]',
-         "outputs[0].shape: batsh has no largest value in [dimensions]; did you mean batch?"),
+         "outputs[0].shape: must begin with batch, as the inputs do; did you mean batch?"),
         ("batch = 64", "batch = 64\nlength = 9", "dimensions.length: no shape uses it"),
         ('name = "logits"', 'name = "image"', "outputs[0].name: image is taken by another tensor"),
         ('meaning = "logits"', 'meaning = "image"', "outputs[0].meaning: only an input can mean image"),
@@ -163,9 +163,9 @@ def test_parts_must_agree(folder: Path, old: str, new: str, expected: str) -> No
 
 
 def test_dimensions_may_be_left_out(folder: Path) -> None:
-    """Without the table the batch is 64 at most."""
+    """Without the table the batch is 1, as phones run it."""
     change(folder, ("[dimensions]\nbatch = 64\n", ""))
-    assert project.load(folder).spec.dimensions == {"batch": 64}
+    assert project.load(folder).spec.sizes == {"batch": Dimension(max=1)}
 
 
 def test_dimensions_may_be_left_out_of_static_shapes(folder: Path) -> None:

@@ -13,6 +13,8 @@ from edgekit.model.artifact import Artifact
 from edgekit.model.program import Source
 from edgekit.spec import DYNAMIC, Cpu, Format, Scheme, TensorSpec
 
+Run = Callable[[Samples, int], dict[str, Array]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class OpenArtifact:
@@ -20,7 +22,7 @@ class OpenArtifact:
 
     format: Format
     kernels: str
-    run: Callable[[Samples, int], dict[str, Array]]
+    run: Run
 
 
 def steady_batch(format: Format, scheme: Scheme | None, sizes: tuple[int, ...]) -> int:
@@ -64,17 +66,30 @@ def open_artifact(
             return OpenArtifact(
                 format=format,
                 kernels=pte.kernels(),
-                run=lambda samples, batch: pte.execute(loaded, samples, inputs, outputs, batch=batch),
+                run=_whole(lambda samples, batch: pte.execute(loaded, samples, inputs, outputs, batch=batch), inputs),
             )
         case Format.ONNX:
             session = onnx.load(source, cpu, threads=threads)
             return OpenArtifact(
                 format=format,
                 kernels=session.kernels,
-                run=lambda samples, batch: onnx.execute(session, samples, inputs, outputs, batch=batch),
+                run=_whole(lambda samples, batch: onnx.execute(session, samples, inputs, outputs, batch=batch), inputs),
             )
         case _:
             assert_never(format)
+
+
+def _whole(run: Run, inputs: tuple[TensorSpec, ...]) -> Run:
+    """Return a run that fills the last batch up with samples that it has seen, where every batch has one size."""
+    size = inputs[0].shape[0]
+    if not isinstance(size, int):
+        return run
+
+    def filled(samples: Samples, _batch: int) -> dict[str, Array]:
+        found = run(samples.filled_up(size), size)
+        return {name: array[: len(samples)] for name, array in found.items()}
+
+    return filled
 
 
 def trace(

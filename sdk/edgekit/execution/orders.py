@@ -1,63 +1,54 @@
 """What an app may do with one load of a file: batches that grow, shrink and come again, and other lengths."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from edgekit.data.samples import Array, Samples
 from edgekit.model.program import Source
-from edgekit.spec import TensorSpec
+from edgekit.spec import Dimension, TensorSpec
 
 # As many different samples as batches are filled with; more are repetitions.
 _DISTINCT = 8
 _MIDDLE = 16
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sizes:
-    """The sizes that a dimension may have."""
-
-    least: int
-    most: int
-
-    @property
-    def middle(self) -> int:
-        """A size in between: where the batch may be larger, the one that a program is traced with."""
-        return max(self.least, min(_MIDDLE, self.most // 4))
-
-
-def batch_sizes(source: Source) -> Sizes:
+def batch_sizes(source: Source) -> Dimension:
     """Return how many samples a call may take."""
     first = source.inputs[0].shape[0]
-    return Sizes(least=first, most=first) if isinstance(first, int) else Sizes(least=1, most=source.dimensions[first])
+    return Dimension(min=first, max=first) if isinstance(first, int) else source.dimensions[first]
 
 
-def lengths(source: Source) -> dict[str, Sizes]:
+def lengths(source: Source) -> dict[str, Dimension]:
     """Return the symbolic dimensions that are no batch."""
     first = {spec.shape[0] for spec in source.inputs}
     names = {size for spec in source.inputs for size in spec.shape[1:] if isinstance(size, str)}
-    return {name: Sizes(least=1, most=source.dimensions[name]) for name in sorted(names - first)}
+    return {name: source.dimensions[name] for name in sorted(names - first)}
 
 
-def orders(sizes: Sizes) -> tuple[tuple[int, ...], ...]:
+def middle(sizes: Dimension) -> int:
+    """Return a size in between: where the batch may be larger, the one that a program is traced with."""
+    return sizes.nearest(min(_MIDDLE, sizes.max // 4))
+
+
+def orders(sizes: Dimension) -> tuple[tuple[int, ...], ...]:
     """Return sizes of calls, one after the other on one load, for several loads.
 
     Growing from the least and from the middle are two things: a library plans its memory when it is called first.
     """
-    least, most, middle = sizes.least, sizes.most, sizes.middle
+    least, most, between = sizes.least, sizes.max, middle(sizes)
     if least == most:
         return ((most, most, most),)
-    odd = max(least, most // 2 + 1)
-    return (least, middle, most, middle, odd, least), (middle, most, min(middle + 1, most), middle)
+    odd, next_ = sizes.nearest(most // 2 + 1), sizes.nearest(between + sizes.multiple)
+    return (least, between, most, between, odd, least), (between, most, next_, between)
 
 
-def tried(sizes: Sizes) -> tuple[int, ...]:
+def tried(sizes: Dimension) -> tuple[int, ...]:
     """Return all sizes of `orders`."""
     return tuple(sorted({size for order in orders(sizes) for size in order}))
 
 
-def few(samples: Samples, sizes: Sizes) -> Samples:
+def few(samples: Samples, sizes: Dimension) -> Samples:
     """Return the samples that batches are filled with: the same ones however many there are, as far as there are."""
     count = max(_DISTINCT, sizes.least)
     count = -(-count // sizes.least) * sizes.least

@@ -16,7 +16,7 @@ from edgekit.execution import orders
 from edgekit.execution.artifact import OpenArtifact, open_artifact, shares_range
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Source
-from edgekit.spec import Cpu, Format, Scheme
+from edgekit.spec import Cpu, Dimension, Format, Scheme
 
 # Answers to the same row may differ by float rounding that tips an int8 step, not by more: in dB, of all rows.
 _SAME_DB = 30.0
@@ -131,7 +131,7 @@ def _prove_lengths(
     file: str,
     source: Source,
     rows: Samples,
-    sizes: Mapping[str, orders.Sizes],
+    sizes: Mapping[str, Dimension],
     load: Callable[[], OpenArtifact],
     tolerance: Tolerance,
     program: Program,
@@ -139,10 +139,10 @@ def _prove_lengths(
     """Run one load with lengths that grow and shrink, against fresh loads and against the program."""
     batch = orders.batch_sizes(source)
     steps = [
-        {name: size.middle for name, size in sizes.items()},
-        {name: size.most for name, size in sizes.items()},
-        *({**{other: one.most for other, one in sizes.items()}, name: size.least} for name, size in sizes.items()),
-        {name: size.middle for name, size in sizes.items()},
+        {name: orders.middle(size) for name, size in sizes.items()},
+        {name: size.max for name, size in sizes.items()},
+        *({**{other: one.max for other, one in sizes.items()}, name: size.least} for name, size in sizes.items()),
+        {name: orders.middle(size) for name, size in sizes.items()},
     ]
     opened = load()
     for step in steps:

@@ -4,13 +4,14 @@ import copy
 
 from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
 from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType
-from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
 from executorch.exir.lowered_backend_module import get_lowered_submodules
 from torch import fx
 
 from edgekit.errors import LowerError
 from edgekit.lowering.decomposed import write_decomposed
+from edgekit.lowering.partition import Partitioner
+from edgekit.lowering.rewriting import inline_weights, rewrite
 from edgekit.lowering.shape import decompose_hardsigmoid, infer_batches, pool_means, widen_convolutions
 from edgekit.lowering.shortcuts import shortcuts
 from edgekit.lowering.steps import keep_steps
@@ -35,6 +36,7 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
     if reason := obstacle(quantized.scheme, Format.PTE):
         raise LowerError(f"{name} cannot be lowered as {quantized.scheme}: {reason}.", hint="Choose another scheme.")
     program = copy.deepcopy(quantized.program)
+    rewrite(program)
     decompose_hardsigmoid(program)
     widen_convolutions(program)
     infer_batches(program)
@@ -43,7 +45,9 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
     write_decomposed(program)
     try:
         with shortcuts():
-            edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+            edge = to_edge_transform_and_lower(
+                program, transform_passes=[inline_weights(program)], partitioner=[Partitioner()]
+            )
             inside, outside = _shares(edge)  # before the next line: it adds nodes for memory to the same graph
             executable = edge.to_executorch()
     except Exception as error:  # the lowering raises many unrelated classes
@@ -66,6 +70,8 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
         delegated_fraction=inside / (inside + len(outside)),
         int8_fraction=graph.int8_fraction(quantized.program.graph, _int8_operations()),
         not_delegated=outside,
+        # The first entry is no buffer. What a delegate allocates for itself when it is loaded is not among them.
+        planned_bytes=sum(plan.non_const_buffer_sizes[1:]),
     )
 
 

@@ -1,5 +1,6 @@
 """Capture: a float model becomes an exported program whose shapes keep their symbols."""
 
+import contextlib
 import warnings
 from typing import Any
 
@@ -10,14 +11,21 @@ from torch.export import Dim, ExportedProgram, export
 
 from edgekit.data.samples import Array, Samples
 from edgekit.errors import CaptureError
+from edgekit.model.flat import flat
 from edgekit.model.layout import PlainLayout
+from edgekit.model.narrow import can_narrow
+from edgekit.model.outputs import placeholder
 from edgekit.model.program import Captured, Source
+from edgekit.model.sizes import resized
+from edgekit.model.together import together
 from edgekit.model.writes import without_writes
-from edgekit.spec import TensorSpec
+from edgekit.spec import Dimension, TensorSpec
 
 # torch picks a convolution backend by batch size while it traces, and that choice adds the guard `batch < 16` when the
 # traced batch is smaller: the .pte then refuses larger batches although the program allows them. Seen in torch 2.13.
 _TRACED_BATCH = 16
+# The largest batch that torch may be given of a model whose artifacts have a fixed one.
+_LARGEST = 4096
 
 _aten = torch.ops.aten
 _RESHAPES = {_aten.flatten.using_ints, _aten.view.default, _aten.reshape.default, _aten.unflatten.int}
@@ -26,6 +34,9 @@ _RESHAPES = {_aten.flatten.using_ints, _aten.view.default, _aten.reshape.default
 def capture(source: Source, samples: Samples) -> Captured:
     """Export the model with its symbolic dimensions.
 
+    A model of a fixed batch is exported for any batch where it computes each sample by itself: it then runs here on
+    many at once, and is lowered with the batch that it has.
+
     Args:
         source: The float model.
         samples: Real inputs to trace with; the first rows are taken, repeated where there are too few.
@@ -33,12 +44,39 @@ def capture(source: Source, samples: Samples) -> Captured:
     Raises:
         CaptureError: If ``torch.export`` refuses the model, or fixes a dimension that was declared symbolic.
     """
-    shapes = shapes_of(source)
-    example = tuple(_first_rows(samples.inputs[spec.name], _traced_rows(source, spec)) for spec in source.inputs)
+    rows = together(source, samples)
+    if source.batch is not None and rows > source.batch:
+        with contextlib.suppress(CaptureError):  # it fixes the batch
+            found = _captured(source, samples, rows, any_batch=True)
+            if can_narrow(found.program):
+                return found
+    return _captured(source, samples, source.batch or rows, any_batch=False)
+
+
+def shapes_of(source: Source, *, any_batch: bool) -> tuple[dict[int, Any], ...]:
+    """Return the symbolic dimensions of each input by axis, as ``torch.export`` takes them.
+
+    Args:
+        source: The float model.
+        any_batch: Whether the batch is symbolic although the model's is fixed.
+    """
+    dims = {name: _symbol(name, size) for name, size in source.dimensions.items()}
+    batch = {0: Dim("batch", min=1, max=_LARGEST)} if any_batch else {}
+    return tuple(
+        {axis: dims[size] for axis, size in enumerate(spec.shape) if isinstance(size, str)} | batch
+        for spec in source.inputs
+    )
+
+
+def _captured(source: Source, samples: Samples, rows: int, *, any_batch: bool) -> Captured:
+    """Capture with the symbol ``batch`` in place of the number of samples, or with the model's own sizes."""
+    shapes = shapes_of(source, any_batch=any_batch)
+    traced = _TRACED_BATCH if any_batch else min(_TRACED_BATCH, source.most)
+    example = tuple(_example(source, samples.inputs[spec.name], spec, traced) for spec in source.inputs)
     try:
         with warnings.catch_warnings(), PlainLayout():
             warnings.simplefilter("ignore")
-            program = export(source.model, example, dynamic_shapes=shapes, strict=False)
+            program = export(flat(source), example, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # the exporter raises many unrelated classes for what is one thing to a person
         reason = str(error).strip() or type(error).__name__
         raise CaptureError(
@@ -48,24 +86,23 @@ def capture(source: Source, samples: Samples) -> Captured:
         ) from error
     program = without_writes(program, source.name)
     _simplify(program)
-    return Captured(source=source, program=program, example=example, dynamic_shapes=shapes)
+    return Captured(source=source, program=program, example=example, dynamic_shapes=shapes, rows=rows)
 
 
-def shapes_of(source: Source) -> tuple[dict[int, Any], ...]:
-    """Return the symbolic dimensions of each input by axis, as ``torch.export`` takes them."""
-    dims = {name: Dim(name, min=1, max=largest) for name, largest in source.dimensions.items()}
-    return tuple(
-        {axis: dims[size] for axis, size in enumerate(spec.shape) if isinstance(size, str)} for spec in source.inputs
-    )
+def _symbol(name: str, size: Dimension) -> Any:
+    step, symbol = size.multiple, placeholder(name)
+    if step == 1:
+        return Dim(symbol, min=size.least, max=size.max)
+    return step * Dim(f"{symbol}_steps", min=size.least // step, max=size.max // step)
 
 
-def _traced_rows(source: Source, spec: TensorSpec) -> int:
-    first = spec.shape[0]
-    return first if isinstance(first, int) else min(_TRACED_BATCH, source.dimensions[first])
-
-
-def _first_rows(array: Array, rows: int) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array[np.arange(rows) % len(array)]))
+def _example(source: Source, array: Array, spec: TensorSpec, rows: int) -> Tensor:
+    """Return the first rows; a symbolic size of one would be taken for a fixed one, so another is traced."""
+    shape = [spec.shape[0] if isinstance(spec.shape[0], int) and rows < _TRACED_BATCH else rows, *array.shape[1:]]
+    for axis, size in list(enumerate(spec.shape))[1:]:
+        if isinstance(size, str) and shape[axis] == 1:
+            shape[axis] = source.dimensions[size].nearest(2)
+    return resized(torch.from_numpy(np.array(array[:rows])), tuple(shape))
 
 
 def _simplify(program: ExportedProgram) -> None:

@@ -1,9 +1,10 @@
 """Programs as files: torch's own archive (``.pt2``), and beside it in JSON what the nouns add."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import fx, nn
@@ -11,7 +12,9 @@ from torch.export import ExportedProgram
 
 from edgekit.model.capture import shapes_of
 from edgekit.model.program import Captured, Quantized, Source
-from edgekit.spec import Scheme, TensorSpec
+from edgekit.spec import Dimension, Scheme, Spec, TensorSpec
+
+_Spec = TypeVar("_Spec", bound=Spec)
 
 
 def save_captured(captured: Captured, folder: Path, name: str = "captured") -> None:
@@ -29,10 +32,12 @@ def save_captured(captured: Captured, folder: Path, name: str = "captured") -> N
         "name": source.name,
         "inputs": [spec.model_dump(mode="json") for spec in source.inputs],
         "outputs": [spec.model_dump(mode="json") for spec in source.outputs],
-        "dimensions": dict(source.dimensions),
+        "dimensions": {name: size.model_dump(mode="json") for name, size in source.dimensions.items()},
         "weights_sha256": source.weights_sha256,
         "parameters": source.parameters,
         "float_bytes": source.float_bytes,
+        "rows": captured.rows,
+        "any_batch": source.batch is not None and captured.any_batch,
     }
     (folder / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
@@ -41,14 +46,27 @@ def load_captured(folder: Path, name: str = "captured") -> Captured:
     """Read what `save_captured` wrote. The model's own code is not needed: the program takes its place."""
     program = _load(folder / f"{name}.pt2")
     facts: dict[str, Any] = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    sizes = facts.pop("dimensions")
+    rows, any_batch = facts.pop("rows"), facts.pop("any_batch")
     source = Source(
         model=_module(program),
-        inputs=tuple(TensorSpec.model_validate_json(json.dumps(spec)) for spec in facts.pop("inputs")),
-        outputs=tuple(TensorSpec.model_validate_json(json.dumps(spec)) for spec in facts.pop("outputs")),
+        inputs=_values(TensorSpec, facts.pop("inputs")),
+        outputs=_values(TensorSpec, facts.pop("outputs")),
+        dimensions=dict(zip(sizes, _values(Dimension, sizes.values()), strict=True)),
         **facts,
     )
     example = torch.load(folder / f"{name}.example.pt", weights_only=True)
-    return Captured(source=source, program=program, example=tuple(example), dynamic_shapes=shapes_of(source))
+    return Captured(
+        source=source,
+        program=program,
+        example=tuple(example),
+        dynamic_shapes=shapes_of(source, any_batch=any_batch),
+        rows=rows,
+    )
+
+
+def _values(kind: type[_Spec], found: Iterable[object]) -> tuple[_Spec, ...]:
+    return tuple(kind.model_validate_json(json.dumps(one)) for one in found)
 
 
 def save_quantized(quantized: Quantized, folder: Path, name: str) -> None:

@@ -1,6 +1,6 @@
 """One attempt at a target: quantize, lower and verify. What targets and attempts share is made once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from edgekit import lowering
@@ -61,17 +61,13 @@ class Attempts:
         again = f", attempt {number}" if number > 1 else ""
         schemes = of_target(target, self.job.quantization)
         found = {format: self._program(scheme, float_layers, again) for format, scheme in schemes.items()}
-        programs = {format: program for format, (program, _) in found.items()}
         artifacts = tuple(
-            self._artifact(format, target, program, float_layers, again) for format, program in programs.items()
+            self._artifact(format, target, program, float_layers, again) for format, (program, _) in found.items()
         )
-        lacking = tuple(note for artifact in artifacts for note in compatible(artifact, target))
-        references = self.ground.references({f"model.{format}": pair for format, pair in found.items()}, more=lacking)
         with self.stages(f"verify {target.name}{again}") as detail:
-            traces = {one.file: self._verify(one, target, found[one.format]) for one in artifacts}
-            report = drift_report(self.job, target, references, traces)
+            made = measured(self.job, target, self.ground, found, artifacts, self._verify)
             detail.append(f"batches {', '.join(map(str, batches(self.job.source)))}")
-        return Attempt(programs=programs, references=references, artifacts=artifacts, traces=traces, report=report)
+        return made
 
     def _program(self, scheme: Scheme, float_layers: _FloatLayers, again: str) -> tuple[Quantized, Trace]:
         """Quantize the captured program and run it on the evaluation samples."""
@@ -105,8 +101,44 @@ class Attempts:
             self._lowered[key] = artifact
         return self._lowered[key]
 
-    def _verify(self, artifact: Artifact, target: Target, program: tuple[Quantized, Trace]) -> Trace:
-        with self.keep.verifying(artifact, target, self.job.evaluation, batches(self.job.source)):
-            answers = verify(artifact, target, self.job, program, self.ground.host)
+    def _verify(
+        self, artifact: Artifact, target: Target, job: Job, program: tuple[Quantized, Trace], host: Trace
+    ) -> Trace:
+        with self.keep.verifying(artifact, target, job.evaluation, batches(job.source)):
+            answers = verify(artifact, target, job, program, host)
         self.keep.trace(f"{target.name}-{artifact.file}", answers)
         return answers
+
+
+def measured(
+    job: Job,
+    target: Target,
+    ground: Ground,
+    programs: Mapping[Format, tuple[Quantized, Trace]],
+    artifacts: tuple[Artifact, ...],
+    run: Callable[[Artifact, Target, Job, tuple[Quantized, Trace], Trace], Trace] = verify,
+) -> Attempt:
+    """Hold artifacts against what the app's runtimes carry, run them, and measure every leg.
+
+    Args:
+        job: The job, for its evaluation samples, outputs and budget.
+        target: The target.
+        ground: The float answers.
+        programs: For each format the program that was lowered, and its answers.
+        artifacts: One for each format.
+        run: Runs an artifact on the evaluation samples, and proves it; see `verify`.
+
+    Raises:
+        CompatibilityError: If a runtime lacks something that an artifact needs.
+        RunError: If an artifact does not load or run, or gives other answers at another batch size.
+    """
+    lacking = tuple(note for artifact in artifacts for note in compatible(artifact, target))
+    references = ground.references({f"model.{format}": pair for format, pair in programs.items()}, more=lacking)
+    traces = {one.file: run(one, target, job, programs[one.format], ground.host) for one in artifacts}
+    return Attempt(
+        programs={format: program for format, (program, _) in programs.items()},
+        references=references,
+        artifacts=artifacts,
+        traces=traces,
+        report=drift_report(job, target, references, traces),
+    )

@@ -43,7 +43,7 @@ def compatible(artifact: Artifact, target: Target) -> tuple[str, ...]:
     """Hold what an artifact needs against the runtimes that the app pins, and return what nobody knows.
 
     Raises:
-        LowerError: If a runtime lacks something that the artifact needs.
+        CompatibilityError: If a runtime lacks something that the artifact needs.
     """
     found = check.examine(
         artifact.file,

@@ -28,6 +28,8 @@ class Kind(Enum):
 class Writer:
     """A layer whose output channels can be scaled: its parameters have a row for each."""
 
+    node: fx.Node
+    """The layer, or the product."""
     kind: Kind
     parameters: tuple[fx.Node, ...] = ()
     """The parameters, output channels first; none if the writer is a product with a gate."""
@@ -65,34 +67,51 @@ class Channels:
     readers: list[Reader] = field(default_factory=list)
     clamps: list[tuple[fx.Node, float]] = field(default_factory=list)
     """Clamps from zero to an upper end, beyond which scaling must not move a value."""
-    _parents: list[int] = field(default_factory=list)
-    _held: set[int] = field(default_factory=set)
+    _count: int = 0
+    _joined: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    _held: list[Tensor] = field(default_factory=list)
 
     def classes(self) -> tuple[Tensor, Tensor]:
         """Return the class of every channel, int64, and whether a class is held, bool; both of shape (channels,)."""
-        roots = torch.tensor([self._find(number) for number in range(len(self._parents))], dtype=torch.int64)
-        held = torch.zeros(len(roots), dtype=torch.bool)
-        held[[self._find(number) for number in self._held]] = True
+        roots = components(self._count, self._joined)
+        held = torch.zeros(self._count, dtype=torch.bool)
+        for channels in self._held:
+            held[roots[channels]] = True
         return roots, held
 
     def fresh(self, count: int) -> Tensor:
         """Return the numbers of new channels."""
-        start = len(self._parents)
-        self._parents.extend(range(start, start + count))
-        return torch.arange(start, start + count)
+        start = self._count
+        self._count += count
+        return torch.arange(start, self._count)
 
     def hold(self, node: Any) -> None:
         """Keep the channels of a value as they are."""
         if isinstance(node, fx.Node) and node in self.values:
-            self._held.update(self.values[node].channels.tolist())
+            self._held.append(self.values[node].channels)
 
     def join(self, first: Tensor, second: Tensor) -> None:
         """Let channels be scaled alike, index by index."""
-        for one, other in zip(first.tolist(), second.tolist(), strict=True):
-            self._parents[self._find(one)] = self._find(other)
+        self._joined.append((first, second))
 
-    def _find(self, number: int) -> int:
-        while self._parents[number] != number:
-            self._parents[number] = self._parents[self._parents[number]]
-            number = self._parents[number]
-        return number
+
+def components(count: int, pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Return for each of ``count`` numbers the least of those that pairs connect it with, int64 of shape (count,).
+
+    Args:
+        count: How many numbers there are, from zero.
+        pairs: Numbers that belong together, index by index, int64.
+    """
+    least = torch.arange(count)
+    one, other = (torch.cat([pair[side] for pair in pairs]) if pairs else least[:0] for side in (0, 1))
+    while True:
+        # All pairs at once: both sides, and what stands for them so far, take the lesser; then all follow what stands
+        # for them. Chains halve with every round.
+        met = torch.minimum(least[one], least[other])
+        after = least
+        for place in (one, other, least[one], least[other]):
+            after = after.scatter_reduce(0, place, met, "amin")
+        after = after[after]
+        if torch.equal(after, least):
+            return least
+        least = after

@@ -1,13 +1,14 @@
 """Equalisation: scale channels so that all of them use the steps of the one scale that their tensor has."""
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, fx
 
-from edgekit.quantization.attributes import attribute
-from edgekit.quantization.channels import Channels, Kind, Reader, Tracked
+from edgekit.quantization.attributes import attribute, is_tensor
+from edgekit.quantization.channels import Channels, Kind, Reader, Tracked, components
 from edgekit.quantization.tracking import measured, track
 
 # How far ranges are evened out: the power that the ratio of two ranges is taken to. With 1, every channel would reach
@@ -32,7 +33,7 @@ def equalize(module: fx.GraphModule, batches: Iterable[tuple[Tensor, ...]], kind
     over to the weights that read the tensor: the one for which the predicted noise of these layers is least.
 
     Args:
-        module: A captured float graph whose parameters are its own.
+        module: A captured float graph whose parameters are its own, each with one use, see `uses.separate`.
         batches: Calibration samples.
         kinds: Whose outputs are scaled.
 
@@ -40,7 +41,7 @@ def equalize(module: fx.GraphModule, batches: Iterable[tuple[Tensor, ...]], kind
         How many channels were scaled.
     """
     _describe_parameters(module)
-    found = track(module.graph, kinds, _tied(module))
+    found = track(module.graph, kinds)
     if not found.readers:
         return 0
     statistics = _Statistics(module, measured(module.graph, found))
@@ -68,10 +69,11 @@ class _Statistics(fx.Interpreter):
         """Run a node, and note what came out."""
         value = super().run_node(n)
         if n in self.wanted and isinstance(value, Tensor):
-            rows = value.movedim(self.wanted[n].axis, 0).flatten(1)
-            self.largest[n] = torch.maximum(self.largest[n], rows.abs().amax(1).double())
-            self._sums[n] += torch.square(rows).sum(1).double()
-            self.counts[n] += rows.shape[1]
+            axes = [axis for axis in range(value.ndim) if axis != self.wanted[n].axis]
+            largest, length = (torch.linalg.vector_norm(value, order, axes).double() for order in (math.inf, 2))
+            self.largest[n] = torch.maximum(self.largest[n], largest)
+            self._sums[n] += torch.square(length)
+            self.counts[n] += value.numel() // len(largest)
         return value
 
     def square(self, node: fx.Node) -> Tensor:
@@ -90,61 +92,71 @@ def _choose(module: fx.GraphModule, found: Channels, statistics: _Statistics) ->
         reach = high / ranges[classes[found.values[node].channels]].clamp(min=torch.finfo(torch.float32).tiny)
         most.scatter_reduce_(0, classes[found.values[node].channels], reach, "amin")
     free = ~held[classes] & (ranges[classes] > 0)
-    groups = _groups(found, classes, list(statistics.wanted.values()))
+    groups = _groups(classes, statistics.wanted.values())
+    seen: Counter[int] = Counter()
+    for node, tracked in statistics.wanted.items():
+        group = int(groups[tracked.channels[0]])
+        seen[group] = max(seen[group], statistics.counts[node])
+    readers: dict[int, list[Reader]] = {}
+    for reader in found.readers:
+        readers.setdefault(int(groups[reader.channels[0]]), []).append(reader)
+    order = torch.argsort(groups, stable=True)  # the members of a group lie together
+    numbers = torch.tensor(list(readers))
+    starts, ends = (torch.searchsorted(groups[order], numbers, right=right).tolist() for right in (False, True))
     factors = torch.ones_like(ranges)
-    for group in sorted(set(groups.tolist())):
-        members = groups == group
-        readers = [reader for reader in found.readers if groups[reader.channels[0]] == group]
-        scaled = members & free
-        seen = [statistics.counts[node] for node, tracked in statistics.wanted.items() if members[tracked.channels[0]]]
-        if not readers or not scaled.any() or max(seen) < _LEAST_VALUES:
+    places = torch.empty_like(order)
+    for group, start, end in zip(readers, starts, ends, strict=True):
+        members = order[start:end]
+        places[members] = torch.arange(len(members))
+        scaled = free[members]
+        if not scaled.any() or seen[group] < _LEAST_VALUES:
             continue
-        ratios = ranges[classes[members]].max() / ranges[classes[scaled]]
-        noises = [(reader, _noise(module, reader, statistics)) for reader in readers]
-        tried = []
-        for power in _POWERS:
-            candidate = torch.ones_like(ranges)
-            candidate[scaled] = torch.minimum(ratios**power, most[classes[scaled]]).clamp(min=1)
-            noise = sum(noise_of(candidate[reader.channels]) for reader, noise_of in noises)
-            tried.append((noise, candidate))
-        best = min(tried, key=lambda pair: pair[0])[1]
-        factors[scaled] = best[scaled]
+        own = classes[members]
+        ratios = ranges[own].max() / ranges[own].clamp(min=torch.finfo(torch.float32).tiny)
+        candidates = torch.minimum(ratios ** torch.tensor(_POWERS)[:, None], most[own]).clamp(min=1)
+        candidates[:, ~scaled] = 1
+        noise = torch.zeros(len(_POWERS), dtype=torch.float64)
+        for reader in readers[group]:
+            noise += _noise(module, reader, statistics, candidates[:, places[reader.channels]])
+        factors[members] = candidates[int(noise.argmin())]
     return factors
 
 
-def _groups(found: Channels, classes: Tensor, values: list[Tracked]) -> Tensor:
+def _groups(classes: Tensor, values: Iterable[Tracked]) -> Tensor:
     """Return a number for every channel, the same for those that share a tensor and so a scale, or a class."""
-    groups = classes.clone()
-    while True:
-        before = groups.clone()
-        for tracked in values:
-            groups[tracked.channels] = groups[tracked.channels].min()
-        groups = torch.full_like(groups, len(groups)).scatter_reduce(0, classes, groups, "amin")[classes]
-        if torch.equal(groups, before):
-            return groups
+    pairs = [(tracked.channels, tracked.channels[:1].expand_as(tracked.channels)) for tracked in values]
+    return components(len(classes), [(torch.arange(len(classes)), classes), *pairs])
 
 
-def _noise(module: fx.GraphModule, reader: Reader, statistics: _Statistics) -> Callable[[Tensor], float]:
-    """Return what predicts, from the factors of its channels, the noise of a layer's output in relation to its signal.
+def _noise(module: fx.GraphModule, reader: Reader, statistics: _Statistics, factors: Tensor) -> Tensor:
+    """Return the predicted noise of a layer's output in relation to its signal for each choice of factors.
 
     A rounded activation is off by its step / sqrt(12), times the weight that reads it; a rounded weight by its own
     step / sqrt(12), times the activation. The noise powers add up; inputs are taken for uncorrelated.
+
+    Args:
+        module: The graph.
+        reader: The layer.
+        statistics: What it reads.
+        factors: Those of its input channels, float64 of shape (choices, channels).
+
+    Returns:
+        Noise by signal, float64 of shape (choices,).
     """
-    weight = attribute(module, reader.weight).double()
+    weight = attribute(module, reader.weight)
     weight = weight.reshape(reader.groups, len(weight) // reader.groups, weight.shape[1], -1)
-    shape = (reader.groups, 1, -1, 1)
-    square = statistics.square(reader.data).view(shape)
-    signal = (torch.square(weight) * square).sum().clamp(min=torch.finfo(torch.float32).tiny)
-
-    def noise(factors: Tensor) -> float:
-        scale = factors.view(shape)
-        scaled = weight / scale
-        step = (statistics.largest[reader.data] * factors).max() / _STEPS
-        weight_steps = scaled.abs().amax((2, 3), keepdim=True) / _WEIGHT_STEPS
-        activations = step**2 * torch.square(scaled).sum()
-        weights = (weight_steps**2 * square * scale**2).sum() * weight.shape[3]
-        return float((activations + weights) / signal)
-
+    square = statistics.square(reader.data).view(reader.groups, -1)
+    energies = torch.linalg.vector_norm(weight, 2, (1, 3), dtype=torch.float64).square()  # (groups, inputs)
+    largest = torch.linalg.vector_norm(weight, math.inf, 3)  # (groups, outputs, inputs)
+    signal = (energies * square).sum().clamp(min=torch.finfo(torch.float32).tiny)
+    steps = (statistics.largest[reader.data] * factors).amax(1) / _STEPS
+    activations = steps.square() * (energies.view(-1) / factors.square()).sum(1)
+    weights = torch.zeros_like(activations)
+    for number, choice in enumerate(factors.view(len(factors), reader.groups, -1)):
+        weight_steps = (largest / choice[:, None].float()).amax(2) / _WEIGHT_STEPS
+        power = weight_steps.double().square().sum(1)  # of all outputs of a group
+        weights[number] = (power * (square * choice.square()).sum(1)).sum() * weight.shape[3]
+    noise: Tensor = (activations + weights) / signal
     return noise
 
 
@@ -174,14 +186,5 @@ def _scale_gate(module: fx.GraphModule, gate: fx.Node, factor: Tensor) -> None:
 
 def _describe_parameters(module: fx.GraphModule) -> None:
     for node in module.graph.nodes:
-        if node.op == "get_attr":
+        if node.op == "get_attr" and is_tensor(module, node):
             node.meta["val"] = attribute(module, node)
-
-
-def _tied(module: fx.GraphModule) -> frozenset[fx.Node]:
-    """Return the parameters with more than one use, under whichever names."""
-    nodes = [node for node in module.graph.nodes if node.op == "get_attr"]
-    uses: Counter[int] = Counter()
-    for node in nodes:
-        uses[attribute(module, node).data_ptr()] += len(node.users)
-    return frozenset(node for node in nodes if uses[attribute(module, node).data_ptr()] > 1)

@@ -12,6 +12,7 @@ from edgekit.quantization.configuration import configuration
 from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, WEIGHTED
 from edgekit.quantization.grouping import ANNOTATION, chosen, group
 from edgekit.quantization.outermost import float_layers
+from edgekit.quantization.uses import open_fences
 from edgekit.spec import DYNAMIC, QuantSpec, Scheme
 
 _aten = torch.ops.aten
@@ -35,6 +36,11 @@ class Placement(XNNPACKQuantizer):
             self.set_operator_type(_aten.linear.default, configuration(scheme, spec))  # type: ignore[arg-type]
         else:
             self.set_global(configuration(scheme, spec))
+
+    def transform_for_annotation(self, model: fx.GraphModule) -> Any:
+        """Prepare a graph whose batch norms were folded: scalars become tensors, which can be rounded."""
+        open_fences(model.graph)
+        return super().transform_for_annotation(model)
 
     def annotate(self, model: fx.GraphModule) -> Any:
         """Mark the nodes of a captured graph with how they are to be quantized."""

@@ -13,6 +13,7 @@ from torch import Tensor, fx
 from edgekit.quantization.attributes import attribute
 from edgekit.quantization.dynamic import DynamicObserver
 from edgekit.quantization.functions import FLOAT_FUNCTIONS, RECTIFIERS, WEIGHTED, Function, common_function
+from edgekit.quantization.joint import Joint, joint
 from edgekit.quantization.observers import HistogramObserver, PerChannelWeightObserver
 from edgekit.quantization.rounding import patches, round_adaptively
 from edgekit.spec import QuantSpec
@@ -41,6 +42,7 @@ def reconstruct(prepared: fx.GraphModule, inputs: tuple[Tensor, ...], spec: Quan
         spec: Says which of the two steps to take.
     """
     values: dict[fx.Node, Pair] = {}
+    shared = joint(prepared, inputs) if spec.adaptive_rounding else {}
     waiting = iter(inputs)
     last_use = {source: node for node in prepared.graph.nodes for source in node.all_input_nodes}
     with torch.no_grad():
@@ -55,7 +57,7 @@ def reconstruct(prepared: fx.GraphModule, inputs: tuple[Tensor, ...], spec: Quan
                 values[node] = _observed(prepared.get_submodule(str(node.target)), node, values)
             elif node.op == "call_function":
                 if node.target in WEIGHTED and _observer_of(prepared, node.args[1]) is not None:
-                    _mend(prepared, node, values, spec)
+                    _mend(prepared, node, values, shared, spec)
                 else:
                     values[node] = Pair(_call(node, values, 0), _call(node, values, 1))
             for source in node.all_input_nodes:
@@ -63,7 +65,13 @@ def reconstruct(prepared: fx.GraphModule, inputs: tuple[Tensor, ...], spec: Quan
                     del values[source]
 
 
-def _mend(prepared: fx.GraphModule, node: fx.Node, values: dict[fx.Node, Pair], spec: QuantSpec) -> None:
+def _mend(
+    prepared: fx.GraphModule,
+    node: fx.Node,
+    values: dict[fx.Node, Pair],
+    shared: Mapping[fx.Node, Joint],
+    spec: QuantSpec,
+) -> None:
     data, weight_node = node.args[0], node.args[1]
     observer = _observer_of(prepared, weight_node)
     assert isinstance(data, fx.Node)
@@ -72,16 +80,21 @@ def _mend(prepared: fx.GraphModule, node: fx.Node, values: dict[fx.Node, Pair], 
     stored = weight_node.all_input_nodes[0]
     weight = values[weight_node].real
     rounded = values[weight_node].rounded
-    if spec.adaptive_rounding:
+    if spec.adaptive_rounding and stored.op == "get_attr":
         weight = weight.clone()  # the float stream's: the parameter itself is about to change
         limits = observer.quant_min, observer.quant_max
-        inputs = patches(node, values[data].rounded, weight)
-        rounded = round_adaptively(weight, observer.spread(weight), inputs, limits)
-        if stored.op == "get_attr" and len(stored.users) == 1:
-            attribute(prepared, stored).copy_(rounded)
-            rounded = observer.quantize(rounded)  # to the last bit what the converted program reads
+        common = shared.get(stored)
+        if common is None:
+            inputs = patches(node, values[data].rounded, weight)
+            rounded = round_adaptively(weight, observer.spread(weight), inputs, limits)
         else:
-            rounded = values[weight_node].rounded  # tied weights: another layer rounds them, too
+            if common.rounded is None:
+                inputs = torch.cat(common.inputs, 1)
+                common.rounded = round_adaptively(weight, observer.spread(weight), inputs, limits)
+                common.inputs.clear()
+            rounded = common.rounded
+        attribute(prepared, stored).copy_(rounded)
+        rounded = observer.quantize(rounded)  # to the last bit what the converted program reads
     values[weight_node] = Pair(weight, rounded)
     real, result = _call(node, values, 0), _call(node, values, 1)
     bias = bias_of(node)

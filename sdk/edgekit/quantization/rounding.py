@@ -7,11 +7,16 @@ from torch.nn import functional
 _aten = torch.ops.aten
 # Added to the diagonal of the second moments, as a share of its mean: what the samples do not tell stays put.
 _DAMPING = 0.01
-# Input patches that the second moments are estimated from, and the most that are unfolded at once.
+# Input patches that the second moments are estimated from, the most numbers in them, and in what is unfolded at once.
 _PATCHES = 16384
+_NUMBERS = 2**25
 _ELEMENTS = 2**23
 # Columns whose errors are carried over to all that follow at once, as one matrix product.
 _BLOCK = 32
+# Columns that make up for each other's errors: inverting their moments takes the cube of this, for all columns
+# together so the square of it times their number. A layer of more inputs is rounded in parts, and what a part leaves
+# is made up for by the next one.
+_PART = 512
 
 
 def patches(node: fx.Node, x: Tensor, weight: Tensor) -> Tensor:
@@ -43,8 +48,10 @@ def patches(node: fx.Node, x: Tensor, weight: Tensor) -> Tensor:
 
 
 def _some(columns: Tensor) -> Tensor:
-    """Return at most `_PATCHES` patches, evenly spread: the same ones each time."""
-    return columns[:, :: max(1, columns.shape[1] // _PATCHES)]
+    """Return at most `_PATCHES` patches, fewer of many inputs, evenly spread: the same ones each time."""
+    groups, count, width = columns.shape
+    most = max(1, min(_PATCHES, _NUMBERS // (groups * width)))
+    return columns[:, :: max(1, count // most)]
 
 
 def round_adaptively(weight: Tensor, scale: Tensor, inputs: Tensor, limits: tuple[int, int]) -> Tensor:
@@ -52,28 +59,60 @@ def round_adaptively(weight: Tensor, scale: Tensor, inputs: Tensor, limits: tupl
 
     The optimal brain surgeon's update, per column, with the second moments of the layer's own quantized inputs: GPTQ
     (Frantar et al., https://arxiv.org/abs/2210.17323). A closed form, and so a cheaper equal of AdaRound (Nagel et
-    al., https://arxiv.org/abs/2004.10568), which descends gradients.
+    al., https://arxiv.org/abs/2004.10568), which descends gradients. Time and memory grow with the number of inputs,
+    not with a power of it: parts of them are rounded one after another.
 
     Args:
         weight: Float weight, output channels first.
         scale: Scale of each output channel or of each weight, float32 of shape (channels, 1 or inputs).
-        inputs: From `patches`.
+        inputs: From `patches`, `centred` or not.
         limits: The least and the greatest integer.
 
     Returns:
         The weight on the steps of the scale, float32 of the same shape.
     """
+    inputs = centred(inputs)
     groups, count, width = inputs.shape
-    centred = inputs - inputs.mean(1, keepdim=True)  # the mean's error is the bias's to mend
-    moments = (centred.transpose(1, 2) @ centred).double() / count
-    level = moments.diagonal(dim1=1, dim2=2).mean(1).clamp(min=1e-12)
-    moments += _DAMPING * level[:, None, None] * torch.eye(width, dtype=torch.float64)
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(moments))
-    factor = torch.linalg.cholesky(inverse, upper=True)
     # Inputs in front, so that those of a block lie together in memory.
     left = weight.double().reshape(groups, -1, width).transpose(1, 2).contiguous()
     scales = scale.double().expand(len(weight), width).reshape(groups, -1, width).transpose(1, 2).contiguous()
     rounded = torch.empty_like(left)
+    missing = None  # what the outputs lack by the parts that are rounded already, (groups, patches, outputs)
+    for start in range(0, width, _PART):
+        part = slice(start, start + _PART)
+        seen, own = inputs[:, :, part], left[:, part]
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(_moments(seen)))
+        wanted = own.clone()
+        if missing is not None:
+            wanted += inverse @ ((seen.transpose(1, 2) @ missing).double() / count)
+        rounded[:, part] = _round(wanted, scales[:, part], inverse, limits)
+        if start + _PART < width:
+            lack = seen @ (own - rounded[:, part]).float()
+            missing = lack if missing is None else missing + lack
+    return rounded.transpose(1, 2).reshape(weight.shape).float()
+
+
+def centred(patches: Tensor) -> Tensor:
+    """Return patches about their mean, whose error is the bias's to mend, in units of their spread; shaped alike."""
+    about = patches - patches.mean(1, keepdim=True)
+    largest = about.abs().amax((1, 2), keepdim=True)
+    about /= torch.where(largest > 0, largest, 1)  # before it is squared: a signal in microvolts would vanish
+    spread = about.square().mean((1, 2), keepdim=True).sqrt()
+    return about / torch.where(spread > 0, spread, 1)
+
+
+def _moments(inputs: Tensor) -> Tensor:
+    """Return the damped second moments of inputs, float64 of shape (groups, inputs, inputs)."""
+    moments = (inputs.transpose(1, 2) @ inputs).double() / inputs.shape[1]
+    level = moments.diagonal(dim1=1, dim2=2).mean(1).clamp(min=1e-12)
+    moments += _DAMPING * level[:, None, None] * torch.eye(moments.shape[1], dtype=torch.float64)
+    return moments
+
+
+def _round(left: Tensor, scales: Tensor, inverse: Tensor, limits: tuple[int, int]) -> Tensor:
+    """Round weights of shape (groups, inputs, outputs), which are used up, by the inverse of their inputs' moments."""
+    factor = torch.linalg.cholesky(inverse, upper=True)
+    rounded, width = torch.empty_like(left), left.shape[1]
     for start in range(0, width, _BLOCK):
         end = min(start + _BLOCK, width)
         errors = torch.empty_like(left[:, start:end])
@@ -84,4 +123,4 @@ def round_adaptively(weight: Tensor, scale: Tensor, inputs: Tensor, limits: tupl
             left[:, column + 1 : end] -= factor[:, column, column + 1 : end, None] * error[:, None]
             errors[:, column - start] = error
         left[:, end:] -= factor[:, start:end, end:].transpose(1, 2) @ errors
-    return rounded.transpose(1, 2).reshape(weight.shape).float()
+    return rounded

@@ -26,6 +26,7 @@ from edgekit.quantization.functions import FLOAT_FUNCTIONS, common_function
 from edgekit.quantization.observers import HistogramObserver
 from edgekit.quantization.placement import Placement
 from edgekit.quantization.reconstruct import reconstruct
+from edgekit.quantization.uses import fence_norms, separate
 from edgekit.spec import STATIC_INT8, QuantSpec, Scheme
 
 # Both streams of the reconstruction keep the tensors that are still wanted: this bounds the largest of them.
@@ -101,8 +102,10 @@ def prepare(
     """
     # Copied: the module shares its parameters with the captured program, and they are about to change.
     module = copy.deepcopy(captured.program.module(check_guards=False))
+    separate(module)
     if kinds := _equalized(scheme, spec):
         equalize(module, (tensors(captured, part) for part in calibration.batches(_batch(captured, spec))), kinds)
+    fence_norms(module)
     placement = Placement(scheme, spec, captured.source.name)
     prepared = prepare_pt2e(module, placement)
     _calibrate(prepared, captured, calibration, _batch(captured, spec))
@@ -133,7 +136,7 @@ def _equalized(scheme: Scheme, spec: QuantSpec) -> frozenset[Kind]:
 
 
 def _batch(captured: Captured, spec: QuantSpec) -> int:
-    return min([spec.calibration_batch, *captured.source.dimensions.values()])
+    return min(spec.calibration_batch, captured.rows)
 
 
 def _calibrate(prepared: fx.GraphModule, captured: Captured, calibration: Samples, batch: int) -> None:
@@ -155,7 +158,8 @@ def at_once(captured: Captured, samples: Samples) -> Samples:
     values = [node.meta["val"] for node in captured.program.graph.nodes if isinstance(node.meta.get("val"), Tensor)]
     # Without the symbolic sizes what is left is one sample's: asking a symbol for its value would fix it.
     largest = max(math.prod(size for size in value.shape if isinstance(size, int)) for value in values)
-    return samples.rows(slice(max(1, _LARGEST_TENSOR // (4 * largest))))
+    fitting = max(1, _LARGEST_TENSOR // (4 * largest))
+    return samples.rows(slice(fitting if captured.any_batch else captured.rows))
 
 
 def tensors(captured: Captured, samples: Samples) -> tuple[Tensor, ...]:

@@ -1,5 +1,6 @@
 """Follow the channels through a graph: which of them must be scaled alike, who writes them, and who makes up for it."""
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from torch import fx
 
 from edgekit.quantization.channels import Channels, Kind, Reader, Tracked, Writer
 from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, RECTIFIERS, WEIGHTED
+from edgekit.quantization.uses import families
 
 # One input, whose channels they keep apart and at their scale.
 _aten = torch.ops.aten
@@ -17,28 +19,45 @@ _HOMOGENEOUS = {
 }  # fmt: skip
 
 
-def track(graph: fx.Graph, kinds: frozenset[Kind], tied: frozenset[fx.Node]) -> Channels:
+def track(graph: fx.Graph, kinds: frozenset[Kind]) -> Channels:
     """Follow the channels through a captured graph.
 
     Args:
-        graph: The graph.
+        graph: The graph; no parameter has several uses, see `uses.separate`.
         kinds: What may write channels that are scaled.
-        tied: Parameters that belong to more than one layer.
     """
-    follow = _Follow(kinds, tied)
+    follow = _Follow(kinds)
     for node in graph.nodes:
         if node.op == "output" or (node.op == "call_function" and not follow.node(node)):
             for source in node.all_input_nodes:
                 follow.found.hold(source)
+    for family in families(graph.nodes).values():
+        _join_family(follow.found, family)
     return follow.found
+
+
+def _join_family(found: Channels, family: list[fx.Node]) -> None:
+    """Let the uses of what was one parameter be scaled alike, or not at all: their weights stay the same that way."""
+    members = set(family)
+    readers = [reader for reader in found.readers if reader.weight in members]
+    writers = [writer for writer in found.writers if not members.isdisjoint(writer.parameters)]
+    for channels, data in (
+        ([reader.channels for reader in readers], [reader.data for reader in readers]),
+        ([writer.channels for writer in writers], [writer.node for writer in writers]),
+    ):
+        for one, other in pairwise(channels):
+            found.join(one, other)
+        if len(channels) < len(members):
+            for node in data:
+                found.hold(node)
 
 
 class _Follow:
     """Notes node by node what happens to channels. A method returns False if it does not know, and they are held."""
 
-    def __init__(self, kinds: frozenset[Kind], tied: frozenset[fx.Node]) -> None:
+    def __init__(self, kinds: frozenset[Kind]) -> None:
         self.found = Channels()
-        self._kinds, self._tied = kinds, tied
+        self._kinds = kinds
 
     def node(self, node: fx.Node) -> bool:
         if node.target in WEIGHTED:
@@ -105,7 +124,7 @@ class _Follow:
 
     def _write(self, node: fx.Node, kind: Kind, axis: int, parameters: tuple[fx.Node, ...]) -> None:
         channels = self.found.fresh(_sizes(parameters[0])[0])
-        self.found.writers.append(Writer(kind=kind, parameters=parameters, channels=channels))
+        self.found.writers.append(Writer(node=node, kind=kind, parameters=parameters, channels=channels))
         self.found.values[node] = Tracked(axis=axis, channels=channels)
 
     def _concatenation(self, node: fx.Node) -> bool:
@@ -140,13 +159,13 @@ class _Follow:
             if len(sizes) == 4 and sizes[1:] == (_sizes(node)[1], 1, 1) and Kind.LAYER in self._kinds:
                 self.found.hold(data)
                 channels = self.found.fresh(sizes[1])
-                self.found.writers.append(Writer(kind=Kind.LAYER, gate=gate, channels=channels))
+                self.found.writers.append(Writer(node=node, kind=Kind.LAYER, gate=gate, channels=channels))
                 self.found.values[node] = Tracked(axis=1, channels=channels)
                 return True
         return False
 
     def _is_own(self, parameter: Any) -> bool:
-        return isinstance(parameter, fx.Node) and parameter.op == "get_attr" and parameter not in self._tied
+        return isinstance(parameter, fx.Node) and parameter.op == "get_attr" and len(parameter.users) == 1
 
 
 def measured(graph: fx.Graph, found: Channels) -> dict[fx.Node, Tracked]:

@@ -49,10 +49,11 @@ def _pair(
 COLUMNS = (
     Column(
         title="SQNR dB",
-        cell=lambda m: "identical" if m.sqnr_db is None else f"{m.sqnr_db:.2f}",
+        cell=lambda m: "" if m.agreement is not None else "identical" if m.sqnr_db is None else f"{m.sqnr_db:.2f}",
         of=("sqnr_db",),
         keep=20,
     ),
+    Column(title="equal %", cell=lambda m: _share(m.agreement), of=("agreement",), keep=18),
     Column(title="max abs", cell=lambda m: numbers.small(m.max_abs_error), of=("max_abs_error",), keep=7),
     Column(title="mean abs", cell=lambda m: numbers.small(m.mean_abs_error), of=("mean_abs_error",), keep=1),
     Column(title="cosine", cell=lambda m: numbers.cosine(m.cosine), of=("cosine",), keep=4),

@@ -8,7 +8,14 @@ because their biases are float.
 import numpy as np
 import onnx_ir as ir
 
-from edgekit.lowering.onnx.values import constant, dequantize_of, drop_unused_initializers, initializer, to_unsigned
+from edgekit.lowering.onnx.values import (
+    constant,
+    dequantize_of,
+    drop_unused_initializers,
+    initializer,
+    share_weights,
+    to_unsigned,
+)
 from edgekit.spec import OnnxSettings
 
 _WITH_BIAS = {"Conv", "ConvTranspose", "Gemm"}
@@ -37,6 +44,7 @@ def tidy(model: ir.Model, settings: OnnxSettings) -> None:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             _own_parameters(graph, node, number, settings)
             _shorten(node, number)
+    share_weights(graph)
     drop_unused_initializers(graph)
 
 
@@ -55,32 +63,6 @@ def strip_metadata(model: ir.Model) -> None:
         for value in node.outputs:
             value.doc_string = None
             value.metadata_props.clear()
-
-
-def name_by_operator(graph: ir.Graph) -> None:
-    """Name nodes after their operators, in their order, and so what they give and the constants that torch.onnx made.
-
-    Its own names hold numbers that say how often torch traced the graph. Tidied Q and DQ nodes keep theirs.
-    """
-    taken = {value.name for value in [*graph.inputs, *graph.outputs, *graph.initializers.values()]}
-    count: dict[str, int] = {}
-
-    def fresh(kind: str) -> str:
-        while True:
-            name = f"{kind}_{count.setdefault(kind, 0)}"
-            count[kind] += 1
-            if name not in taken:
-                return name
-
-    for node in graph:
-        for value in node.inputs:
-            if value is not None and value.is_initializer() and str(value.name).startswith("val_"):
-                value.name = fresh("constant")
-        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
-            node.name = fresh(node.op_type.lower())
-            for index, value in enumerate(node.outputs):
-                if not value.is_graph_output():
-                    value.name = f"{node.name}_{index}" if index else node.name
 
 
 def _fold_transpose(graph: ir.Graph, node: ir.Node, number: int) -> None:

@@ -47,3 +47,18 @@ def drop_unused_initializers(graph: ir.Graph) -> None:
     for name, value in list(graph.initializers.items()):
         if value not in used:
             del graph.initializers[name]
+
+
+def share_weights(graph: ir.Graph) -> None:
+    """Let what dequantizes the same weights read one initializer, in place.
+
+    Their scales and zero points stay apart: ONNX Runtime refuses nodes that share those.
+    """
+    known: dict[tuple[object, ...], ir.Value] = {}
+    for node in graph:
+        value = node.inputs[0] if node.op_type == "DequantizeLinear" else None
+        if value is None or value.const_value is None:
+            continue
+        array = constant(value)
+        if array.ndim > 1:
+            node.replace_input_with(0, known.setdefault((array.dtype, array.shape, array.tobytes()), value))

@@ -1,0 +1,79 @@
+"""Layers whose weights were one parameter: they are rounded once, for the inputs of all of them.
+
+So the same integers stand in all of them, and a file holds them once.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from edgekit.quantization.attributes import attribute
+from edgekit.quantization.functions import WEIGHTED
+from edgekit.quantization.rounding import centred, patches
+from edgekit.quantization.uses import families
+
+
+@dataclass(kw_only=True)
+class Joint:
+    """What the uses of one weight read, and how it was rounded."""
+
+    inputs: list[Tensor]
+    """From `patches`, in float, for each use: about their own means, since each use has a bias of its own."""
+    rounded: Tensor | None = None
+    """Once the first of them had its turn."""
+
+
+def joint(prepared: fx.GraphModule, inputs: tuple[Tensor, ...]) -> dict[fx.Node, Joint]:
+    """Return, for each weight that is still the same in several layers, what these have in common.
+
+    A batch norm of its own makes another weight of a use, which is then rounded for itself.
+
+    Args:
+        prepared: A prepared graph.
+        inputs: Calibration samples.
+    """
+    layers = {node: _stored(node) for node in prepared.graph.nodes if node.target in WEIGHTED}
+    weights = set(layers.values())
+    found: dict[fx.Node, Joint] = {}
+    for family in families(prepared.graph.nodes).values():
+        left = [node for node in family if node in weights]
+        while left:
+            first = attribute(prepared, left[0])
+            same = [node for node in left if torch.equal(attribute(prepared, node), first)]
+            if len(same) > 1:
+                found |= dict.fromkeys(same, Joint(inputs=[]))
+            left = [node for node in left if node not in same]
+    if found:
+        _Collect(prepared, found).run(*inputs)
+    return found
+
+
+def _stored(layer: fx.Node) -> fx.Node:
+    weight = layer.args[1]
+    while isinstance(weight, fx.Node) and weight.op == "call_module":
+        weight = weight.args[0]  # behind its observer
+    assert isinstance(weight, fx.Node)
+    return weight
+
+
+class _Collect(fx.Interpreter):
+    """Runs a prepared graph in float, without letting its observers see anything."""
+
+    def __init__(self, module: fx.GraphModule, wanted: dict[fx.Node, Joint]) -> None:
+        super().__init__(module)
+        self._graph_module, self._wanted = module, wanted
+
+    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
+        """Read through an observer."""
+        return args[0]
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Note what a layer reads."""
+        if n.target in WEIGHTED and (stored := _stored(n)) in self._wanted:
+            data = n.args[0]
+            assert isinstance(data, fx.Node)
+            weight = attribute(self._graph_module, stored)
+            self._wanted[stored].inputs.append(centred(patches(n, self.env[data], weight)))
+        return super().run_node(n)
