@@ -117,10 +117,10 @@ def build(
     if any(spec.meaning == "boxes" for spec in source.outputs):
         detection.require()
     calibrating = samples_of(calibration, source, what="calibration data")
-    notes = source.notes
+    notes: tuple[str, ...] = ()
     if evaluation is None:
         evaluating = calibrating
-        notes += (SAME_SAMPLES,)
+        notes = (SAME_SAMPLES,)
     else:
         evaluating = samples_of(evaluation, source, what="evaluation data", outputs=source.outputs)
     check_answers(budget or Budget(), source.outputs, evaluating)

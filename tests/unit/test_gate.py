@@ -29,7 +29,8 @@ GOOD: dict[str, float] = {
 }  # fmt: skip
 LIMITS: dict[str, float] = {
     "min_sqnr_db": 30, "max_abs_error": 0.01, "max_mean_abs_error": 0.001, "min_cosine": 0.9999,
-    "min_agreement": 0.9, "min_top1_agreement": 0.9, "min_top5_agreement": 0.99, "max_kl_divergence": 0.01, "max_accuracy_drop": 0.1,
+    "min_agreement": 0.9, "min_top1_agreement": 0.9, "min_top5_agreement": 0.99, "max_kl_divergence": 0.01,
+    "max_accuracy_drop": 0.1,
     "min_accuracy_ratio": 0.9, "min_pixel_agreement": 0.9, "min_iou_agreement": 0.9, "max_mean_iou_drop": 0.1,
     "min_mean_iou_ratio": 0.96, "min_map_agreement": 0.8, "max_mean_ap_drop": 0.1, "min_mean_ap_ratio": 0.95,
     "min_neighbour_agreement": 0.9, "min_r2_agreement": 0.98, "max_r2_drop": 0.1, "min_r2_ratio": 0.9,

@@ -93,7 +93,7 @@ def float_answers(job: Job, captured: Captured) -> Ground:
     """
     host = run_float(job.source, job.evaluation)
     baseline, notes = reference(job, host)
-    return Ground(captured=captured, baseline=baseline, host=host, notes=notes)
+    return Ground(captured=captured, baseline=baseline, host=host, notes=(*captured.source.notes, *notes))
 
 
 def reference(job: Job, host: Trace) -> tuple[Trace, tuple[str, ...]]:

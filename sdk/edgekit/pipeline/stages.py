@@ -173,7 +173,7 @@ def verify(
         budget=budget or Budget(),
         preprocessing=source.preprocessing,
         labels=source.labels,
-        notes=(*source.notes, *((SAME_SAMPLES,) if same else ())),
+        notes=(SAME_SAMPLES,) if same else (),
         own_metrics=of_functions(metrics or {}, source.outputs),
     )
     answers = {id(program): run_quantized(program, samples) for program in each.values()}

@@ -95,7 +95,11 @@ def sizes(max_batch: Any, dimensions: Any) -> dict[str, Sizes]:
             try:
                 size = Dimension(**size)
             except (ValidationError, TypeError) as error:
-                reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+                reason = (
+                    error.errors()[0]["msg"].removeprefix("Value error, ")
+                    if isinstance(error, ValidationError)
+                    else str(error)
+                )
                 raise ProjectError(f"{what}: {reason}", hint="For instance {'min': 8, 'max': 512}.") from error
         whole = isinstance(size, int) and not isinstance(size, bool) and size > 0
         if not isinstance(size, Dimension) and not whole:
