@@ -7,18 +7,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgekit import lowering, targets
 from edgekit.data.samples import Array, Samples
 from edgekit.errors import RunError
 from edgekit.execution.eager import run_quantized
 from edgekit.execution.orders import at_length, few, orders, tried
 from edgekit.execution.proof import Tolerance, prove
-from edgekit.lowering import onnx, pte
+from edgekit.lowering import pte
 from edgekit.model.artifact import Artifact
 from edgekit.model.capture import capture
 from edgekit.model.program import Quantized
 from edgekit.model.source.module import source_from_module
 from edgekit.quantization import quantize
-from edgekit.spec import Cpu, Dimension, Format, OnnxSettings, PteSettings, QuantSpec, Scheme, TensorSpec
+from edgekit.spec import Cpu, Dimension, Format, QuantSpec, Scheme, TensorSpec
 from tests.programs.networks import quantized
 
 
@@ -38,7 +39,7 @@ def proved(artifact: Artifact, program: Quantized, samples: Samples) -> None:
 
 def lowered(program: Quantized, format: Format) -> Artifact:
     """Return the artifact of a program."""
-    return pte.lower(program, PteSettings()) if format is Format.PTE else onnx.lower(program, OnnxSettings())
+    return lowering.lower(format, targets.load("android-arm64"), program, None)[0]
 
 
 class Pooled(nn.Module):
