@@ -9,13 +9,13 @@ _HEAD = """# Operators
 
 Written by `scripts/operators`; the numbers are also in [operators.json](operators.json). Each row is a small network
 about one operation, built by `edgekit.build` for `linux-x86_64` with its defaults, once with a batch of one and once
-with a batch that varies up to sixteen. The files are run by their own runtimes, by a script that shares no code with the
-build; where the batch varies, one load sees batches of 1, 3, 8, 2 and 16 samples.
+with a batch that varies up to sixteen. The files are run by their own runtimes, by a script that shares no code with
+the build; where the batch varies, one load sees batches of 1, 3, 8, 2 and 16 samples.
 
 * **int8**: all operations compute with integers; **partly**: some compute in float, see [Quantization](quantize.md);
   **float**: none computes with integers; **refused**: there is no file, and the last table says why.
-* **dB** is the SQNR of what varies over the samples against the float model, and behind it by how much that is above (+)
-  or below (-) the stock recipe of the format: ExecuTorch's PT2E with weights per channel, and the better of ONNX
+* **dB** is the SQNR of what varies over the samples against the float model, and behind it by how much that is above
+  (+) or below (-) the stock recipe of the format: ExecuTorch's PT2E with weights per channel, and the better of ONNX
   Runtime's `quantize_static` with int8 and with uint8 weights per channel; "none" where the recipe fails. The networks
   are random and small: compare rows, and read no accuracy from them.
 * **outside** names what the `.pte` runs outside of the delegate.

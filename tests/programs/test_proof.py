@@ -7,19 +7,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgekit import lowering, targets
 from edgekit.data.samples import Array, Samples
 from edgekit.errors import RunError
 from edgekit.execution.eager import run_quantized
 from edgekit.execution.orders import at_length, few, orders, tried
+from edgekit.execution.parts import parts
 from edgekit.execution.proof import Tolerance, prove
-from edgekit.lowering import pte
+from edgekit.lowering import onnx, pte
 from edgekit.model.artifact import Artifact
 from edgekit.model.capture import capture
 from edgekit.model.program import Quantized
 from edgekit.model.source.module import source_from_module
 from edgekit.quantization import quantize
-from edgekit.spec import Cpu, Dimension, Format, QuantSpec, Scheme, TensorSpec
+from edgekit.spec import Cpu, Dimension, Format, OnnxSettings, PteSettings, QuantSpec, Scheme, TensorSpec
 from tests.programs.networks import quantized
 
 
@@ -39,7 +39,7 @@ def proved(artifact: Artifact, program: Quantized, samples: Samples) -> None:
 
 def lowered(program: Quantized, format: Format) -> Artifact:
     """Return the artifact of a program."""
-    return lowering.lower(format, targets.load("android-arm64"), program, None)[0]
+    return pte.lower(program, PteSettings()) if format is Format.PTE else onnx.lower(program, OnnxSettings())
 
 
 class Pooled(nn.Module):
@@ -109,23 +109,22 @@ def test_lengths_grow_and_shrink(format: Format, scheme: Scheme) -> None:
 
 def test_orders_grow_from_the_least_and_from_the_middle() -> None:
     """They shrink and repeat, too, and stay within the sizes that there are."""
-    first, second = orders(Dimension(max=64))
+    first, second = orders(Dimension(min=1, max=64))
     assert first == (1, 16, 64, 16, 33, 1)
     assert second[:2] == (16, 64)
-    assert tried(Dimension(max=64)) == (1, 16, 17, 33, 64)
+    assert tried(Dimension(min=1, max=64)) == (1, 16, 17, 33, 64)
     assert orders(Dimension(min=4, max=4)) == ((4, 4, 4),)
     for most in range(2, 70):
-        assert {1, most} <= set(tried(Dimension(max=most)))
-        assert all(1 <= size <= most for size in tried(Dimension(max=most)))
+        assert {1, most} <= set(tried(Dimension(min=1, max=most)))
+        assert all(1 <= size <= most for size in tried(Dimension(min=1, max=most)))
 
 
 def test_the_same_samples_fill_batches_however_many_there_are() -> None:
     """The verdict must not change with the size of the evaluation set."""
     many = noise(64, 3)
     for count in (8, 16, 40):
-        part = few(many.rows(slice(0, count)), Dimension(max=64))
+        part = few(many.rows(slice(0, count)), Dimension(min=1, max=64))
         assert np.array_equal(part.inputs["x"], many.inputs["x"][:8])
-    assert orders(Dimension(max=60, multiple=6, min=12))[0] == (12, 12, 60, 12, 30, 12)
     assert len(few(many.rows(slice(0, 3)), Dimension(min=5, max=5))) == 10
 
 
@@ -137,6 +136,15 @@ def test_samples_are_cut_off_and_repeated_along_a_dimension() -> None:
     longer = at_length(samples, inputs, {"length": 12, "batch": 9}).inputs["x"]
     assert longer.shape == (4, 3, 12)
     assert np.array_equal(longer[..., 5:10], longer[..., :5])
+
+
+def test_a_fixed_batch_is_filled() -> None:
+    """The last call gets rows again, which do not count."""
+    inputs = (TensorSpec(name="x", shape=(4, 3)),)
+    found = list(parts(noise(10, 3), inputs, 64))
+    assert [(len(part), count) for part, count in found] == [(4, 4), (4, 4), (4, 2)]
+    free = (TensorSpec(name="x", shape=("batch", 3)),)
+    assert [(len(part), count) for part, count in parts(noise(10, 3), free, 8)] == [(8, 8), (2, 2)]
 
 
 def rows(*values: float) -> Array:

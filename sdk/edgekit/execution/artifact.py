@@ -66,30 +66,17 @@ def open_artifact(
             return OpenArtifact(
                 format=format,
                 kernels=pte.kernels(),
-                run=_whole(lambda samples, batch: pte.execute(loaded, samples, inputs, outputs, batch=batch), inputs),
+                run=lambda samples, batch: pte.execute(loaded, samples, inputs, outputs, batch=batch),
             )
         case Format.ONNX:
             session = onnx.load(source, cpu, threads=threads)
             return OpenArtifact(
                 format=format,
                 kernels=session.kernels,
-                run=_whole(lambda samples, batch: onnx.execute(session, samples, inputs, outputs, batch=batch), inputs),
+                run=lambda samples, batch: onnx.execute(session, samples, inputs, outputs, batch=batch),
             )
         case _:
             assert_never(format)
-
-
-def _whole(run: Run, inputs: tuple[TensorSpec, ...]) -> Run:
-    """Return a run that fills the last batch up with samples that it has seen, where every batch has one size."""
-    size = inputs[0].shape[0]
-    if not isinstance(size, int):
-        return run
-
-    def filled(samples: Samples, _batch: int) -> dict[str, Array]:
-        found = run(samples.filled_up(size), size)
-        return {name: array[: len(samples)] for name, array in found.items()}
-
-    return filled
 
 
 def trace(

@@ -39,8 +39,8 @@ def orders(sizes: Dimension) -> tuple[tuple[int, ...], ...]:
     least, most, between = sizes.least, sizes.max, middle(sizes)
     if least == most:
         return ((most, most, most),)
-    odd, next_ = sizes.nearest(most // 2 + 1), sizes.nearest(between + sizes.multiple)
-    return (least, between, most, between, odd, least), (between, most, next_, between)
+    odd, next_one = sizes.nearest(most // 2 + 1), sizes.nearest(between + sizes.multiple)
+    return (least, between, most, between, odd, least), (between, most, next_one, between)
 
 
 def tried(sizes: Dimension) -> tuple[int, ...]:

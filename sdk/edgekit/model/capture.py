@@ -166,7 +166,7 @@ def _example(source: Source, array: Array, spec: TensorSpec, rows: int) -> Tenso
     for axis, size in list(enumerate(spec.shape))[1:]:
         if isinstance(size, str) and shape[axis] == 1:
             shape[axis] = source.dimensions[size].nearest(2)
-    return resized(torch.from_numpy(np.array(array[:rows])), tuple(shape))
+    return resized(torch.from_numpy(np.array(array[:rows], order="C")), tuple(shape))
 
 
 def _simplify(program: ExportedProgram) -> None:

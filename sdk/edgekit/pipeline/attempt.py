@@ -20,6 +20,7 @@ from edgekit.spec import Format, Scheme, Target
 from edgekit.spec.schemes import calibrated, of_target
 
 _FloatLayers = tuple[str, ...]
+_Run = Callable[[Artifact, Target, Job, tuple[Quantized, Trace], Trace], Trace]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +117,7 @@ def measured(
     ground: Ground,
     programs: Mapping[Format, tuple[Quantized, Trace]],
     artifacts: tuple[Artifact, ...],
-    run: Callable[[Artifact, Target, Job, tuple[Quantized, Trace], Trace], Trace] = verify,
+    run: _Run = verify,
 ) -> Attempt:
     """Hold artifacts against what the app's runtimes carry, run them, and measure every leg.
 
@@ -126,7 +127,7 @@ def measured(
         ground: The float answers.
         programs: For each format the program that was lowered, and its answers.
         artifacts: One for each format.
-        run: Runs an artifact on the evaluation samples, and proves it; see `verify`.
+        run: Runs an artifact on the evaluation samples, and proves it in all orders of batches.
 
     Raises:
         CompatibilityError: If a runtime lacks something that an artifact needs.
@@ -134,7 +135,9 @@ def measured(
     """
     lacking = tuple(note for artifact in artifacts for note in compatible(artifact, target))
     references = ground.references({f"model.{format}": pair for format, pair in programs.items()}, more=lacking)
-    traces = {one.file: run(one, target, job, programs[one.format], ground.host) for one in artifacts}
+    traces = {
+        artifact.file: run(artifact, target, job, programs[artifact.format], ground.host) for artifact in artifacts
+    }
     return Attempt(
         programs={format: program for format, (program, _) in programs.items()},
         references=references,
