@@ -254,8 +254,8 @@ def _findings(
         sign = 1 if rule.better == "higher" else -1
         breaks = [v is not None and sign * v < sign * bound - 1e-12 * max(1.0, abs(bound)) for v in (value, own)]
         known = rule.metric == "sqnr_db" or value is not None
-        finding = "not_judged" if not known or all(breaks) else "broken" if breaks[0] else "kept"
-        found.append({"limit": rule.name, "metric": rule.metric, "value": value, "finding": finding})
+        result = "not_judged" if not known or all(breaks) else "broken" if breaks[0] else "kept"
+        found.append({"limit": rule.name, "metric": rule.metric, "value": value, "result": result})
     return found
 
 

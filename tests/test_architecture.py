@@ -138,6 +138,23 @@ def _taken_from(text: str, wing: str) -> set[str]:
     return taken | set(re.findall(rf"\b(?:{wing}|profiles)\.(\w+)", text))
 
 
+def test_the_tree_in_the_documentation_is_the_tree() -> None:
+    """The page names every wing in the order of the floors, and every file that it mentions is there."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawn = re.findall(r"^    ([\w.]+)(?:/|\.py)? {2,}\S", page, flags=re.MULTILINE)
+    assert [name.removesuffix(".py") for name in drawn] == [
+        *(wing for floor in FLOORS[:-1] for wing in floor), "cli", "api"
+    ]  # fmt: skip
+    line = re.search(r"^Ground first: (.*?)\.$", page, flags=re.MULTILINE | re.DOTALL)
+    assert line is not None
+    assert tuple(tuple(re.findall(r"`(\w+)`", floor)) for floor in line[1].split("·")) == FLOORS
+    named = {place.rstrip("/") for place in re.findall(r"`([\w/]+/[\w./-]*)`", page) if "/x" not in place}
+    missing = [
+        name for name in sorted(named) if not any((root / name).exists() for root in (PACKAGE, ROOT, ROOT / "sdk"))
+    ]
+    assert not [name for name in missing if not name.startswith(("targets/NAME", "artifacts/", "scripts/", "edgekit/"))]
+
+
 def test_light_modules_do_not_import_torch() -> None:
     """What the command line needs before a verb runs imports no torch and no onnx."""
     for path in files():

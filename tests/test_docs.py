@@ -72,9 +72,10 @@ def test_the_workflow_is_one_and_its_commands_exist(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.slow
-def test_the_python_example_of_the_readme_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/build.md"])
+def test_the_python_examples_of_a_build_work(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The example is run as it stands, with a model and data in its names."""
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     pictures = torch.from_numpy(images(128, 0).inputs["image"])

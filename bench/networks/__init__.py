@@ -8,16 +8,15 @@ from typing import Literal
 from safetensors.torch import load_file
 from torch import nn
 
-import edgekit
 from bench.networks.mobilenet_v2 import BottleneckNet
 from bench.networks.signal import SignalNet
 from bench.networks.squeezenet import FireNet
 from bench.networks.transformer import PatchNet
 from bench.networks.vgg import PlainNet
+from edgekit.spec.project import SAMPLE
 from edgekit.spec.sample.model import DigitNet
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
-SAMPLE = Path(edgekit.__file__).parent / "sample"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bench.networks import SAMPLE, Network
+from bench.networks import Network
 from edgekit.data.files import load_samples
 from edgekit.data.samples import Samples
 from edgekit.spec import Preprocessing, TensorSpec
+from edgekit.spec.project import SAMPLE
 
 CALIBRATION = 256
 EVALUATION = 597

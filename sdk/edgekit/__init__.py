@@ -1,6 +1,7 @@
 """EdgeKit: from a PyTorch model to verified int8 artifacts for phones and edge devices.
 
-The verbs are functions here; importing the package is light, and torch is loaded when a verb needs it.
+The verbs are functions here; importing the package is light, and torch is loaded when a verb needs it. ``build`` does
+it all; ``capture``, ``quantize``, ``lower``, ``verify`` and ``bundle`` are its stages, one by one.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,16 +15,35 @@ if TYPE_CHECKING:
     from edgekit.pipeline.baseline import record
     from edgekit.pipeline.comparison import compare_path
     from edgekit.pipeline.rebuild import build_project
+    from edgekit.pipeline.stages import bundle, capture, lower, quantize, verify
 
-__all__ = ["__version__", "build", "build_project", "compare_path", "drop", "predict", "record"]
+__all__ = [
+    "__version__",
+    "build",
+    "build_project",
+    "bundle",
+    "capture",
+    "compare_path",
+    "drop",
+    "lower",
+    "predict",
+    "quantize",
+    "record",
+    "verify",
+]
 
 _HOMES = {
     "build": "edgekit.api",
     "build_project": "edgekit.pipeline.rebuild",
+    "bundle": "edgekit.pipeline.stages",
+    "capture": "edgekit.pipeline.stages",
     "compare_path": "edgekit.pipeline.comparison",
     "drop": "edgekit.apps.drop",
+    "lower": "edgekit.pipeline.stages",
     "predict": "edgekit.inspection.predict",
+    "quantize": "edgekit.pipeline.stages",
     "record": "edgekit.pipeline.baseline",
+    "verify": "edgekit.pipeline.stages",
 }
 
 

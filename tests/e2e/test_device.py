@@ -40,5 +40,5 @@ def test_artifacts_repeat_their_golden_outputs(sample: Build, tmp_path: Path, fi
     wrong = edgekit("compare", tmp_path / "wrong.npz", "--json", cwd=sample.folder)
     assert wrong.code == 20
     broken = {leg["name"] for leg in wrong.json["drift"]["legs"] for check in leg["checks"]
-              if check["finding"] == "broken"}  # fmt: skip
+              if check["result"] == "broken"}  # fmt: skip
     assert broken == {"device", "total"}

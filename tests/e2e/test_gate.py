@@ -145,7 +145,7 @@ def test_a_preset_and_a_metric_of_ones_own_in_a_build(sample: Build, tmp_path: P
     assert total["metrics"]["custom"]["margin"] == pytest.approx(1, abs=0.05)
     interval = total["intervals"]["margin"]
     assert interval["low"] < total["metrics"]["custom"]["margin"] < interval["high"]
-    broken = [check for leg in found[1.5]["drift"]["legs"] for check in leg["checks"] if check["finding"] == "broken"]
+    broken = [check for leg in found[1.5]["drift"]["legs"] for check in leg["checks"] if check["result"] == "broken"]
     assert {check["name"] for check in broken} == {"min_margin"}
 
 

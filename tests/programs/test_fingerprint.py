@@ -12,7 +12,7 @@ from edgekit.model import fingerprint
 from edgekit.model.capture import capture
 from edgekit.model.program import Captured, Source
 from edgekit.quantization import quantize
-from edgekit.spec import Format, QuantSpec, Scheme
+from edgekit.spec import Dimension, Format, QuantSpec, Scheme
 from tests.programs.networks import images, small_source
 
 
@@ -33,7 +33,7 @@ def test_a_weight_a_name_a_range_and_an_operation_change_it() -> None:
     """One changed value is enough."""
     captured = capture(small_source(), images(64, seed=1))
     source, found = captured.source, [of(captured)]
-    found.append(of(captured, dataclasses.replace(source, dimensions={"batch": 63})))
+    found.append(of(captured, dataclasses.replace(source, dimensions={"batch": Dimension(max=63)})))
     renamed = source.outputs[0].model_copy(update={"name": "scores"})
     found.append(of(captured, dataclasses.replace(source, outputs=(renamed,))))
     with torch.no_grad():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from edgekit.errors import SourceError
 from edgekit.model.source import load_model, source_from_module
-from edgekit.spec import DType, TensorSpec, project, scaffold
+from edgekit.spec import Dimension, DType, TensorSpec, project, scaffold
 from edgekit.spec.project import OpenProject
 
 X = (TensorSpec(name="x", shape=("batch", 3)),)
@@ -77,7 +77,7 @@ def test_the_sample_model() -> None:
     assert source.parameters == sum(parameter.numel() for parameter in source.model.parameters())
     assert source.float_bytes > 4 * source.parameters
     assert len(source.weights_sha256) == 64
-    assert source.dimensions == {"batch": 64}
+    assert source.dimensions == {"batch": Dimension(max=64)}
 
 
 def test_the_digest_is_of_the_weights(opened: OpenProject) -> None:
@@ -266,16 +266,25 @@ def test_the_callers_module_is_left_alone(training: bool) -> None:
     assert (source.parameters, source.float_bytes) == (8, 40)
 
 
-def test_bfloat16_weights_have_a_digest() -> None:
-    """Formats that NumPy lacks are digested by their bits."""
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_other_floats_are_copied_to_float32(dtype: torch.dtype) -> None:
+    """The artifacts compute in int8 and float32; the caller's weights keep their type."""
+    model = nn.Linear(3, 2).to(dtype)
+    inputs = (TensorSpec(name="input", shape=("batch", 3)),)
+    source = source_from_module("net", model, inputs, Y, BATCH)
+    assert {tensor.dtype for tensor in source.model.parameters()} == {torch.float32}
+    assert model.weight.dtype is dtype
+    assert torch.equal(source.model.state_dict()["weight"].to(dtype), model.weight)
+
+
+def test_a_model_that_casts_by_itself_is_refused() -> None:
+    """Its casts would meet float32 weights; the hint says so."""
     model = nn.Linear(3, 2).bfloat16()
     model.register_forward_pre_hook(lambda _, args: tuple(arg.bfloat16() for arg in args))
-    model.register_forward_hook(lambda _module, _args, result: result.float())
     inputs = (TensorSpec(name="input", shape=("batch", 3)),)
-    first = source_from_module("net", model, inputs, Y, BATCH)
-    with torch.no_grad():
-        model.bias.add_(1)
-    assert source_from_module("net", model, inputs, Y, BATCH).weights_sha256 != first.weights_sha256
+    with pytest.raises(SourceError, match="BFloat16") as caught:
+        source_from_module("net", model, inputs, Y, BATCH)
+    assert "bfloat16 weights were copied to float32" in caught.value.hint
 
 
 @pytest.mark.parametrize("form", ["tuple", "list", "dict"])
@@ -313,7 +322,7 @@ def test_outputs_must_be_as_declared(shape: tuple[int | str, ...], dtype: DType,
 
 def test_an_output_must_be_a_tensor() -> None:
     """Other values are named by their type."""
-    with pytest.raises(SourceError, match="y is a NoneType, no tensor"):
+    with pytest.raises(SourceError, match="net returns nothing"):
         source_from_module("net", Net("nothing"), X, Y, BATCH)
 
 
@@ -332,14 +341,23 @@ def test_a_model_that_cannot_take_its_inputs() -> None:
 
 
 def test_a_fixed_batch_of_one() -> None:
-    """Where only one sample is allowed, one is tried."""
+    """Where only one sample is allowed, it stands as a number, and nothing is left to vary."""
     source = source_from_module("net", Net(), X, Y, {"batch": 1})
-    assert source.dimensions == {"batch": 1}
+    assert source.dimensions == {}
+    assert (source.inputs[0].shape, source.outputs[0].shape) == ((1, 3), (1, 2))
+    assert (source.batch, source.most) == (1, 1)
 
 
 def test_a_module_that_cannot_be_copied() -> None:
-    """A tensor with a history cannot be copied; the error says so instead of torch's."""
+    """What refuses to be copied is told from what can be; the error says so instead of torch's."""
+
+    class Held:
+        def __deepcopy__(self, memo: object) -> None:
+            raise RuntimeError("there is one of me")
+
     model = Net()
-    model.cache = model.linear.weight * 2
-    with pytest.raises(SourceError, match="net cannot be copied"):
+    model.cache = model.linear.weight * 2  # a tensor with a history is copied by value
+    source_from_module("net", model, X, Y, BATCH)
+    vars(model)["held"] = Held()
+    with pytest.raises(SourceError, match="net cannot be copied: RuntimeError: there is one of me"):
         source_from_module("net", model, X, Y, BATCH)

@@ -127,7 +127,7 @@ def _tested(info: ArtifactInfo, legs: tuple[Leg, ...]) -> dict[str, Any]:
                 "worst_share_of_tolerance": 0.25,
                 "within_tolerance": True,
                 "limits": [
-                    {"limit": c.name, "metric": c.metric, "value": c.value, "bound": c.limit, "finding": c.finding}
+                    {"limit": c.name, "metric": c.metric, "value": c.value, "bound": c.limit, "result": c.result}
                     for c in leg.checks
                 ],
             }

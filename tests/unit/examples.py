@@ -12,7 +12,7 @@ from edgekit.data import trace
 from edgekit.data.samples import Samples
 from edgekit.data.trace import Origin, Trace
 from edgekit.drift.metrics import Metrics
-from edgekit.drift.report import Check, DriftReport, Finding, Leg, LegName
+from edgekit.drift.report import Check, DriftReport, Leg, LegName, LimitResult
 from edgekit.drift.statistics import Interval
 from edgekit.model.layers import FallbackReport, Kept, Layer, lines
 from edgekit.spec import Budget, Cpu, Format, Limits, Platform, Scheme, TensorSpec
@@ -61,25 +61,27 @@ def leg(name: LegName, artifact: str | None = None, output: str = "logits", **ch
     )
 
 
-def check(name: str, limit: float, value: float, finding: Finding = Finding.KEPT, *, spread: float = 0.01) -> Check:
-    """A limit and what became of it, with an interval about the value."""
+def check(
+    name: str, limit: float, value: float, result: LimitResult = LimitResult.KEPT, *, spread: float = 0.01
+) -> Check:
+    """A limit and its result, with an interval about the value."""
     return Check(
         name=name,
         metric=name.removeprefix("min_").removeprefix("max_"),
         limit=limit,
         value=value,
         interval=Interval(low=value - spread, high=value + spread),
-        finding=finding,
+        result=result,
     )
 
 
 def report(*, breach: bool = False, doubt: bool = False) -> DriftReport:
     """All legs of two artifacts; with a breach the .pte is over two limits, with a doubt the .onnx perhaps over one."""
     checks = (
-        check("min_sqnr_db", 25.0, 11.25, Finding.BROKEN, spread=0.5),
-        check("min_top1_agreement", 0.98, 0.9125, Finding.BROKEN),
+        check("min_sqnr_db", 25.0, 11.25, LimitResult.BROKEN, spread=0.5),
+        check("min_top1_agreement", 0.98, 0.9125, LimitResult.BROKEN),
     )
-    doubts = (check("min_top1_agreement", 0.98, 0.975, Finding.NOISE),)
+    doubts = (check("min_top1_agreement", 0.98, 0.975, LimitResult.NOISE),)
     legs = (
         leg("server", sqnr_db=123.4, max_abs_error=1.2e-6, mean_abs_error=2e-7, kl_divergence=0.0, cosine=1.0,
             top1_agreement=1.0, top5_agreement=1.0, accuracy=0.98889),

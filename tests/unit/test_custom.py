@@ -8,7 +8,7 @@ import pytest
 from edgekit.drift import custom
 from edgekit.drift.compare import compare
 from edgekit.drift.custom import OwnMetric
-from edgekit.drift.report import Finding
+from edgekit.drift.report import LimitResult
 from edgekit.errors import ProjectError
 from edgekit.pipeline import job
 from edgekit.spec import CustomLimit, Limits, TensorSpec, project, scaffold
@@ -74,12 +74,12 @@ def test_a_number_and_its_limits(folder: Path) -> None:
     """It is named after the function, gets an interval, and breaks or keeps its limit."""
     worst = {"out": metric(folder, "worst")}
     sides = a_trace({"out": VALUES}), a_trace({"out": VALUES + 1})
-    for limit, finding in ((1.5, Finding.KEPT), (0.5, Finding.BROKEN)):
+    for limit, result in ((1.5, LimitResult.KEPT), (0.5, LimitResult.BROKEN)):
         limits = Limits(custom={"worst": CustomLimit(max=limit)})
         (leg,) = compare("total", *sides, OUT, limits, own=worst)
         assert leg.metrics.custom["worst"] == pytest.approx(1, rel=1e-6)
         assert leg.intervals["worst"].high == pytest.approx(1, rel=1e-6)
-        assert leg.checks[1].finding is finding
+        assert leg.checks[1].result is result
     (leg,) = compare("total", *sides, OUT, Limits(), own=worst)
     assert leg.metrics.custom == {"worst": pytest.approx(1, rel=1e-6)}
     assert "worst" not in leg.intervals

@@ -17,7 +17,7 @@ from edgekit.data.trace import Origin, Trace
 from edgekit.drift import gate
 from edgekit.drift.fixed import by_value, excused
 from edgekit.drift.metrics import Metrics
-from edgekit.drift.report import DriftReport, Finding, Leg
+from edgekit.drift.report import DriftReport, Leg, LimitResult
 from edgekit.drift.statistics import Interval
 from edgekit.errors import BundleError, DataError
 from edgekit.spec import Budget, CustomLimit, LegBudgets, Limits
@@ -96,9 +96,9 @@ def test_what_the_host_breaks_too_is_not_judged(tmp_path: Path) -> None:
     """Five inputs may be hard ones; only the device's own faults count, and the leg device has no such excuse."""
     strict = Budget(total=Limits(min_sqnr_db=90), device=Limits(min_sqnr_db=90))
     legs = measured(tmp_path / "a", devices.on_device(off=0.1), strict)
-    found = {name: {check.name: check.finding for check in leg.checks} for name, leg in legs.items()}
-    assert found["total"]["min_sqnr_db"] is Finding.NOT_JUDGED
-    assert found["device"]["min_sqnr_db"] is Finding.BROKEN
+    found = {name: {check.name: check.result for check in leg.checks} for name, leg in legs.items()}
+    assert found["total"]["min_sqnr_db"] is LimitResult.NOT_JUDGED
+    assert found["device"]["min_sqnr_db"] is LimitResult.BROKEN
     assert {check.name for check in legs["total"].breaches} <= {"golden_tolerance"}
 
 
@@ -110,13 +110,13 @@ def test_limits_are_judged_as_the_apps_judge_them(case: dict[str, Any]) -> None:
     """By the vectors that all of them read."""
     limits = Limits.model_validate_json(json.dumps(case["limits"]))
     found = excused(*(by_value(_leg_with(case[side], limits)) for side in ("device", "host")))
-    judged = {check.name: (check.value, str(check.finding)) for check in found.checks if check.name != "finite"}
+    judged = {check.name: (check.value, str(check.result)) for check in found.checks if check.name != "finite"}
     for expected in case["expected"]:
         if expected["limit"] not in judged:  # the apps list what they cannot measure, the SDK notes it
-            assert expected["finding"] == "not_judged"
+            assert expected["result"] == "not_judged"
             continue
-        value, finding = judged[expected["limit"]]
-        assert finding == expected["finding"], expected["limit"]
+        value, result = judged[expected["limit"]]
+        assert result == expected["result"], expected["limit"]
         assert value == (None if expected["value"] is None else pytest.approx(expected["value"]))
 
 

@@ -14,14 +14,14 @@ from edgekit.drift.custom import OwnMetric
 from edgekit.drift.gate import checks
 from edgekit.drift.meaning import quick_metrics
 from edgekit.drift.metrics import Metrics
-from edgekit.drift.report import Check, Finding
+from edgekit.drift.report import Check, LimitResult
 from edgekit.drift.statistics import Interval
 from edgekit.errors import DataError, ProjectError
 from edgekit.spec import DEFAULT_BUDGET, Bootstrap, Budget, CustomLimit, LegBudgets, Limits, Meaning, Preset, TensorSpec
 from edgekit.spec.limits import RULES, unanswered
 
 GOOD: dict[str, float] = {
-    "sqnr_db": float("inf"), "mean_abs_error": 0, "cosine": 1, "top1_agreement": 1, "top5_agreement": 1,
+    "sqnr_db": float("inf"), "mean_abs_error": 0, "cosine": 1, "agreement": 1, "top1_agreement": 1, "top5_agreement": 1,
     "kl_divergence": 0, "accuracy_drop": 0, "accuracy_ratio": 1, "pixel_agreement": 1, "iou_agreement": 1,
     "mean_iou_drop": 0, "mean_iou_ratio": 1, "map_agreement": 1, "mean_ap_drop": 0, "mean_ap_ratio": 1,
     "neighbour_agreement": 1, "r2_agreement": 1, "r2_drop": 0, "r2_ratio": 1, "mae_ratio": 1,
@@ -29,7 +29,8 @@ GOOD: dict[str, float] = {
 }  # fmt: skip
 LIMITS: dict[str, float] = {
     "min_sqnr_db": 30, "max_abs_error": 0.01, "max_mean_abs_error": 0.001, "min_cosine": 0.9999,
-    "min_top1_agreement": 0.9, "min_top5_agreement": 0.99, "max_kl_divergence": 0.01, "max_accuracy_drop": 0.1,
+    "min_agreement": 0.9, "min_top1_agreement": 0.9, "min_top5_agreement": 0.99, "max_kl_divergence": 0.01,
+    "max_accuracy_drop": 0.1,
     "min_accuracy_ratio": 0.9, "min_pixel_agreement": 0.9, "min_iou_agreement": 0.9, "max_mean_iou_drop": 0.1,
     "min_mean_iou_ratio": 0.96, "min_map_agreement": 0.8, "max_mean_ap_drop": 0.1, "min_mean_ap_ratio": 0.95,
     "min_neighbour_agreement": 0.9, "min_r2_agreement": 0.98, "max_r2_drop": 0.1, "min_r2_ratio": 0.9,
@@ -66,7 +67,7 @@ def test_each_limit_is_checked(rule: Any) -> None:
     bad = limit - 0.05 if rule.better == "higher" else limit + 0.05
     (good,) = judged(GOOD, one_limit(rule.name))
     (broken,) = judged({**GOOD, rule.metric: bad}, one_limit(rule.name), worst=bad)
-    assert (good.finding, broken.finding) == (Finding.KEPT, Finding.BROKEN)
+    assert (good.result, broken.result) == (LimitResult.KEPT, LimitResult.BROKEN)
     assert (broken.name, broken.metric, broken.limit) == (rule.name, rule.metric, limit)
     assert broken.value == pytest.approx(bad)
 
@@ -76,26 +77,26 @@ def test_a_break_within_the_interval_is_noise(rule: Any) -> None:
     """The favourable end decides; the other end alone changes nothing."""
     limit, sign = LIMITS[rule.name], 1 if rule.better == "higher" else -1
     values = {**GOOD, rule.metric: limit - sign * 0.05}
-    assert judged(values, one_limit(rule.name), spread=0.06)[0].finding is Finding.NOISE
-    assert judged(values, one_limit(rule.name), spread=0.04)[0].finding is Finding.BROKEN
+    assert judged(values, one_limit(rule.name), spread=0.06)[0].result is LimitResult.NOISE
+    assert judged(values, one_limit(rule.name), spread=0.04)[0].result is LimitResult.BROKEN
     kept = {**GOOD, rule.metric: limit + sign * 0.01}
-    assert judged(kept, one_limit(rule.name), spread=0.5)[0].finding is Finding.KEPT
+    assert judged(kept, one_limit(rule.name), spread=0.5)[0].result is LimitResult.KEPT
 
 
 def test_a_limit_that_is_met_exactly_is_kept() -> None:
     """Rounding of the arithmetic breaks nothing; a real difference does."""
     limits = Limits(max_accuracy_drop=0.005)
-    assert judged({**GOOD, "accuracy_drop": 1 - 0.995}, limits)[0].finding is Finding.KEPT
-    assert judged({**GOOD, "accuracy_drop": 0.0051}, limits)[0].finding is Finding.BROKEN
+    assert judged({**GOOD, "accuracy_drop": 1 - 0.995}, limits)[0].result is LimitResult.KEPT
+    assert judged({**GOOD, "accuracy_drop": 0.0051}, limits)[0].result is LimitResult.BROKEN
 
 
 def test_own_metrics_are_limited_at_either_end() -> None:
     """``min``: larger is better; ``max``: smaller is better."""
     limits = Limits(custom={"psnr": CustomLimit(min=30), "delta": CustomLimit(min=0.5, max=2)})
-    assert [check.finding for check in judged(GOOD, limits)] == [Finding.KEPT] * 3
+    assert [check.result for check in judged(GOOD, limits)] == [LimitResult.KEPT] * 3
     broken = judged({**GOOD, "psnr": 20, "delta": 3}, limits)
-    assert [(check.name, check.finding) for check in broken] == [
-        ("min_psnr", Finding.BROKEN), ("min_delta", Finding.KEPT), ("max_delta", Finding.BROKEN),
+    assert [(check.name, check.result) for check in broken] == [
+        ("min_psnr", LimitResult.BROKEN), ("min_delta", LimitResult.KEPT), ("max_delta", LimitResult.BROKEN),
     ]  # fmt: skip
 
 
@@ -120,15 +121,20 @@ def agreeing(right: int, count: int) -> tuple[Trace, Trace]:
 
 
 @pytest.mark.parametrize(
-    ("right", "count", "finding"),
-    [(97, 100, Finding.NOISE), (9700, 10000, Finding.BROKEN), (80, 100, Finding.BROKEN), (99, 100, Finding.KEPT)],
+    ("right", "count", "result"),
+    [
+        (97, 100, LimitResult.NOISE),
+        (9700, 10000, LimitResult.BROKEN),
+        (80, 100, LimitResult.BROKEN),
+        (99, 100, LimitResult.KEPT),
+    ],
 )
-def test_noise_depends_on_the_number_of_samples(right: int, count: int, finding: Finding) -> None:
+def test_noise_depends_on_the_number_of_samples(right: int, count: int, result: LimitResult) -> None:
     """97% of 100 may well be 98%, 97% of 10,000 is not, and nor is 80% of 100."""
     (leg,) = compare("total", *agreeing(right, count), (output("logits", 4),), Limits(min_top1_agreement=0.98))
     (check,) = [check for check in leg.checks if check.name == "min_top1_agreement"]
-    assert check.finding is finding
-    assert (len(leg.breaches), len(leg.doubts)) == (finding is Finding.BROKEN, finding is Finding.NOISE)
+    assert check.result is result
+    assert (len(leg.breaches), len(leg.doubts)) == (result is LimitResult.BROKEN, result is LimitResult.NOISE)
 
 
 def test_the_confidence_level_is_the_budgets() -> None:
@@ -137,10 +143,10 @@ def test_the_confidence_level_is_the_budgets() -> None:
         level: compare(
             "total", *agreeing(96, 100), (output("logits", 4),), Limits(min_top1_agreement=0.98),
             bootstrap=Bootstrap(confidence=level),
-        )[0].checks[1].finding
+        )[0].checks[1].result
         for level in (0.5, 0.99)
     }  # fmt: skip
-    assert found == {0.5: Finding.BROKEN, 0.99: Finding.NOISE}
+    assert found == {0.5: LimitResult.BROKEN, 0.99: LimitResult.NOISE}
 
 
 def test_one_sample_is_too_few() -> None:
@@ -164,8 +170,8 @@ def test_presets_by_task(preset: Preset, meaning: Meaning, metric: str, least: f
     """Each limits its task's metric in total, and holds; a bit less breaks it."""
     total = Budget(preset=preset).resolved.total
     just, less = (judged({**GOOD, metric: least - gap}, total) for gap in (0, 0.001))
-    assert {check.finding for check in just} == {Finding.KEPT}
-    assert [check.metric for check in less if check.finding is Finding.BROKEN] == [metric]
+    assert {check.result for check in just} == {LimitResult.KEPT}
+    assert [check.metric for check in less if check.result is LimitResult.BROKEN] == [metric]
     assert {rule.meaning for rule in RULES if getattr(total, rule.name) is not None} <= {meaning, None}
 
 
@@ -242,15 +248,15 @@ def test_outputs_have_limits_of_their_own() -> None:
     near = {name: array + 0.01 * generator.normal(size=array.shape) for name, array in values.items()}
     total = Limits(min_sqnr_db=60, min_cosine=0.5)
 
-    def findings(**own: LegBudgets) -> dict[str, dict[str, Finding]]:
+    def results(**own: LegBudgets) -> dict[str, dict[str, LimitResult]]:
         legs = leg_of(Budget(total=total, outputs=own), "total", a_trace(values), a_trace(near), outputs)
-        return {leg.output: {check.name: check.finding for check in leg.checks} for leg in legs}
+        return {leg.output: {check.name: check.result for check in leg.checks} for leg in legs}
 
-    assert {found["min_sqnr_db"] for found in findings().values()} == {Finding.BROKEN}
-    found = findings(coarse=LegBudgets(total=Limits(min_sqnr_db=30)))
-    assert (found["fine"]["min_sqnr_db"], found["coarse"]["min_sqnr_db"]) == (Finding.BROKEN, Finding.KEPT)
-    assert found["coarse"]["min_cosine"] is Finding.KEPT
-    assert findings(coarse=LegBudgets(lowering=Limits(min_sqnr_db=30))) == findings()
+    assert {found["min_sqnr_db"] for found in results().values()} == {LimitResult.BROKEN}
+    found = results(coarse=LegBudgets(total=Limits(min_sqnr_db=30)))
+    assert (found["fine"]["min_sqnr_db"], found["coarse"]["min_sqnr_db"]) == (LimitResult.BROKEN, LimitResult.KEPT)
+    assert found["coarse"]["min_cosine"] is LimitResult.KEPT
+    assert results(coarse=LegBudgets(lowering=Limits(min_sqnr_db=30))) == results()
 
 
 def test_limits_of_outputs_are_merged_and_checked() -> None:
@@ -328,7 +334,7 @@ def test_a_detector_is_measured_at_its_boxes() -> None:
         for found in (values, moved)
     )
     assert good[0].metrics.mean_ap == good[0].metrics.map_agreement == 1
-    assert [check.finding for check in good[0].checks] == [Finding.KEPT] * 3
+    assert [check.result for check in good[0].checks] == [LimitResult.KEPT] * 3
     assert good[1].metrics.mean_ap is None
     assert {check.metric for check in bad[0].breaches} == {"mean_ap_ratio", "map_agreement"}
     shy = {**values, "scores": np.full((4, 2), 0.2, np.float32)}

@@ -69,7 +69,7 @@ def test_noise_passes_and_says_so() -> None:
 
 def test_junit_escapes_what_people_name() -> None:
     """Names with XML's own characters come back as they were."""
-    case = Case(place='a<b>&"c"', name="n", finding=suite().cases[0].finding, allowed="", measured="", interval="",
+    case = Case(place='a<b>&"c"', name="n", result=suite().cases[0].result, allowed="", measured="", interval="",
                 sentence="x < y")  # fmt: skip
     (group,) = parsed(Suite(name="a&b", cases=(case,)))
     assert group[0].attrib["classname"] == 'a&b.a<b>&"c"'

@@ -94,7 +94,7 @@ def test_a_comparison_without_changes_says_so() -> None:
     """Nothing is better or worse."""
     text = of_changes(comparison())
     assert "No metric changed" in " ".join(pages.read(text).rest)
-    assert not any(f'class="finding {change}"' in text for change in Change if change is not Change.SAME)
+    assert not any(f'class="result {change}"' in text for change in Change if change is not Change.SAME)
 
 
 def test_bare_artifacts_are_compared_on_a_page() -> None:

@@ -74,7 +74,7 @@ def test_failures_are_named() -> None:
 
 
 def test_limits_stand_with_their_intervals() -> None:
-    """Measured value, interval and what became of it, for limits that are kept as well."""
+    """Measured value, interval and its result, for limits that are kept as well."""
     assert re.search(r"top1_agreement\s+total onnx\s+>= 0.98\s+0.9917\s+0.9817 to 1.002\s+kept", shown(120))
     assert re.search(r"sqnr_db\s+total pte\s+>= 25\s+11.25\s+10.75 to 11.75\s+broken", shown(120, breach=True))
 

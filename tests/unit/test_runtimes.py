@@ -1,4 +1,4 @@
-"""What artifacts need against what runtimes carry: each finding with a twin that has none."""
+"""What artifacts need against what runtimes carry: each result with a twin that has none."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from edgekit.base.versions import installed
 from edgekit.spec import Format, Platform
 from edgekit.targets import runtimes
 from edgekit.targets.runtimes import check, header
-from edgekit.targets.runtimes.check import Certainty, Finding
+from edgekit.targets.runtimes.check import Certainty, CompatibilityResult
 from tests.unit import examples
 from tests.unit.test_drop import ANDROID, android_app, assets, manifest
 
@@ -30,12 +30,14 @@ def model(opset: int = 18, ir_version: int = 10, domain: str = "", *, contrib: b
     return bytes(helper.make_model(graph, opset_imports=sets, ir_version=ir_version).SerializeToString())
 
 
-def pte(*operators: str, delegates: tuple[str, ...] = PTE_DELEGATES) -> tuple[Finding, ...]:
+def pte(*operators: str, delegates: tuple[str, ...] = PTE_DELEGATES) -> tuple[CompatibilityResult, ...]:
     """Examine a .pte for Android."""
     return check.examine("model.pte", Format.PTE, operators=operators, delegates=delegates, pins=ANDROID)
 
 
-def onnx_file(*operators: str, data: bytes | None = None, pins: dict[str, str] = ANDROID) -> tuple[Finding, ...]:
+def onnx_file(
+    *operators: str, data: bytes | None = None, pins: dict[str, str] = ANDROID
+) -> tuple[CompatibilityResult, ...]:
     """Examine an .onnx for Android."""
     return check.examine("model.onnx", Format.ONNX, operators=operators, delegates=ONNX_DELEGATES, pins=pins, data=data)
 
@@ -203,5 +205,5 @@ def test_inspect_tells_and_does_not_fail(tmp_path: Path) -> None:
     folder = examples.write_bundle(tmp_path / "bad", whole.model_copy(update={"artifacts": (lacking,)}))
     bad = inspect_file(folder)
     assert isinstance(bad, BundleFolder)
-    assert [finding.certainty for finding in bad.compatibility] == [Certainty.MISSING]
+    assert [result.certainty for result in bad.compatibility] == [Certainty.MISSING]
     assert bundles.compatibility(folder, bundles.read(folder)) == bad.compatibility

@@ -64,7 +64,7 @@ private struct LegRows: View {
                 LabeledContent(metric.name, value: metric.value.map { String(format: "%.6g", $0) } ?? "identical")
             }
             ForEach(leg.limits, id: \.limit) { judged in
-                LabeledContent("\(judged.limit) \(String(format: "%.6g", judged.bound))", value: judged.finding.rawValue)
+                LabeledContent("\(judged.limit) \(String(format: "%.6g", judged.bound))", value: judged.result.rawValue)
             }
         }
     }

@@ -98,7 +98,7 @@ extension Leg {
             "limits": .array(limits.map { judged in
                 .object([
                     "limit": .string(judged.limit), "metric": .string(judged.metric), "value": .number(judged.value),
-                    "bound": .number(judged.bound), "finding": .string(judged.finding.rawValue),
+                    "bound": .number(judged.bound), "result": .string(judged.result.rawValue),
                 ])
             }),
         ])

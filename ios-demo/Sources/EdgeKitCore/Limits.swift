@@ -51,7 +51,7 @@ public struct Limits: Decodable, Sendable {
 }
 
 /// What became of a limit.
-public enum Finding: String, Sendable {
+public enum LimitResult: String, Sendable {
     case kept, broken
     /// The app does not know the metric, or the host breaks the limit on these few inputs, too.
     case notJudged = "not_judged"
@@ -64,7 +64,7 @@ public struct Judged: Sendable {
     /// What was measured; nil: it does not apply, or is infinite.
     public let value: Double?
     public let bound: Double
-    public let finding: Finding
+    public let result: LimitResult
 }
 
 extension Limits {
@@ -91,13 +91,13 @@ extension Limits {
         return (Self.rules.filter { values[$0] != nil } + own).map { name in
             let metric = name == "max_abs_error" ? name : String(name.dropFirst(4)), bound = values[name]!
             let value = device.value(metric)
-            let finding: Finding =
+            let result: LimitResult =
                 if own.contains(name) || value == nil { .notJudged }
                 else if !Self.breaks(name, value!, bound) { .kept }
                 else if let host, host.value(metric).map({ Self.breaks(name, $0, bound) }) ?? true { .notJudged }
                 else { .broken }
             return Judged(
-                limit: name, metric: metric, value: value.flatMap { $0.isFinite ? $0 : nil }, bound: bound, finding: finding)
+                limit: name, metric: metric, value: value.flatMap { $0.isFinite ? $0 : nil }, bound: bound, result: result)
         }
     }
 

@@ -11,7 +11,7 @@ public struct Leg: Sendable {
 
     public var isWithinTolerance: Bool { worstShare <= 1 }
     public var passed: Bool {
-        isWithinTolerance && metrics.nonFinite == 0 && !limits.contains { $0.finding == .broken }
+        isWithinTolerance && metrics.nonFinite == 0 && !limits.contains { $0.result == .broken }
     }
 }
 
@@ -44,7 +44,7 @@ public struct Tested: Sendable {
     public var legs: [Leg] = []
 }
 
-/// The self-test's outcome: a failure before any artifact was loaded, or what became of each.
+/// The self-test's outcome: a failure before any artifact was loaded, or the result of each.
 public struct Outcome: Sendable {
     public let manifest: Manifest?
     public var failure: Failure?
@@ -161,7 +161,7 @@ public struct SelfTest: Sendable {
         let what =
             if leg.metrics.nonFinite > 0 { "\(leg.metrics.nonFinite) values are not finite" }
             else if !leg.isWithinTolerance { "values are further from \(against) than the bundle allows" }
-            else { leg.limits.filter { $0.finding == .broken }.map(\.limit).joined(separator: ", ") + " is broken" }
+            else { leg.limits.filter { $0.result == .broken }.map(\.limit).joined(separator: ", ") + " is broken" }
         return "Output \(leg.output), leg \(leg.leg.rawValue): \(what)."
     }
 }

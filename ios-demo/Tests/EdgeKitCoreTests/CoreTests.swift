@@ -75,7 +75,7 @@ import Testing
         #expect(budget.limits(.device, output: "boxes").values == ["min_sqnr_db": 25])
         let judged = budget.limits(.total, output: "scores").judge(device: Metrics(), host: nil)
         #expect(judged.map(\.limit) == ["min_cosine", "min_psnr"])
-        #expect(judged.map(\.finding) == [.kept, .notJudged])
+        #expect(judged.map(\.result) == [.kept, .notJudged])
     }
 
     @Test("Nothing was dropped yet: the failure says which command to run") func noBundle() {

@@ -49,7 +49,7 @@ import Testing
     @Test("A phone that computes what the host computed passes, with infinite SQNR") func same() throws {
         let legs = try legs(phone: host, device: #"{"min_sqnr_db": 90}"#)
         #expect(legs.map(\.leg) == [.device, .total])
-        #expect(legs[0].passed && legs[0].worstShare == 0 && legs[0].metrics.sqnrDB == nil && legs[0].limits[0].finding == .kept)
+        #expect(legs[0].passed && legs[0].worstShare == 0 && legs[0].metrics.sqnrDB == nil && legs[0].limits[0].result == .kept)
         #expect(legs[1].passed && abs(legs[1].worstShare - 0.1) < 1e-6)
         // Labels 0, 1, 0 are those of the largest logits.
         #expect(legs[1].metrics.accuracy == 1 && legs[1].metrics.referenceAccuracy == 1)
@@ -76,13 +76,13 @@ import Testing
         let total = #"{"min_top1_agreement": 0.98, "min_mean_iou_ratio": 0.9}"#
         let flipped: [[Float]] = [[1.9, 0], [0, 3.1], [0.2, 0.3]]
         let alone = try legs(phone: flipped, total: total)[1]
-        #expect(alone.limits.map(\.finding) == [.broken, .notJudged] && !alone.passed && alone.isWithinTolerance)
+        #expect(alone.limits.map(\.result) == [.broken, .notJudged] && !alone.passed && alone.isWithinTolerance)
         let both = try legs(host: flipped, phone: flipped, total: total)[1]
-        #expect(both.limits.map(\.finding) == [.notJudged, .notJudged] && both.passed)
+        #expect(both.limits.map(\.result) == [.notJudged, .notJudged] && both.passed)
     }
 
     @Test("In the leg device nothing excuses a broken limit") func device() throws {
         let leg = try legs(phone: [[1.8, 0], [0, 3], [1, 0]], device: #"{"min_sqnr_db": 60}"#)[0]
-        #expect(leg.limits.map(\.finding) == [.broken] && !leg.passed && leg.isWithinTolerance)
+        #expect(leg.limits.map(\.result) == [.broken] && !leg.passed && leg.isWithinTolerance)
     }
 }

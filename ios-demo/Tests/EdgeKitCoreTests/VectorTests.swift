@@ -108,7 +108,7 @@ import Testing
             let limit: String
             let metric: String
             let value: Double?
-            let finding: String
+            let result: String
         }
 
         let name: String
@@ -124,7 +124,7 @@ import Testing
             let found = item.limits.judge(device: metrics(item.device), host: metrics(item.host))
             #expect(found.map(\.limit) == item.expected.map(\.limit), "\(item.name)")
             for (ours, theirs) in zip(found, item.expected) {
-                #expect(ours.metric == theirs.metric && ours.finding.rawValue == theirs.finding, "\(item.name): \(ours)")
+                #expect(ours.metric == theirs.metric && ours.result.rawValue == theirs.result, "\(item.name): \(ours)")
                 #expect(isClose(ours.value, theirs.value), "\(item.name): \(ours)")
             }
         }

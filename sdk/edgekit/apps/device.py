@@ -18,7 +18,7 @@ from edgekit.data.samples import Samples
 from edgekit.data.trace import Array, Trace
 from edgekit.drift.compare import leg_of
 from edgekit.drift.fixed import by_value, excused
-from edgekit.drift.report import Check, DriftReport, Finding, Leg, LegName
+from edgekit.drift.report import Check, DriftReport, Leg, LegName, LimitResult
 from edgekit.errors import BundleError, DataError
 from edgekit.spec import Budget, LegBudgets
 from edgekit.spec.limits import given
@@ -190,7 +190,7 @@ def _tolerance(vectors: GoldenTraces, owner: str | None, leg: Leg, candidate: Tr
         limit=float(allowed[row]),
         value=float(worst[row]),
         interval=None,
-        finding=Finding.BROKEN if worst[row] > allowed[row] else Finding.KEPT,
+        result=LimitResult.BROKEN if worst[row] > allowed[row] else LimitResult.KEPT,
     )
 
 

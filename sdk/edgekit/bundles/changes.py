@@ -42,7 +42,7 @@ class MetricChange(Spec):
     new_interval: Interval | None
     """Confidence interval of the new value, if it has one."""
     change: Change
-    """What became of it."""
+    """Better, worse, the same, or not to be said."""
 
 
 class LegChange(Spec):

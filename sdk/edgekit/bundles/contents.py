@@ -43,6 +43,7 @@ def describe(
         verified_batches=batches,
         within_size=len(artifact.data) <= allowed,
         size_limit=allowed,
+        planned_bytes=artifact.planned_bytes,
     )
 
 

@@ -10,6 +10,7 @@ from edgekit.base import digest
 from edgekit.bundles.manifest import Golden, GoldenOutput, GoldenTensor, Manifest
 from edgekit.data.samples import Array, Samples
 from edgekit.data.trace import Origin, Trace, precision
+from edgekit.drift.metrics import is_counted
 from edgekit.errors import BundleError
 from edgekit.spec import Scheme
 
@@ -37,12 +38,13 @@ def golden_vectors(reference: Trace, artifacts: Mapping[str, Trace]) -> tuple[tu
         labels = reference.samples.labels
         outputs = []
         for name, expected in sorted(reference.outputs.items()):
-            worst = max(float(np.abs(trace.outputs[name] - expected).max()) for trace in artifacts.values())
+            worst = max(_furthest(trace.outputs[name], expected) for trace in artifacts.values())
             tensor = _store(files, f"golden/{number}.{name}.reference.bin", name, expected[row])
             outputs.append(GoldenOutput(**tensor.model_dump(), artifact=None, max_abs_error=worst * _MARGIN))
         for file, trace in sorted(artifacts.items()):
             for name, values in sorted(trace.outputs.items()):
-                allowed = float(values.max() - values.min()) * _STEPS
+                # Integers are the same or are not.
+                allowed = 0.0 if is_counted(values) else float(values.max() - values.min()) * _STEPS
                 tensor = _store(files, f"golden/{number}.{name}.{file}.bin", name, values[row])
                 outputs.append(GoldenOutput(**tensor.model_dump(), artifact=file, max_abs_error=allowed))
         entries.append(
@@ -56,6 +58,10 @@ def golden_vectors(reference: Trace, artifacts: Mapping[str, Trace]) -> tuple[tu
             )
         )
     return tuple(entries), files
+
+
+def _furthest(values: Array, expected: Array) -> float:
+    return float(np.abs(values.astype(np.float64) - expected.astype(np.float64)).max())
 
 
 def _store(files: dict[str, bytes], path: str, name: str, row: Array) -> GoldenTensor:

@@ -16,6 +16,7 @@ from edgekit.model.layers import FallbackReport
 from edgekit.spec import (
     Budget,
     Cpu,
+    Dimension,
     DType,
     Format,
     Name,
@@ -93,6 +94,9 @@ class ArtifactInfo(Spec):
     """Whether the file is within the target's size limit."""
     size_limit: int
     """The target's size limit, in bytes."""
+    planned_bytes: int | None = None
+    """Memory that a .pte plans for inputs and outputs of its largest sizes and what lies between its delegates, in
+    bytes; null for an .onnx, whose runtime plans when it runs."""
 
 
 class GoldenTensor(Spec):
@@ -169,7 +173,9 @@ class Manifest(Report):
     outputs: tuple[TensorSpec, ...]
     """Output tensors."""
     dimensions: dict[str, int]
-    """Largest value of each symbolic dimension."""
+    """Largest value of each symbolic dimension. A name in the shape of an output alone is derived from the inputs."""
+    ranges: dict[str, Dimension] = Field(default_factory=dict)
+    """All that is known of the sizes of each symbolic dimension."""
     preprocessing: Preprocessing | None
     """How a picture becomes the input; null if the input is no picture."""
     postprocessing: Postprocessing

@@ -8,7 +8,7 @@ from edgekit.bundles.contents import PAGE_FILE, REPORT_FILE
 from edgekit.bundles.manifest import MANIFEST_FILE, Manifest, parse
 from edgekit.errors import BundleError
 from edgekit.spec import Format
-from edgekit.targets.runtimes.check import Finding, examine
+from edgekit.targets.runtimes.check import CompatibilityResult, examine
 
 
 def checked(content: Mapping[str, bytes], *, where: str) -> Manifest:
@@ -53,7 +53,7 @@ def read(folder: Path) -> Manifest:
     return manifest
 
 
-def compatibility(folder: Path, manifest: Manifest) -> tuple[Finding, ...]:
+def compatibility(folder: Path, manifest: Manifest) -> tuple[CompatibilityResult, ...]:
     """Return what the artifacts of a bundle need that the runtimes lack which an app pins.
 
     Args:
@@ -61,9 +61,9 @@ def compatibility(folder: Path, manifest: Manifest) -> tuple[Finding, ...]:
         manifest: Its manifest.
     """
     return tuple(
-        finding
+        result
         for artifact in manifest.artifacts
-        for finding in examine(
+        for result in examine(
             artifact.file,
             artifact.format,
             operators=artifact.operators,

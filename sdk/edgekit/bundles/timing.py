@@ -1,4 +1,4 @@
-"""What artifacts take, as far as a bundle has been profiled, and what became of it from one build to another."""
+"""What artifacts take, as far as a bundle has been profiled, and how that changed from one build to another."""
 
 from pathlib import Path
 from typing import Literal

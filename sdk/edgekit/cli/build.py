@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekit.base.keeping import keep_folder
 from edgekit.base.progress import Progress
 from edgekit.cli.gate import PAGE, Gate, gate_options, write
 from edgekit.cli.shell import FOLDER, Answer, verb
@@ -33,6 +34,13 @@ if TYPE_CHECKING:
 )
 @FOLDER
 @click.option("--no-cache", is_flag=True, help="Build everything anew, and keep nothing of it in the cache.")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Keep every intermediate there and, if a stage fails, its input with a script that fails alike; "
+    "$EDGEKIT_KEEP does the same.",
+)
 @gate_options
 @verb
 def build(
@@ -43,6 +51,7 @@ def build(
     formats: tuple[str, ...],
     folder: Path,
     no_cache: bool,
+    keep: Path | None,
     junit: Path | None,
     summary: Path | None,
 ) -> Answer:
@@ -65,7 +74,9 @@ def build(
     from edgekit.spec import Format
 
     narrowed = tuple(map(Format, formats))
-    result = rebuild.build_project(opened, chosen, output, progress, formats=narrowed, cache=not no_cache)
+    result = rebuild.build_project(
+        opened, chosen, output, progress, formats=narrowed, cache=not no_cache, keep=keep_folder(keep)
+    )
     failures = [f"{b.manifest.target.name}: {line}" for b in result.bundles for line in verdict.of_manifest(b.manifest)]
     judged = [(cases.of_manifest(bundle.manifest), bundle.manifest.drift) for bundle in result.bundles]
     return Answer(

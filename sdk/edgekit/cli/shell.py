@@ -121,7 +121,8 @@ def _show(work: Callable[["Progress"], Answer], streams: Streams, *, as_json: bo
 
 
 def _report(streams: Streams, error: EdgeKitError, *, as_json: bool, name: str = "") -> None:
-    say(streams.err, f"error: {error.message}", *([f"hint: {error.hint}"] if error.hint else []))
+    notes = [f"note: {note}" for note in getattr(error, "__notes__", ())]
+    say(streams.err, f"error: {error.message}", *([f"hint: {error.hint}"] if error.hint else []), *notes)
     if as_json:
         from edgekit.render import json as render_json
 

@@ -16,7 +16,7 @@ from edgekit.data import truth
 from edgekit.data.preprocess import open_picture, to_array
 from edgekit.data.samples import Samples, check_fit
 from edgekit.errors import DataError
-from edgekit.spec import Preprocessing, TensorSpec
+from edgekit.spec import Dimension, Preprocessing, TensorSpec
 from edgekit.spec.schema import did_you_mean
 
 Array = npt.NDArray[Any]
@@ -30,6 +30,7 @@ def load_samples(
     preprocessing: Preprocessing | None,
     labels: tuple[str, ...],
     outputs: tuple[TensorSpec, ...] = (),
+    dimensions: Mapping[str, Dimension] | None = None,
 ) -> Samples:
     """Read samples.
 
@@ -44,6 +45,7 @@ def load_samples(
         preprocessing: How pictures become the input that means an image.
         labels: Names of the classes.
         outputs: What the model gives, for the true values.
+        dimensions: The sizes that the dimensions of inputs may have.
 
     Raises:
         DataError: If the data cannot be read or does not fit.
@@ -52,7 +54,7 @@ def load_samples(
         samples = _from_folder(path, inputs, preprocessing, labels)
     else:
         samples = _from_arrays(_arrays(path), path, inputs, preprocessing, tuple(spec.name for spec in outputs))
-    check_fit(samples, inputs, what=f"data in {path}")
+    check_fit(samples, inputs, what=f"data in {path}", dimensions=dimensions)
     truth.check(samples, outputs, what=f"data in {path}")
     _check_labels(samples, labels, path)
     return samples

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from edgekit.base import digest
 from edgekit.errors import DataError
-from edgekit.spec import TensorSpec
+from edgekit.spec import Dimension, TensorSpec
 
 Array = npt.NDArray[Any]
 
@@ -24,6 +24,10 @@ class Samples:
     inputs: Mapping[str, Array]
     labels: npt.NDArray[np.int64] | None = None
     targets: Mapping[str, Array] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Lay the inputs out in the order of their dimensions: a view in another order is the same samples."""
+        object.__setattr__(self, "inputs", {name: np.ascontiguousarray(x) for name, x in self.inputs.items()})
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
@@ -48,14 +52,26 @@ class Samples:
         for start in range(0, len(self), size):
             yield self.rows(slice(start, start + size))
 
+    def filled_up(self, size: int) -> "Samples":
+        """Return the samples, and as many of the first ones again as make their number a multiple of ``size``."""
+        missing = -len(self) % size
+        return self.rows(np.arange(len(self) + missing) % len(self)) if missing else self
 
-def check_fit(samples: Samples, inputs: tuple[TensorSpec, ...], *, what: str) -> None:
+
+def check_fit(
+    samples: Samples,
+    inputs: tuple[TensorSpec, ...],
+    *,
+    what: str,
+    dimensions: Mapping[str, Dimension] | None = None,
+) -> None:
     """Check names, dtypes, shapes and values against the inputs of a model.
 
     Args:
         samples: The samples.
         inputs: What the model takes; a symbolic first dimension is the batch.
         what: What the samples are, for messages ("calibration data").
+        dimensions: The sizes that the other dimensions may have.
 
     Raises:
         DataError: With all faults, one a line.
@@ -68,6 +84,7 @@ def check_fit(samples: Samples, inputs: tuple[TensorSpec, ...], *, what: str) ->
     for spec in inputs:
         if spec.name in samples.inputs:
             faults += _array_faults(samples.inputs[spec.name], spec)
+            faults += _size_faults(samples.inputs[spec.name], spec, dimensions or {})
     if samples.labels is not None and not faults and len(samples.labels) != len(samples):
         faults.append(f"{len(samples.labels)} labels for {len(samples)} samples")
     if faults:
@@ -75,6 +92,16 @@ def check_fit(samples: Samples, inputs: tuple[TensorSpec, ...], *, what: str) ->
             f"The {what} does not fit the model:\n" + "\n".join(f"  - {fault}" for fault in faults),
             hint="Arrays are named after the model's inputs and have one row a sample; see docs/data.md.",
         )
+
+
+def _size_faults(array: Array, spec: TensorSpec, dimensions: Mapping[str, Dimension]) -> list[str]:
+    faults = []
+    for name, size in list(zip(spec.shape, array.shape, strict=False))[1:]:
+        allowed = dimensions.get(name) if isinstance(name, str) else None
+        if allowed is not None and allowed.nearest(size) != size:
+            steps = f" in steps of {allowed.multiple}" if allowed.multiple > 1 else ""
+            faults.append(f"{spec.name} has a {name} of {size}; it may be {allowed.least} to {allowed.max}{steps}")
+    return faults
 
 
 def _array_faults(array: Array, spec: TensorSpec) -> list[str]:

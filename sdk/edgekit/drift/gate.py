@@ -1,9 +1,9 @@
-"""Limits held against metrics: what became of each."""
+"""Limits held against metrics: the result of each."""
 
 from collections.abc import Mapping
 
 from edgekit.drift.metrics import Metrics
-from edgekit.drift.report import Check, Finding
+from edgekit.drift.report import Check, LimitResult
 from edgekit.drift.statistics import Interval
 from edgekit.spec import Limits
 from edgekit.spec.limits import Rule, given
@@ -35,7 +35,7 @@ def checks(
             limit=0,
             value=metrics.non_finite,
             interval=None,
-            finding=Finding.BROKEN if metrics.non_finite else Finding.KEPT,
+            result=LimitResult.BROKEN if metrics.non_finite else LimitResult.KEPT,
         )
     ]
     known = {**values, "max_abs_error": metrics.max_abs_error}
@@ -55,13 +55,13 @@ def _check(rule: Rule, limit: float, value: float, interval: Interval | None) ->
 
     favourable = None if interval is None else interval.high if rule.better == "higher" else interval.low
     if not breaks(value):
-        finding = Finding.KEPT
+        result = LimitResult.KEPT
     elif interval is not None and (favourable is None or not breaks(favourable)):  # None: infinite
-        finding = Finding.NOISE
+        result = LimitResult.NOISE
     else:
-        finding = Finding.BROKEN
+        result = LimitResult.BROKEN
     finite = abs(value) != float("inf")
     return Check(
         name=rule.name, metric=rule.metric, limit=limit, value=value if finite else None, interval=interval,
-        finding=finding,
+        result=result,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from edgekit.data import truth
 from edgekit.data.samples import Samples
 from edgekit.drift.dense import embedding_statistics, regression_statistics, segmentation_statistics
 from edgekit.drift.detection import Detections, detection_statistics
-from edgekit.drift.metrics import Metrics, answered, classifier_statistics, collect, comparable, tensor_statistics
+from edgekit.drift.metrics import Metrics, answered, classifier_statistics, collect, comparable, element_statistics
 from edgekit.drift.statistics import Array, Statistic, points
 from edgekit.spec import TensorSpec
 
@@ -60,7 +60,9 @@ def quick_metrics(
     for spec in outputs:
         a, b, finite = comparable(reference[spec.name], candidate[spec.name])
         own = {} if spec.meaning == "boxes" else by_meaning(spec, outputs, reference, candidate, samples)
-        found[spec.name] = collect(a, b, finite, points({**tensor_statistics(a, b), **own}, len(a)))
+        found[spec.name] = collect(
+            a, b, finite, points({**element_statistics(reference[spec.name], a, b), **own}, len(a))
+        )
     return found
 
 

@@ -21,7 +21,8 @@ class Metrics(Spec):
     """
 
     sqnr_db: float | None
-    """Signal to quantization noise ratio in dB; null when the two are identical, for then it is infinite."""
+    """Signal to quantization noise ratio in dB; null when the two are identical, for then it is infinite, and for
+    integers, which have none."""
     max_abs_error: float
     """Largest absolute error of any element."""
     mean_abs_error: float
@@ -30,6 +31,8 @@ class Metrics(Spec):
     """Cosine similarity, per sample, averaged."""
     non_finite: int
     """Elements that are NaN or infinite in the candidate; they are left out of the other numbers."""
+    agreement: float | None = None
+    """Share of the elements that are equal, per sample, averaged; integers and truth values only."""
     top1_agreement: float | None = None
     """Share of samples whose most likely class is the same; logits only."""
     top5_agreement: float | None = None
@@ -85,7 +88,7 @@ def measure(reference: Array, candidate: Array, *, logits: bool, labels: npt.NDA
     if reference.shape != candidate.shape or reference.size == 0:
         raise ValueError(f"cannot compare shapes {reference.shape} and {candidate.shape}")
     truth, value, finite = comparable(reference, candidate)
-    found = tensor_statistics(truth, value)
+    found = element_statistics(reference, truth, value)
     if logits:
         found |= classifier_statistics(truth, value, answered(finite), labels)
     return collect(truth, value, finite, points(found, len(truth)))
@@ -114,15 +117,36 @@ def collect(truth: Doubles, value: Doubles, finite: Bools, values: Mapping[str, 
         values: The statistics by name; those that are no field (ratios, drops) are left out.
     """
     fields = {name: number for name, number in values.items() if name in Metrics.model_fields}
-    fields["sqnr_db"] = values["sqnr_db"] if np.isfinite(values["sqnr_db"]) else None  # type: ignore[assignment]
+    ratio = values.get("sqnr_db", np.inf)
+    fields["sqnr_db"] = ratio if np.isfinite(ratio) else None  # type: ignore[assignment]
     error = np.abs(truth - value)
     return Metrics.model_validate(
         {**fields, "max_abs_error": float(error.max()), "non_finite": int((~finite).sum())}, strict=True
     )
 
 
+def is_counted(values: Array) -> bool:
+    """Whether values are integers or truth values: an index that is off by one is as wrong as any other."""
+    return values.dtype.kind in "iub"
+
+
+def element_statistics(given: Array, reference: Doubles, candidate: Doubles) -> dict[str, Statistic]:
+    """Return the metrics that every output has, by the type of its values.
+
+    Args:
+        given: The reference as it was computed.
+        reference: The same in float64.
+        candidate: The candidate in float64.
+    """
+    found = tensor_statistics(reference, candidate)
+    if not is_counted(given):
+        return found
+    equal = (reference == candidate).reshape(len(reference), -1).mean(axis=1)
+    return {**{name: value for name, value in found.items() if name != "sqnr_db"}, "agreement": mean_of(equal)}
+
+
 def tensor_statistics(reference: Doubles, candidate: Doubles) -> dict[str, Statistic]:
-    """Return the metrics that every output has."""
+    """Return the metrics of an output of floats."""
     a, b = reference.reshape(len(reference), -1), candidate.reshape(len(candidate), -1)
     energies = np.stack([np.square(a).sum(axis=1), np.square(a - b).sum(axis=1)], axis=1)
     return {

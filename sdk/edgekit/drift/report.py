@@ -10,7 +10,7 @@ from edgekit.spec import Bootstrap, Spec
 LegName = Literal["server", "quantization", "lowering", "total", "device"]
 
 
-class Finding(StrEnum):
+class LimitResult(StrEnum):
     """What became of a limit."""
 
     KEPT = "kept"
@@ -38,8 +38,8 @@ class Check(Spec):
     """What was measured; null: infinite, as the SQNR of identical outputs."""
     interval: Interval | None
     """The confidence interval; null for a metric of single elements, which has none."""
-    finding: Finding
-    """What became of it."""
+    result: LimitResult
+    """Its result."""
 
 
 class Leg(Spec):
@@ -65,12 +65,12 @@ class Leg(Spec):
     @property
     def breaches(self) -> tuple[Check, ...]:
         """The limits that are broken beyond noise."""
-        return tuple(check for check in self.checks if check.finding is Finding.BROKEN)
+        return tuple(check for check in self.checks if check.result is LimitResult.BROKEN)
 
     @property
     def doubts(self) -> tuple[Check, ...]:
         """The limits whose break is not told apart from noise."""
-        return tuple(check for check in self.checks if check.finding is Finding.NOISE)
+        return tuple(check for check in self.checks if check.result is LimitResult.NOISE)
 
 
 class DriftReport(Spec):

@@ -13,6 +13,7 @@ from edgekit.data.samples import Array, Samples
 from edgekit.data.trace import Origin, Trace, precision
 from edgekit.errors import SourceError
 from edgekit.model.program import Quantized, Source, named_outputs
+from edgekit.model.together import together
 from edgekit.spec import Scheme
 
 Device = Literal["cuda", "cpu"]
@@ -24,7 +25,7 @@ def run_float(
     samples: Samples,
     *,
     device: Device = "cpu",
-    batch: int = 64,
+    batch: int | None = None,
     precision: Precision = "float32",
     tf32: bool | None = None,
 ) -> Trace:
@@ -34,13 +35,14 @@ def run_float(
         source: The model; moved to the device and back.
         samples: What to feed it.
         device: Where to run.
-        batch: Samples per call.
+        batch: Samples per call; None: as many as change no answer.
         precision: What weights, inputs and activations are converted to first.
         tf32: Whether TensorFloat-32 is allowed in matrix products and convolutions; None: as torch is set.
 
     Raises:
         SourceError: If the model fails, or gives values that are not finite.
     """
+    batch = together(source, samples) if batch is None else batch
     if precision == "float32":
         with _tensor_float(tf32):
             outputs = _run(source.model.to(device), source, samples, device, batch)
@@ -81,8 +83,7 @@ def run_quantized(quantized: Quantized, samples: Samples) -> Trace:
         samples: What to feed it.
     """
     source = quantized.captured.source
-    batch = min(source.dimensions.values(), default=1)
-    outputs = _run(quantized.program.module(check_guards=False), source, samples, "cpu", batch)
+    outputs = _run(quantized.program.module(check_guards=False), source, samples, "cpu", quantized.captured.rows)
     origin = Origin(
         program="quantized",
         device="cpu",
@@ -118,18 +119,22 @@ def _run(
 ) -> dict[str, Array]:
     rows = []
     with torch.inference_mode():
-        for part in samples.batches(batch):
-            tensors = [torch.from_numpy(part.inputs[spec.name]).to(device) for spec in source.inputs]
+        for part in samples.filled_up(source.batch or 1).batches(batch):
+            # Copies: a model may write to what it is given.
+            arrays = [np.array(part.inputs[spec.name], order="C") for spec in source.inputs]
+            tensors = [torch.from_numpy(array).to(device) for array in arrays]
             if dtype is not torch.float32:
                 tensors = [tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in tensors]
             try:
-                rows.append(named_outputs(source.name, model(*tensors), source.outputs))
+                found = named_outputs(source.name, model(*tensors), source.outputs)
             except RuntimeError as error:
                 raise SourceError(
                     f"{source.name} fails on {device} with a batch of {len(part)}: {error}",
                     hint="Check the shapes in [[inputs]] and [dimensions] of the project file.",
                 ) from error
-    return {spec.name: np.concatenate([_array(row[spec.name]) for row in rows]) for spec in source.outputs}
+            rows.append({name: _array(tensor) for name, tensor in found.items()})
+    count = len(samples)
+    return {spec.name: np.concatenate([row[spec.name] for row in rows])[:count] for spec in source.outputs}
 
 
 def _array(tensor: torch.Tensor) -> Array:

@@ -18,7 +18,7 @@ INSTALL = "pip install edgekit"
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One finding. ``fail`` keeps EdgeKit from working, ``warn`` only some of it."""
+    """One result. ``fail`` keeps EdgeKit from working, ``warn`` only some of it."""
 
     name: str
     status: Status

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from edgekit.targets.runtimes.check import Finding
+from edgekit.targets.runtimes.check import CompatibilityResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +133,7 @@ class BundleFolder:
     """The scheme of each artifact, by file name."""
     producer: dict[str, str]
     runtimes: dict[str, str]
-    compatibility: tuple[Finding, ...] = ()
+    compatibility: tuple[CompatibilityResult, ...] = ()
     """What the artifacts need that the runtimes lack, or may lack."""
 
 

@@ -1,6 +1,6 @@
 """Lower a program, or take from the cache what was lowered before from an equal one."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, assert_never
 
 from edgekit.base import cache as caches
@@ -9,6 +9,7 @@ from edgekit.base.cache import Cache, Entry
 from edgekit.lowering import onnx, pte
 from edgekit.model import fingerprint
 from edgekit.model.artifact import Artifact
+from edgekit.model.narrow import for_device
 from edgekit.model.program import Captured, Quantized
 from edgekit.spec import Format, Scheme, Target
 
@@ -71,7 +72,7 @@ def export_float(captured: Captured, cache: Cache | None) -> tuple[bytes, bool]:
         key = _key(fingerprint.of_program(captured.program, captured.source), "float")
         if key and (entry := caches.get(cache, "float-onnx", key)):
             return entry.files["model.onnx"], True
-    data = onnx.export_float(captured)
+    data = onnx.export_float(replace(captured, program=for_device(captured.program, captured)))
     if cache is not None and key:
         caches.put(cache, "float-onnx", key, Entry(files={"model.onnx": data}))
     return data, False
@@ -92,6 +93,7 @@ def _settings(format: Format, target: Target) -> dict[str, Any]:
 
 
 def _lower(format: Format, target: Target, quantized: Quantized) -> Artifact:
+    quantized = replace(quantized, program=for_device(quantized.program, quantized.captured))
     match format:
         case Format.PTE:
             return pte.lower(quantized, target.pte)

@@ -87,6 +87,6 @@ def _write_convolution(node: fx.Node) -> None:
 def add_call(origin: fx.Node, target: OpOverload, *args: Any, **kwargs: Any) -> fx.Node:
     """Add a node that comes from the same module as another one, its value evaluated on fake tensors."""
     node = origin.graph.call_function(target, args, kwargs)
-    values = [operand.meta["val"] if isinstance(operand, fx.Node) else operand for operand in args]
-    node.meta = {**origin.meta, "val": target(*values, **kwargs)}
+    values, keywords = fx.map_arg((args, kwargs), lambda operand: operand.meta["val"])
+    node.meta = {**origin.meta, "val": target(*values, **keywords)}
     return node

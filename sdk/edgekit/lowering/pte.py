@@ -4,15 +4,17 @@ import copy
 
 from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
 from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType
-from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
 from executorch.exir.lowered_backend_module import get_lowered_submodules
 from torch import fx
 
 from edgekit.errors import LowerError
 from edgekit.lowering.decomposed import write_decomposed
+from edgekit.lowering.partition import Partitioner, bodies
+from edgekit.lowering.rewriting import drop_unused, has_loops, inline_weights, rewrite
 from edgekit.lowering.shape import decompose_hardsigmoid, infer_batches, pool_means, widen_convolutions
 from edgekit.lowering.shortcuts import shortcuts
+from edgekit.lowering.steps import keep_steps
 from edgekit.model import graph
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Quantized
@@ -34,14 +36,18 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
     if reason := obstacle(quantized.scheme, Format.PTE):
         raise LowerError(f"{name} cannot be lowered as {quantized.scheme}: {reason}.", hint="Choose another scheme.")
     program = copy.deepcopy(quantized.program)
+    rewrite(program)
     decompose_hardsigmoid(program)
     widen_convolutions(program)
     infer_batches(program)
     pool_means(program)
+    keep_steps(program)
     write_decomposed(program)
     try:
         with shortcuts():
-            edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+            passes = [inline_weights(program)] if has_loops(program) else None
+            edge = to_edge_transform_and_lower(program, transform_passes=passes, partitioner=[Partitioner()])
+            drop_unused(edge.exported_program())
             inside, outside = _shares(edge)  # before the next line: it adds nodes for memory to the same graph
             executable = edge.to_executorch()
     except Exception as error:  # the lowering raises many unrelated classes
@@ -64,16 +70,21 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
         delegated_fraction=inside / (inside + len(outside)),
         int8_fraction=graph.int8_fraction(quantized.program.graph, _int8_operations()),
         not_delegated=outside,
+        # The first entry is no buffer. What a delegate allocates for itself when it is loaded is not among them.
+        planned_bytes=sum(plan.non_const_buffer_sizes[1:]),
     )
 
 
 def _shares(edge: EdgeProgramManager) -> tuple[int, tuple[str, ...]]:
     """Return how many compute operations were delegated, and those that were not."""
     whole = edge.exported_program().graph_module
-    delegated = [lowered.original_module.graph_module for _, lowered, _ in get_lowered_submodules(whole)]
-    inside = sum(graph.is_compute(node) for module in delegated for node in module.graph.nodes)
-    outside = [node for node in whole.graph.nodes if graph.is_compute(node)]
-    return inside, tuple(_describe(node) for node in outside if graph.operation(node) != "executorch_call_delegate")
+    inside, outside = 0, []
+    for part in (whole, *bodies(whole)):
+        delegated = [lowered.original_module.graph_module for _, lowered, _ in get_lowered_submodules(part)]
+        inside += sum(graph.is_compute(node) for module in delegated for node in module.graph.nodes)
+        outside += [node for node in part.graph.nodes if graph.is_compute(node)]
+    left = [node for node in outside if graph.operation(node) not in ("executorch_call_delegate", "scan")]
+    return inside, tuple(map(_describe, left))
 
 
 def _int8_operations() -> frozenset[str]:

@@ -37,7 +37,9 @@ def of_program(program: ExportedProgram, source: Source) -> str | None:
             "source": [
                 source.name,
                 *(spec.model_dump(mode="json") for spec in (*source.inputs, *source.outputs)),
-                dict(source.dimensions),
+                {name: size.model_dump(mode="json") for name, size in source.dimensions.items()},
+                list(source.labels),
+                source.preprocessing and source.preprocessing.model_dump(mode="json"),
             ],
             "graphs": graphs,
             "signature": str(program.graph_signature),

@@ -1,14 +1,16 @@
 """The nouns that hold torch programs: Source -> Captured -> Quantized. Each carries the digests it came from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from edgekit.errors import SourceError
-from edgekit.spec import Scheme, TensorSpec
+from edgekit.model.layout import make_contiguous
+from edgekit.model.outputs import flattened, identifiers
+from edgekit.spec import Dimension, Preprocessing, Scheme, TensorSpec
 from edgekit.spec.schema import did_you_mean
 
 
@@ -20,11 +22,33 @@ class Source:
     model: nn.Module
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    dimensions: Mapping[str, int]
-    """Largest value of each symbolic dimension."""
+    dimensions: Mapping[str, Dimension]
+    """The sizes of each symbolic dimension; those with one size stand in the shapes as numbers."""
     weights_sha256: str
     parameters: int
     float_bytes: int
+    labels: tuple[str, ...] = ()
+    """Names of the classes."""
+    preprocessing: Preprocessing | None = None
+    """How a picture becomes the input that means an image."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What was changed of the caller's module, for a reader of the report."""
+
+    def __post_init__(self) -> None:
+        """Lay the weights out plainly: a channels-last model is built as any other."""
+        make_contiguous(self.model)
+
+    @property
+    def batch(self) -> int | None:
+        """The number of samples that every call takes; None: any number up to `most`."""
+        first = self.inputs[0].shape[0]
+        return first if isinstance(first, int) else None
+
+    @property
+    def most(self) -> int:
+        """The largest number of samples that a call takes."""
+        first = self.inputs[0].shape[0]
+        return first if isinstance(first, int) else self.dimensions[first].max
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +60,14 @@ class Captured:
     example: tuple[Tensor, ...]
     """Inputs that the program was traced with; batch of 16 or more, see ``capture``."""
     dynamic_shapes: tuple[dict[int, Any], ...]
+    rows: int
+    """Samples that torch runs of the program take at once. Where the source takes a fixed number of them, the program
+    may still take any: artifacts are lowered with the number fixed."""
+
+    @property
+    def any_batch(self) -> bool:
+        """Whether the program takes any number of samples."""
+        return 0 in self.dynamic_shapes[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,30 +91,27 @@ def named_outputs(name: str, result: object, outputs: tuple[TensorSpec, ...]) ->
 
     Args:
         name: The model's name, for messages.
-        result: What ``forward`` returned.
+        result: What ``forward`` returned; containers in containers are taken apart, None is left out.
         outputs: What is declared.
 
     Raises:
         SourceError: If something else was returned than declared.
     """
     wanted = [spec.name for spec in outputs]
+    found = flattened(name, result)
+    labels = identifiers((label for label, _ in found), ())
     if isinstance(result, Mapping):
-        found: dict[str, Any] = dict(result)
-        if list(found) != wanted:
-            strange = next((key for key in wanted if key not in found), "")
+        # A name that an input has is told from it by its end.
+        pairs = zip(wanted, labels, strict=False)
+        if len(labels) != len(wanted) or any(one not in (own, f"{own}_out") for one, own in pairs):
+            strange = next((key for key in wanted if key not in labels), "")
             raise SourceError(
-                f"{name} returns ({', '.join(found)}), the outputs are ({', '.join(wanted)})"
-                f"{did_you_mean(strange, list(found))}",
+                f"{name} returns ({', '.join(labels)}), the outputs are ({', '.join(wanted)})"
+                f"{did_you_mean(strange, labels)}",
                 hint="Name [[outputs]] after what the model returns, in its order.",
             )
-    else:
-        values = list(result) if isinstance(result, tuple | list) else [result]
-        if len(values) != len(wanted):
-            raise SourceError(
-                f"{name} returns {len(values)} output(s), {len(wanted)} declared.", hint="Correct [[outputs]]."
-            )
-        found = dict(zip(wanted, values, strict=True))
-    for key, value in found.items():
-        if not isinstance(value, Tensor):
-            raise SourceError(f"{name}: {key} is a {type(value).__name__}, no tensor.", hint="Return tensors alone.")
-    return found
+    elif len(found) != len(wanted):
+        raise SourceError(
+            f"{name} returns {len(found)} output(s), {len(wanted)} declared.", hint="Correct [[outputs]]."
+        )
+    return {key: tensor for key, (_, tensor) in zip(wanted, found, strict=True)}

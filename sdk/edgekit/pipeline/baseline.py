@@ -13,6 +13,7 @@ from edgekit.data.trace import Recording, Trace
 from edgekit.errors import ToolchainError
 from edgekit.execution.eager import Device, Precision, run_float
 from edgekit.model.source.model_file import load_model
+from edgekit.model.together import together
 from edgekit.spec.project import OpenProject
 
 DeviceChoice = Literal["auto", "cuda", "cpu"]
@@ -56,9 +57,11 @@ def record(
     with stages("load") as detail:
         source = load_model(project)
         spec = project.spec
-        samples = load_samples(project.evaluation, spec.inputs, spec.preprocessing, spec.labels, spec.tensors)
+        samples = load_samples(
+            project.evaluation, spec.inputs, spec.preprocessing, spec.labels, spec.tensors, spec.sizes
+        )
         detail.append(f"{source.name}, {len(samples)} samples")
-    batch = min(source.dimensions.values(), default=1)
+    batch = together(source, samples)
     with stages("run") as detail:
         recorded = run_float(source, samples, device=chosen, batch=batch, tf32=False if tf32 else None)
         detail.append(recorded.origin.place)

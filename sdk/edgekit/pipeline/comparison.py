@@ -14,6 +14,7 @@ from edgekit.errors import BundleError
 from edgekit.execution.artifact import open_artifact, steady_batch
 from edgekit.execution.artifact import trace as run_artifact
 from edgekit.spec import DEFAULT_BUDGET, Budget, Cpu, Format, Scheme, TensorSpec
+from edgekit.spec.dimensions import filled, fixed
 from edgekit.spec.project import OpenProject
 
 # What a device computed is held against a bundle, see `device`.
@@ -50,8 +51,10 @@ def compare_path(path: Path, baseline: Trace, project: OpenProject, progress: Pr
             (path / info.file, info.format, info.quantization, info.verified_batches) for info in manifest.artifacts
         ]
     elif path.suffix in {f".{format}" for format in Format}:
-        batch = min(project.spec.dimensions.values(), default=1)
-        tensors = project.spec.inputs, project.spec.tensors
+        one = fixed(project.spec.sizes)
+        tensors = filled(project.spec.inputs, one), filled(project.spec.tensors, one)
+        first = tensors[0][0].shape[0]
+        batch = first if isinstance(first, int) else min(64, project.spec.sizes[first].max)
         cpu = Cpu.X86_64 if host_is_x86() else Cpu.ARM64
         found = [(path, Format(path.suffix[1:]), None, (batch,))]
     elif path.suffix == ".npz":

@@ -4,7 +4,7 @@ Layers are chosen in simulation, which is quick; each choice is then quantized, 
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,33 +15,20 @@ from edgekit.bundles.contents import allowed_bytes
 from edgekit.data.trace import Trace
 from edgekit.drift.compare import leg_of
 from edgekit.drift.report import Check, DriftReport
-from edgekit.model.artifact import Artifact
 from edgekit.model.layers import FallbackReport, Kept, Outcome, Sensitivities, lines
-from edgekit.model.program import Captured, Quantized
+from edgekit.model.program import Captured
+from edgekit.pipeline.attempt import Attempt, Attempts
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.legs import References
 from edgekit.quantization.choice import Search, keep
 from edgekit.quantization.sensitivity import rows, sensitivities, sqnr
 from edgekit.quantization.simulate import Outputs, Simulation, run, simulate
-from edgekit.spec import STATIC_INT8, Format, Target
+from edgekit.spec import STATIC_INT8, Fallback, Target
 
 # Layers are ranked on few samples, and held against the budget on more.
 _RANKED, _JUDGED = 256, 1024
 # What the next choice must gain in simulation where an artifact breaks a limit that is not in dB.
 _STEP_DB = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attempt:
-    """A model quantized, lowered and verified for one target."""
-
-    programs: Mapping[Format, Quantized]
-    """The quantized program that each format was lowered from."""
-    references: References
-    artifacts: tuple[Artifact, ...]
-    traces: dict[str, Trace]
-    """The artifacts' answers, by file name."""
-    report: DriftReport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,27 +59,22 @@ def suspects(job: Job, captured: Captured) -> Suspects:
 
 
 def settle(
-    job: Job,
-    target: Target,
-    first: Attempt,
-    attempt: Callable[[tuple[str, ...], int], Attempt],
-    suspects: Callable[[], Suspects],
-    stages: Stages,
+    job: Job, target: Target, attempts: Attempts, suspects: Callable[[], Suspects], stages: Stages
 ) -> tuple[Attempt, FallbackReport | None]:
     """Return an attempt that is within the drift budget, or the last one made, and what was kept in float for it.
 
     Args:
         job: The job; says whether and how much may be kept.
         target: The target, for its budget and size limit.
-        first: The attempt with the layers in float that the project file names.
-        attempt: Makes another with these layers in float; also told the number of the attempt.
+        attempts: Makes the attempts.
         suspects: Ranks the layers.
         stages: Told about every stage.
 
     Returns:
-        The report is None if the first attempt is good.
+        The report is None if no fallback was asked for, or the first attempt is good.
     """
-    if first.report.within_budget:
+    first = attempts.at(target, job.quantization.float_layers)
+    if job.quantization.fallback is Fallback.NONE or first.report.within_budget:
         return first, None
     share = 0.0
     kept: tuple[Kept, ...] = ()
@@ -114,7 +96,7 @@ def settle(
             if found == kept:
                 break
             kept, count = found, count + 1
-            last = attempt(_setting(job, kept), count)
+            last = attempts.at(target, _setting(job, kept), count)
             if kept[-1].sqnr_db is None:
                 break
             demanded = kept[-1].sqnr_db + _missing_db(last.report)

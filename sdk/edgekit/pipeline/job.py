@@ -1,20 +1,26 @@
 """A job: everything that a build needs, loaded. Made from a project file or from the arguments of the Python API."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.data import trace, truth
 from edgekit.data.files import load_samples
-from edgekit.data.samples import Samples
+from edgekit.data.samples import Array, Samples
 from edgekit.data.trace import Trace
 from edgekit.drift import custom, detection
 from edgekit.drift.custom import OwnMetric
 from edgekit.errors import DataError, ProjectError
 from edgekit.model.program import Source
+from edgekit.model.source.example import check_names
 from edgekit.model.source.model_file import load_model
 from edgekit.spec import Budget, Preprocessing, QuantSpec, TensorSpec, limits, schema
 from edgekit.spec.project import OpenProject
+
+Metric = Callable[[Array, Array, Array | None], float | Mapping[str, float]]
+"""A metric of the caller's own: takes reference, candidate, and true values or None, of shape (samples, ...)."""
+SAME_SAMPLES = "Drift was measured on the calibration samples: give evaluation= samples that calibration never saw."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +54,7 @@ def of_project(project: OpenProject) -> Job:
     own = check_gate(project)
 
     def samples(path: Path) -> Samples:
-        return load_samples(path, spec.inputs, spec.preprocessing, spec.labels, spec.tensors)
+        return load_samples(path, spec.inputs, spec.preprocessing, spec.labels, spec.tensors, spec.sizes)
 
     evaluation = samples(project.evaluation)
     check_answers(spec.budget, spec.tensors, evaluation)
@@ -106,3 +112,26 @@ def check_gate(project: OpenProject) -> Mapping[str, OwnMetric]:
     if any(output.meaning == "boxes" for output in spec.outputs):
         detection.require()
     return custom.load(project)
+
+
+def of_functions(metrics: Mapping[str, Metric], outputs: tuple[TensorSpec, ...]) -> dict[str, OwnMetric]:
+    """Return metrics that are functions in memory, by output.
+
+    Raises:
+        ProjectError, DataError: If one has no name, or is for no output.
+    """
+    check_names("metrics", metrics, outputs)
+    found = {}
+    for output, function in metrics.items():
+        name = getattr(function, "__name__", "")
+        try:
+            file = Path(inspect.getfile(function))
+        except TypeError:
+            file = None
+        if file is None or not name.isidentifier():
+            raise ProjectError(
+                f"The metric of {output} is {function!r}, which is no function with a name for its number.",
+                hint="Define one: def psnr(reference, candidate, targets): ...",
+            )
+        found[output] = OwnMetric(name=name, file=file, function=function)
+    return found

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgekit.base.progress import Stages
+from edgekit.data.samples import Array
 from edgekit.data.trace import Trace
 from edgekit.drift.compare import leg_of
-from edgekit.drift.metrics import sqnr_db
+from edgekit.drift.metrics import is_counted, sqnr_db
 from edgekit.drift.report import DriftReport, Leg
 from edgekit.errors import DataError, LowerError
 from edgekit.execution import onnx
@@ -17,10 +18,16 @@ from edgekit.execution.eager import run_float
 from edgekit.model.capture import capture
 from edgekit.model.program import Captured, Quantized, Source
 from edgekit.pipeline.job import Job
+from edgekit.pipeline.keep import Keep
 from edgekit.spec import Cpu, Target
 
 # Float ONNX differs from eager by rounding alone, at 100 dB and more; less than this is another computation.
 _FLOAT_ONNX_DB = 60.0
+_FLOAT_ONNX_EQUAL = 0.99
+_WRONG_GRAPH = (
+    'torch.onnx writes a wrong graph for some operation; leave "onnx" out of the target\'s formats or rewrite the '
+    "operation."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,20 +66,34 @@ class Ground:
         )
 
 
-def ground(job: Job, stages: Stages) -> Ground:
+def ground(job: Job, stages: Stages, keep: Keep) -> Ground:
     """Capture the model of a job and run it in float.
 
     Raises:
         EdgeKitError: A subclass for the stage that failed.
     """
     with stages("capture") as detail:
-        captured = capture(job.source, job.calibration)
+        with keep.capturing(job.source, job.calibration):
+            captured = capture(job.source, job.calibration)
         detail.append(f"{job.source.name}, {job.source.parameters:,} parameters")
     with stages("reference") as detail:
-        host = run_float(job.source, job.evaluation)
-        baseline, notes = reference(job, host)
-        detail.append(f"{len(host)} samples, baseline from {baseline.origin.place}")
-    return Ground(captured=captured, baseline=baseline, host=host, notes=notes)
+        found = float_answers(job, captured)
+        detail.append(f"{len(found.host)} samples, baseline from {found.baseline.origin.place}")
+    keep.captured(captured)
+    keep.trace("reference", found.host)
+    return found
+
+
+def float_answers(job: Job, captured: Captured) -> Ground:
+    """Run the float model of a job on this host, and look up its baseline.
+
+    Raises:
+        SourceError: If the model fails, or gives values that are not finite.
+        DataError: If the baseline was recorded with other weights or for other samples.
+    """
+    host = run_float(job.source, job.evaluation)
+    baseline, notes = reference(job, host)
+    return Ground(captured=captured, baseline=baseline, host=host, notes=(*captured.source.notes, *notes))
 
 
 def reference(job: Job, host: Trace) -> tuple[Trace, tuple[str, ...]]:
@@ -120,21 +141,33 @@ def check_float_onnx(data: bytes, source: Source, host: Trace) -> str:
         LowerError: If the two compute different things.
     """
     session = onnx.load(data, Cpu.X86_64)
-    batch = min(source.dimensions.values(), default=1)
-    outputs = onnx.execute(session, host.samples, source.inputs, source.outputs, batch=batch)
+    outputs = onnx.execute(session, host.samples, source.inputs, source.outputs, batch=min(64, source.most))
+    _check_counted(source, {name: (host.outputs[name], array) for name, array in outputs.items()})
     ratios = {
         name: sqnr_db(host.outputs[name].astype(np.float64), array.astype(np.float64))
         for name, array in outputs.items()
+        if not is_counted(array)
     }
     for name, ratio in ratios.items():
         if ratio is not None and not ratio >= _FLOAT_ONNX_DB:  # also true for NaN
             raise LowerError(
                 f"The float ONNX of {source.name} computes something else than the model: {name} at {ratio:.1f} dB.",
-                hint='torch.onnx writes a wrong graph for some operation; leave "onnx" out of the target\'s formats '
-                "or rewrite the operation.",
+                hint=_WRONG_GRAPH,
             )
     worst = min((ratio for ratio in ratios.values() if ratio is not None), default=None)
     return "identical to eager" if worst is None else f"{worst:.0f} dB from eager"
+
+
+def _check_counted(source: Source, pairs: Mapping[str, tuple[Array, Array]]) -> None:
+    """Hold integers of the float ONNX against eager's: rounding decides only between two that are almost equal."""
+    for name, (ours, theirs) in pairs.items():
+        equal = float((ours == theirs).mean())
+        if is_counted(theirs) and equal < _FLOAT_ONNX_EQUAL:
+            raise LowerError(
+                f"The float ONNX of {source.name} computes something else than the model: {name} is equal in "
+                f"{100 * equal:.1f} %.",
+                hint=_WRONG_GRAPH,
+            )
 
 
 def drift_report(job: Job, target: Target, references: References, artifacts: Mapping[str, Trace]) -> DriftReport:

@@ -22,6 +22,7 @@ def build_project(
     *,
     formats: Sequence[Format] = (),
     cache: bool = True,
+    keep: Path | None = None,
 ) -> BuildResult:
     """Build what a project file describes; bundles that were built before from the same things come from the cache.
 
@@ -32,6 +33,7 @@ def build_project(
         progress: Told about every stage.
         formats: The artifacts to write, of those that the targets name; the project's choice, or all, unless given.
         cache: False builds everything anew and keeps nothing.
+        keep: Folder for every intermediate of the build, which is then done even if nothing has changed.
 
     Raises:
         EdgeKitError: A subclass for what is wrong, with a hint.
@@ -41,7 +43,7 @@ def build_project(
     for profile in profiles:
         schemes.of_target(profile, project.spec.quantize)
     if not cache:
-        return _build(project, profiles, output, progress, None)
+        return _build(project, profiles, output, progress, None, keep)
     store = caches.from_environment()
     stages = Stages(progress)
     found: dict[str, Built] = {}
@@ -49,7 +51,7 @@ def build_project(
         files = buildkey.of_files(project)
         keys = {} if files is None else {profile.name: buildkey.of_bundle(files, profile) for profile in profiles}
         places = {profile.name: output / project.spec.model.name / profile.name for profile in profiles}
-        kept = {name: _kept(store, keys.get(name), place) for name, place in places.items()}
+        kept = {name: None if keep else _kept(store, keys.get(name), place) for name, place in places.items()}
         missing = tuple(profile for profile in profiles if kept[profile.name] is None)
         detail.append("nothing" if not missing else f"to build: {', '.join(profile.name for profile in missing)}")
     for built in kept.values():
@@ -61,7 +63,7 @@ def build_project(
                 detail.cached = True
     seconds, cached = tuple(stages.seconds), tuple(stages.cached)
     if missing:
-        fresh = _build(project, missing, output, progress, store)
+        fresh = _build(project, missing, output, progress, store, keep)
         found |= {built.manifest.target.name: built for built in fresh.bundles}
         seconds, cached = seconds + fresh.seconds, cached + fresh.cached
         if files is not None and files == buildkey.of_files(project):
@@ -74,12 +76,17 @@ def build_project(
 
 
 def _build(
-    project: OpenProject, profiles: tuple[Target, ...], output: Path, progress: Progress, store: Cache | None
+    project: OpenProject,
+    profiles: tuple[Target, ...],
+    output: Path,
+    progress: Progress,
+    store: Cache | None,
+    keep: Path | None,
 ) -> BuildResult:
     from edgekit.pipeline import job  # torch, which an unchanged build does without
     from edgekit.pipeline.build import build_job
 
-    return build_job(job.of_project(project), profiles, output, progress, store)
+    return build_job(job.of_project(project), profiles, output, progress, store, keep)
 
 
 def _kept(store: Cache, key: str | None, place: Path) -> Built | None:

@@ -12,11 +12,11 @@ from typing import assert_never
 
 import torch
 from torch import Tensor, fx
-from torch.export import export
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from edgekit.data.samples import Samples
 from edgekit.errors import EdgeKitError, QuantizeError
+from edgekit.model.capture import capture_again
 from edgekit.model.graph import is_quantize
 from edgekit.model.program import Captured, Quantized
 from edgekit.quantization import account, scales
@@ -60,7 +60,7 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
         notes = account.notes(scheme, spec, captured)
         mend(prepared, captured, spec, calibration)
         stored = account.weight_bytes(scheme, spec, prepared, captured.source)
-        program = export(convert_pt2e(prepared), captured.example, dynamic_shapes=captured.dynamic_shapes, strict=False)
+        program = capture_again(convert_pt2e(prepared), captured)
     except EdgeKitError:
         raise
     except Exception as error:  # the quantizer raises many unrelated classes
@@ -162,7 +162,7 @@ def _equalized(scheme: Scheme, spec: QuantSpec) -> frozenset[Kind]:
 
 
 def _batch(captured: Captured, spec: QuantSpec) -> int:
-    return min([spec.calibration_batch, *captured.source.dimensions.values()])
+    return min(spec.calibration_batch, captured.rows)
 
 
 def _calibrate(prepared: fx.GraphModule, captured: Captured, calibration: Samples, batch: int) -> None:
@@ -184,7 +184,8 @@ def at_once(captured: Captured, samples: Samples) -> Samples:
     values = [node.meta["val"] for node in captured.program.graph.nodes if isinstance(node.meta.get("val"), Tensor)]
     # Without the symbolic sizes what is left is one sample's: asking a symbol for its value would fix it.
     largest = max(math.prod(size for size in value.shape if isinstance(size, int)) for value in values)
-    return samples.rows(slice(max(1, _LARGEST_TENSOR // (4 * largest))))
+    fitting = max(1, _LARGEST_TENSOR // (4 * largest))
+    return samples.rows(slice(fitting if captured.any_batch else captured.rows))
 
 
 def tensors(captured: Captured, samples: Samples) -> tuple[Tensor, ...]:

@@ -6,19 +6,19 @@ from pathlib import Path
 
 from edgekit.bundles.changes import Side
 from edgekit.bundles.manifest import ArtifactInfo, Manifest, Report, report
-from edgekit.drift.report import DriftReport, Finding
+from edgekit.drift.report import DriftReport, LimitResult
 from edgekit.render import numbers, verdict
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """A limit, and what became of it."""
+    """A limit, and its result."""
 
     place: str
     """What was measured: the leg, the artifact and the output; or the artifact."""
     name: str
     """The limit's name."""
-    finding: Finding
+    result: LimitResult
     allowed: str
     measured: str
     interval: str
@@ -36,7 +36,7 @@ class Suite:
     @property
     def passed(self) -> bool:
         """Whether no limit is broken."""
-        return all(case.finding is not Finding.BROKEN for case in self.cases)
+        return all(case.result is not LimitResult.BROKEN for case in self.cases)
 
 
 def of_manifest(manifest: Manifest) -> Suite:
@@ -62,12 +62,12 @@ def _of_report(found: Report) -> Suite:
 def _drift(report: DriftReport) -> Iterator[Case]:
     for leg in report.legs:
         for check in leg.checks:
-            doubt = check.finding is Finding.NOISE
+            doubt = check.result is LimitResult.NOISE
             told = f": not told apart from noise with {report.samples} samples" if doubt else ""
             yield Case(
                 place=f"{verdict.leg_name(leg)} {leg.output}",
                 name=check.name,
-                finding=check.finding,
+                result=check.result,
                 allowed=verdict.allowed(check),
                 measured=verdict.number(check.value),
                 interval=verdict.interval(check.interval),
@@ -81,7 +81,7 @@ def _sizes(artifacts: tuple[ArtifactInfo, ...]) -> Iterator[Case]:
         yield Case(
             place=item.file,
             name="size",
-            finding=Finding.KEPT if item.within_size else Finding.BROKEN,
+            result=LimitResult.KEPT if item.within_size else LimitResult.BROKEN,
             allowed=f"<= {limit}",
             measured=size,
             interval="",

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgekit.drift.metrics import Metrics
-from edgekit.drift.report import DriftReport, Finding, Leg
+from edgekit.drift.report import DriftReport, Leg, LimitResult
 from edgekit.render import numbers, verdict
 from edgekit.render.layout import indented, simple_table
 from edgekit.render.terminal import symbol
@@ -49,10 +49,11 @@ def _pair(
 COLUMNS = (
     Column(
         title="SQNR dB",
-        cell=lambda m: "identical" if m.sqnr_db is None else f"{m.sqnr_db:.2f}",
+        cell=lambda m: "" if m.agreement is not None else "identical" if m.sqnr_db is None else f"{m.sqnr_db:.2f}",
         of=("sqnr_db",),
         keep=20,
     ),
+    Column(title="equal %", cell=lambda m: _share(m.agreement), of=("agreement",), keep=18),
     Column(title="max abs", cell=lambda m: numbers.small(m.max_abs_error), of=("max_abs_error",), keep=7),
     Column(title="mean abs", cell=lambda m: numbers.small(m.mean_abs_error), of=("mean_abs_error",), keep=1),
     Column(title="cosine", cell=lambda m: numbers.cosine(m.cosine), of=("cosine",), keep=4),
@@ -157,18 +158,23 @@ def _breached(leg: Leg, column: Column) -> bool:
 
 
 def _show_limits(console: Console, report: DriftReport) -> None:
-    """Print one row for each limit: what was measured, how sure that is, and what became of the limit."""
+    """Print one row for each limit: what was measured, how sure that is, and its result."""
     several = len({leg.output for leg in report.legs}) > 1
     right = "right"
     table = simple_table(
         ("limit", "left"), ("leg", "left"), ("allowed", right), ("measured", right),
         (f"{100 * report.bootstrap.confidence:g} % interval", right), ("", "left"),
     )  # fmt: skip
-    styles = {Finding.KEPT: "green", Finding.NOISE: "yellow", Finding.BROKEN: "bold red", Finding.NOT_JUDGED: "dim"}
+    styles = {
+        LimitResult.KEPT: "green",
+        LimitResult.NOISE: "yellow",
+        LimitResult.BROKEN: "bold red",
+        LimitResult.NOT_JUDGED: "dim",
+    }
     for leg in report.legs:
         where = leg_name(leg).replace("model.", "") + (f" {leg.output}" if several else "")
         for check in leg.checks:
-            if check.name == "finite" and check.finding is Finding.KEPT:
+            if check.name == "finite" and check.result is LimitResult.KEPT:
                 continue
             row = [
                 check.metric,
@@ -177,7 +183,7 @@ def _show_limits(console: Console, report: DriftReport) -> None:
                 verdict.number(check.value),
                 verdict.interval(check.interval),
             ]
-            table.add_row(*map(Text, row), Text(check.finding.replace("_", " "), styles[check.finding]))
+            table.add_row(*map(Text, row), Text(check.result.replace("_", " "), styles[check.result]))
     if table.row_count:
         console.print(indented(table))
     else:

@@ -91,8 +91,8 @@ def _bundle(grid: Table, found: BundleFolder) -> None:
     for file in found.files:
         grid.add_row("file", f"{file.file}  {kilobytes(file.bytes)}  unchanged")
     _versions(grid, "runtime", found.runtimes)
-    for finding in found.compatibility:
-        grid.add_row(finding.certainty.value, Text(finding.says, STYLES[finding.certainty]))
+    for result in found.compatibility:
+        grid.add_row(result.certainty.value, Text(result.says, STYLES[result.certainty]))
     _versions(grid, "made with", found.producer)
 
 

@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree
 
-from edgekit.drift.report import Finding
+from edgekit.drift.report import LimitResult
 from edgekit.render.cases import Case, Suite
 
 
@@ -19,7 +19,7 @@ def text(suites: tuple[Suite, ...]) -> str:
 
 def _counts(cases: list[Case]) -> dict[str, str]:
     # Some readers want every one of these.
-    failures = sum(case.finding is Finding.BROKEN for case in cases)
+    failures = sum(case.result is LimitResult.BROKEN for case in cases)
     return {"tests": str(len(cases)), "failures": str(failures), "errors": "0", "skipped": "0", "time": "0"}
 
 
@@ -27,8 +27,8 @@ def _case(suite: ElementTree.Element, named: Suite, case: Case) -> None:
     element = ElementTree.SubElement(
         suite, "testcase", classname=f"{named.name}.{case.place}", name=case.name, time="0"
     )
-    if case.finding is Finding.BROKEN:
+    if case.result is LimitResult.BROKEN:
         failure = ElementTree.SubElement(element, "failure", type="OverBudget", message=case.sentence)
         failure.text = f"{case.place}: {case.sentence}"
     else:
-        ElementTree.SubElement(element, "system-out").text = f"{case.finding}: {case.sentence}"
+        ElementTree.SubElement(element, "system-out").text = f"{case.result}: {case.sentence}"

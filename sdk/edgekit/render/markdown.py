@@ -3,11 +3,16 @@
 from collections.abc import Iterable
 
 from edgekit.bundles.changes import BundleComparison, Change, LegChange, MetricChange
-from edgekit.drift.report import DriftReport, Finding
+from edgekit.drift.report import DriftReport, LimitResult
 from edgekit.render import changes, verdict
 from edgekit.render.cases import Suite
 
-_WORDS = {Finding.KEPT: "kept", Finding.NOISE: "noise", Finding.BROKEN: "**broken**", Finding.NOT_JUDGED: "not judged"}
+_WORDS = {
+    LimitResult.KEPT: "kept",
+    LimitResult.NOISE: "noise",
+    LimitResult.BROKEN: "**broken**",
+    LimitResult.NOT_JUDGED: "not judged",
+}
 
 
 def of_build(judged: Iterable[tuple[Suite, DriftReport]]) -> str:
@@ -47,9 +52,9 @@ def _change(one: MetricChange) -> str:
 def _section(suite: Suite, drift: DriftReport) -> str:
     confidence = f"{100 * drift.bootstrap.confidence:g} % interval"
     rows = [
-        (case.place, case.name, case.allowed, case.measured, case.interval, _WORDS[case.finding])
+        (case.place, case.name, case.allowed, case.measured, case.interval, _WORDS[case.result])
         for case in suite.cases
-        if case.name != "finite" or case.finding is Finding.BROKEN
+        if case.name != "finite" or case.result is LimitResult.BROKEN
     ]
     lines = [
         f"### EdgeKit: {_text(suite.name)} {'passed' if suite.passed else '**failed**'}\n",

@@ -1,4 +1,4 @@
-"""Targets, new projects, the cache and the doctor's findings as a person reads them."""
+"""Targets, new projects, the cache and the doctor's results as a person reads them."""
 
 from pathlib import Path
 

@@ -46,7 +46,7 @@ def show_artifacts(console: Console, manifest: Manifest) -> None:
     right = "right"
     table = simple_table(
         ("artifact", "left"), ("scheme", "left"), ("kB", right), ("of float", right), ("limit kB", right),
-        ("delegated", right), ("int8", right), ("batches", "left"),
+        ("delegated", right), ("int8", right), ("plans kB", right), ("batches", "left"),
     )  # fmt: skip
     for item in manifest.artifacts:
         table.add_row(*_artifact_row(console, item, manifest.model.float_bytes))
@@ -69,6 +69,7 @@ def _artifact_row(console: Console, item: ArtifactInfo, float_bytes: int) -> lis
         Text.assemble(f"{item.size_limit / 1000:,.1f} ", mark),
         Text(f"{numbers.percent(item.delegated_fraction)} %"),
         Text(f"{numbers.percent(item.int8_fraction)} %"),
+        Text("" if item.planned_bytes is None else f"{item.planned_bytes / 1000:,.1f}"),
         Text(batches, "" if item.verified_batches else "yellow"),
     ]
 

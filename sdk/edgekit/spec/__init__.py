@@ -2,6 +2,7 @@
 
 from edgekit.base.values import Name, Spec
 from edgekit.spec.budget import DEFAULT_BUDGET, Bootstrap, Budget, CustomLimit, LegBudgets, Limits, Preset
+from edgekit.spec.dimensions import Dimension
 from edgekit.spec.preprocessing import Preprocessing, Resize
 from edgekit.spec.quantization import (
     DYNAMIC,
@@ -25,6 +26,7 @@ __all__ = [
     "Cpu",
     "CustomLimit",
     "DType",
+    "Dimension",
     "Fallback",
     "Format",
     "FormatSchemes",

@@ -1,6 +1,8 @@
 """Whether the parts of a project agree: names, meanings, shapes, schemes."""
 
 from edgekit.spec import schema, schemes
+from edgekit.spec.dimensions import filled, fixed
+from edgekit.spec.preprocessing import Preprocessing
 from edgekit.spec.quantization import FormatSchemes
 from edgekit.spec.sections import Project
 from edgekit.spec.target import Format
@@ -30,10 +32,13 @@ def disagreements(project: Project) -> list[str]:
         if spec.meaning != "tensor" and (spec.meaning == "image") != (side == "input"):
             other = "output" if side == "input" else "input"
             faults.append(f"{key}.meaning: only an {other} can mean {spec.meaning}")
+        if side == "output":
+            faults += _first_size_faults(key, spec, project)
+            continue  # another name that no input has is derived
         faults += [
             f"{key}.shape: {size} has no largest value in [dimensions]{schema.did_you_mean(size, project.dimensions)}"
             for size in spec.shape
-            if isinstance(size, str) and size not in project.dimensions
+            if isinstance(size, str) and size not in project.sizes
         ]
     used = {size for spec in tensors.values() for size in spec.shape}
     if "dimensions" in project.model_fields_set:
@@ -46,11 +51,23 @@ def disagreements(project: Project) -> list[str]:
     ]
     return (
         faults
-        + _picture_faults(project)
-        + _label_faults(project)
+        + picture_faults(project.preprocessing, project.inputs)
+        + label_faults(project.labels, project.outputs)
         + output_faults(project.outputs)
         + _scheme_faults(project)
     )
+
+
+def _first_size_faults(key: str, spec: TensorSpec, project: Project) -> list[str]:
+    """Return what is wrong with the first size of an output: it is the batch, as that of an input is."""
+    one = fixed(project.sizes)
+    wanted = {size for tensor in filled(project.inputs, one) for size in tensor.shape[:1]}
+    found = {size for tensor in filled((spec,), one) for size in tensor.shape[:1]}
+    if found & wanted or not wanted:
+        return []
+    names = sorted({str(size) for tensor in project.inputs for size in tensor.shape[:1]})
+    mistyped = schema.did_you_mean(str(next(iter(found), "")), names)
+    return [f"{key}.shape: must begin with {' or '.join(names)}, as the inputs do{mistyped}"]
 
 
 def _scheme_faults(project: Project) -> list[str]:
@@ -68,6 +85,11 @@ def output_faults(outputs: tuple[TensorSpec, ...]) -> list[str]:
         for index, spec in enumerate(outputs)
         if spec.meaning in _SHAPES and len(spec.shape) != len(_SHAPES[spec.meaning])
     ]
+    faults += [
+        f"outputs[{index}].dtype: {spec.meaning} must be floats, not {spec.dtype}"
+        for index, spec in enumerate(outputs)
+        if spec.meaning not in ("tensor", "classes") and not spec.dtype.startswith("float")
+    ]
     meanings = [spec.meaning for spec in outputs]
     counts = {meaning: meanings.count(meaning) for meaning in ("boxes", "scores", "classes")}
     if set(counts.values()) not in ({0}, {1}):
@@ -78,9 +100,9 @@ def output_faults(outputs: tuple[TensorSpec, ...]) -> list[str]:
     return faults
 
 
-def _picture_faults(project: Project) -> list[str]:
-    images = [(index, spec) for index, spec in enumerate(project.inputs) if spec.meaning == "image"]
-    steps = project.preprocessing
+def picture_faults(steps: Preprocessing | None, inputs: tuple[TensorSpec, ...]) -> list[str]:
+    """Return what does not fit between the preprocessing and the input that pictures become."""
+    images = [(index, spec) for index, spec in enumerate(inputs) if spec.meaning == "image"]
     if steps is None:
         return []
     if len(images) != 1:
@@ -97,13 +119,14 @@ def _picture_faults(project: Project) -> list[str]:
     return faults
 
 
-def _label_faults(project: Project) -> list[str]:
-    if not project.labels:
+def label_faults(labels: tuple[str, ...], outputs: tuple[TensorSpec, ...]) -> list[str]:
+    """Return what does not fit between the names of the classes and the outputs."""
+    if not labels:
         return []
-    logits = [spec for spec in project.outputs if spec.meaning == "logits"]
+    logits = [spec for spec in outputs if spec.meaning == "logits"]
     if len(logits) != 1:
         return [f'labels: need one output with meaning = "logits"; there are {len(logits)}']
     classes = logits[0].shape[-1] if logits[0].shape else 0
-    if isinstance(classes, int) and classes != len(project.labels):
-        return [f"labels: there are {len(project.labels)} for {classes} logits"]
+    if isinstance(classes, int) and classes != len(labels):
+        return [f"labels: there are {len(labels)} for {classes} logits"]
     return []

@@ -34,6 +34,8 @@ class Limits(Spec):
     """Largest mean absolute error."""
     min_cosine: float | None = None
     """Least mean cosine similarity."""
+    min_agreement: Share | None = None
+    """Least share of elements that are equal, of an output of integers or truth values."""
     min_top1_agreement: Share | None = None
     """Least share of samples whose first class is the reference's."""
     min_top5_agreement: Share | None = None
@@ -176,12 +178,13 @@ class Budget(LegBudgets):
         )
 
 
-# For what is compared without a target. 60 dB is float rounding; 98% is what MLPerf Mobile asks of image classifiers;
-# a device departs from the host for the same reason as an artifact from its program, roundings of single steps.
+# For what is compared without a target. 60 dB is float rounding; 98% is what MLPerf Mobile asks of image classifiers,
+# and what is asked of other integers; a device departs from the host for the same reason as an artifact from its
+# program, roundings of single steps.
 DEFAULT_BUDGET = Budget(
     server=Limits(min_sqnr_db=60),
     quantization=Limits(min_sqnr_db=20),
     lowering=Limits(min_sqnr_db=25),
-    total=Limits(min_top1_agreement=0.98, min_accuracy_ratio=0.98),
+    total=Limits(min_agreement=0.98, min_top1_agreement=0.98, min_accuracy_ratio=0.98),
     device=Limits(min_sqnr_db=25),
 )

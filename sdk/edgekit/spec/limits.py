@@ -18,6 +18,8 @@ class Rule:
     """The metric that it is for: a field of `Metrics`, or its loss (``_drop``) or share (``_ratio``)."""
     meaning: Meaning | None = None
     """The meaning that an output must have; None: any."""
+    values: Literal["any", "floats", "integers"] = "any"
+    """The type that an output must have; ``integers`` are truth values, too."""
     truth: bool = False
     """Whether true values are needed."""
 
@@ -28,10 +30,11 @@ class Rule:
 
 
 RULES = (
-    Rule(name="min_sqnr_db", metric="sqnr_db"),
+    Rule(name="min_sqnr_db", metric="sqnr_db", values="floats"),
     Rule(name="max_abs_error", metric="max_abs_error"),
     Rule(name="max_mean_abs_error", metric="mean_abs_error"),
     Rule(name="min_cosine", metric="cosine"),
+    Rule(name="min_agreement", metric="agreement", values="integers"),
     Rule(name="min_top1_agreement", metric="top1_agreement", meaning="logits"),
     Rule(name="min_top5_agreement", metric="top5_agreement", meaning="logits"),
     Rule(name="max_kl_divergence", metric="kl_divergence", meaning="logits"),
@@ -105,8 +108,9 @@ def _of_outputs(
                     where = f'budget.preset = "{preset.preset}"'
             if not fitting:
                 shape = " and shape [batch, classes]" if rule.meaning == "logits" else ""
+                what = f'meaning = "{rule.meaning}"{shape}' if rule.meaning else f"a dtype of {rule.values}"
                 who = "no output has" if place == "budget" else "the output has not"
-                faults.append(f'{where}: {who} meaning = "{rule.meaning}"{shape}')
+                faults.append(f"{where}: {who} {what}")
             elif rule.truth and known is not None and not known & set(fitting):
                 faults.append(f"{where}: the evaluation data has no true values for {', '.join(fitting)}")
     return faults
@@ -114,4 +118,5 @@ def _of_outputs(
 
 def _fits(rule: Rule, spec: TensorSpec) -> bool:
     """Whether an output has the metric of a rule; logits of a sequence have none."""
-    return rule.meaning in (None, spec.meaning) and (rule.meaning != "logits" or len(spec.shape) == 2)
+    typed = rule.values == "any" or (rule.values == "floats") == spec.dtype.startswith("float")
+    return typed and rule.meaning in (None, spec.meaning) and (rule.meaning != "logits" or len(spec.shape) == 2)

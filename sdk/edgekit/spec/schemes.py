@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import assert_never
 
-from edgekit.errors import ProjectError
+from edgekit.errors import ProjectError, TargetError
 from edgekit.spec.quantization import FormatSchemes, QuantSpec, Scheme
 from edgekit.spec.target import Format, Target
 
@@ -91,8 +91,11 @@ def narrowed(targets: Sequence[Target], formats: Sequence[Format]) -> tuple[Targ
     """Return the targets with those of their formats that are asked for; all of them if none are named.
 
     Raises:
+        TargetError: If there is no target: nothing would be built.
         ProjectError: If a target writes none of them.
     """
+    if not targets:
+        raise TargetError("There is no target to build for.", hint="Name one, for instance android-arm64.")
     if not formats:
         return tuple(targets)
     found = []

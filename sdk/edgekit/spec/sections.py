@@ -6,6 +6,7 @@ from pydantic import Field, JsonValue
 
 from edgekit.base.values import Identifier, Name, Positive, Spec
 from edgekit.spec.budget import Budget
+from edgekit.spec.dimensions import BATCH, Dimension, ranges
 from edgekit.spec.preprocessing import Preprocessing
 from edgekit.spec.quantization import QuantSpec
 from edgekit.spec.target import Format
@@ -69,8 +70,10 @@ class Project(Spec):
     """What goes in, in the order of the parameters of ``forward``."""
     outputs: Annotated[tuple[OutputSection, ...], Field(min_length=1)]
     """What comes out, in order."""
-    dimensions: dict[Identifier, Positive] = Field(default_factory=lambda: {"batch": 64})
-    """Largest value of each symbolic dimension."""
+    dimensions: dict[Identifier, Positive | Dimension] = Field(default_factory=dict)
+    """What the names in the shapes of inputs stand for: a number, the largest size, or a table. One that can only have
+    one size is fixed in the artifacts; ``batch`` is 1 unless it stands here. Names that only outputs have are derived
+    from the inputs."""
     preprocessing: Preprocessing | None = None
     """How a picture becomes the input that means an image."""
     data: DataSection
@@ -81,6 +84,12 @@ class Project(Spec):
     """Drift limits, put over the target's."""
     baseline: BaselineSection = BaselineSection()
     """The reference."""
+
+    @property
+    def sizes(self) -> dict[str, Dimension]:
+        """The sizes that each dimension may have."""
+        used = any(BATCH in spec.shape for spec in self.inputs)
+        return ranges({BATCH: 1, **self.dimensions} if used else self.dimensions)
 
     @property
     def tensors(self) -> tuple[TensorSpec, ...]:

@@ -54,8 +54,8 @@ class TestedLimit(_Written):
     """What the app measured; null: infinite, or not measured."""
     bound: float
     """What the budget allows."""
-    finding: Literal["kept", "broken", "not_judged"]
-    """What became of it."""
+    result: Literal["kept", "broken", "not_judged"]
+    """Its result."""
 
 
 class TestedLeg(_Written):
@@ -87,7 +87,7 @@ class Tested(_Written):
     threads: int | None = None
     """Threads of the runtime."""
     status: Literal["passed", "failed", "skipped"]
-    """What became of it; ``skipped``: the app has no runtime for it."""
+    """Its result; ``skipped``: the app has no runtime for it."""
     reason: str | None = None
     """Why it did not pass."""
     failure: str | None = None

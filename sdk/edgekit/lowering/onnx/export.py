@@ -15,6 +15,7 @@ from torch.export import ExportedProgram
 from edgekit.errors import LowerError
 from edgekit.lowering.decomposed import write_functional
 from edgekit.lowering.onnx import dynamic, qdq
+from edgekit.lowering.onnx.names import metadata, name_by_operator, name_interface
 from edgekit.lowering.shortcuts import shortcuts
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Captured, Quantized, Source
@@ -40,7 +41,7 @@ def export_float(captured: Captured) -> bytes:
     Raises:
         LowerError: If the exporter refuses the program or the checker the file.
     """
-    return _finish(_export(captured.program, captured.source), captured.source.name)
+    return _finish(_export(captured.program, captured.source), captured.source)
 
 
 def lower(quantized: Quantized, settings: OnnxSettings) -> Artifact:
@@ -54,7 +55,7 @@ def lower(quantized: Quantized, settings: OnnxSettings) -> Artifact:
         LowerError: If the exporter refuses the program, or if ONNX Runtime runs none of it as the scheme says.
     """
     source, scheme = quantized.captured.source, quantized.scheme
-    data = _finish(_graph(quantized, settings), source.name)
+    data = _finish(_graph(quantized, settings), source)
     kinds = _optimized_operators(data)
     compute = [kind for kind in kinds if kind not in _DATA_MOVEMENT | _CONVERSIONS]
     integer = [kind for kind in compute if kind.startswith(_INTEGER) or "Integer" in kind]
@@ -116,8 +117,6 @@ def _export(program: ExportedProgram, source: Source, opset: int | None = None) 
                 external_data=False,
                 verbose=False,
                 opset_version=opset,
-                input_names=[spec.name for spec in source.inputs],
-                output_names=[spec.name for spec in source.outputs],
             )
     except Exception as error:  # the exporter raises many unrelated classes
         raise LowerError(
@@ -129,10 +128,13 @@ def _export(program: ExportedProgram, source: Source, opset: int | None = None) 
     return exported.model
 
 
-def _finish(model: ir.Model, name: str) -> bytes:
-    """Strip what only a debugger reads, check, and return bytes that are the same each time."""
+def _finish(model: ir.Model, source: Source) -> bytes:
+    """Name what goes in and out, strip what only a debugger reads, check, and return the same bytes each time."""
+    name = source.name
     qdq.strip_metadata(model)
-    qdq.name_by_operator(model.graph)
+    name_by_operator(model.graph)
+    name_interface(model.graph, source)
+    model.metadata_props.update(metadata(source))
     proto = ir.to_proto(model)
     del proto.graph.value_info[:]  # inferred again by every reader; a quarter of a small file
     if proto.ByteSize() > _LARGEST:

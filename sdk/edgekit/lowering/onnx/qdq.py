@@ -67,32 +67,6 @@ def strip_metadata(model: ir.Model) -> None:
             value.metadata_props.clear()
 
 
-def name_by_operator(graph: ir.Graph) -> None:
-    """Name nodes after their operators, in their order, and so what they give and the constants that torch.onnx made.
-
-    Its own names hold numbers that say how often torch traced the graph. Tidied Q and DQ nodes keep theirs.
-    """
-    taken = {value.name for value in [*graph.inputs, *graph.outputs, *graph.initializers.values()]}
-    count: dict[str, int] = {}
-
-    def fresh(kind: str) -> str:
-        while True:
-            name = f"{kind}_{count.setdefault(kind, 0)}"
-            count[kind] += 1
-            if name not in taken:
-                return name
-
-    for node in graph:
-        for value in node.inputs:
-            if value is not None and value.is_initializer() and str(value.name).startswith("val_"):
-                value.name = fresh("constant")
-        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
-            node.name = fresh(node.op_type.lower())
-            for index, value in enumerate(node.outputs):
-                if not value.is_graph_output():
-                    value.name = f"{node.name}_{index}" if index else node.name
-
-
 def _fold_quantize(graph: ir.Graph, node: ir.Node, number: int) -> None:
     """Store what is computed of constants alone as the integers that it is rounded to: the angles of positions, say."""
     value, output = node.inputs[0], node.outputs[0]

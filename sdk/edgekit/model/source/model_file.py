@@ -29,7 +29,15 @@ def load_model(project: OpenProject) -> Source:
     with importable(file.parent):
         model = _build(file, function, dict(spec.model.arguments))
     _load_weights(model, project.weights)
-    return source_from_module(spec.model.name, model, spec.inputs, spec.tensors, spec.dimensions)
+    return source_from_module(
+        spec.model.name,
+        model,
+        spec.inputs,
+        spec.tensors,
+        spec.sizes,
+        labels=spec.labels,
+        preprocessing=spec.preprocessing,
+    )
 
 
 def _build(file: Path, function: str, arguments: dict[str, object]) -> nn.Module:

@@ -1,7 +1,5 @@
-"""A module in memory becomes a `Source`: copied, put in eval mode, run once, and measured."""
+"""A module in memory becomes a `Source`: copied, run on zeros, held against what is declared, and measured."""
 
-import copy
-import inspect
 from collections.abc import Mapping
 
 import torch
@@ -10,8 +8,11 @@ from torch import Tensor, nn
 from edgekit.base import digest
 from edgekit.errors import SourceError
 from edgekit.model.program import Source, named_outputs
-from edgekit.spec import TensorSpec
-from edgekit.spec.schema import did_you_mean
+from edgekit.model.sizes import other_sizes
+from edgekit.model.source.calls import check_parameters
+from edgekit.model.source.own import cast_hint, own_copy
+from edgekit.spec import Dimension, Preprocessing, TensorSpec
+from edgekit.spec.dimensions import Sizes, filled, fixed, ranges
 
 
 def source_from_module(
@@ -19,7 +20,10 @@ def source_from_module(
     model: nn.Module,
     inputs: tuple[TensorSpec, ...],
     outputs: tuple[TensorSpec, ...],
-    dimensions: Mapping[str, int],
+    dimensions: Mapping[str, Sizes],
+    *,
+    labels: tuple[str, ...] = (),
+    preprocessing: Preprocessing | None = None,
 ) -> Source:
     """Make a source of a module; the caller's module stays as it is, the source holds a copy on the CPU.
 
@@ -27,21 +31,37 @@ def source_from_module(
         name: The model's name.
         model: The float model, in train or eval mode.
         inputs: What goes in, in the order of the parameters of ``forward``.
-        outputs: What comes out, in order; a model that returns a dict is matched by name.
-        dimensions: Largest value of each symbolic dimension.
+        outputs: What comes out, in order; a model that returns a dict is matched by name. A dimension that no input
+            has is derived from the inputs.
+        dimensions: The sizes of each dimension, or the largest; one that has one size only is filled in.
+        labels: Names of the classes.
+        preprocessing: How a picture becomes the input that means an image.
 
     Raises:
         SourceError: If the model cannot be copied or run, or its outputs are not as declared.
     """
-    try:
-        own = copy.deepcopy(model).cpu().eval()
-    except (RuntimeError, TypeError, NotImplementedError) as error:
-        raise SourceError(
-            f"{name} cannot be copied: {error}", hint="Pass a module whose tensors are all parameters or buffers."
-        ) from error
-    _check_parameters(name, own, inputs)
-    _check_outputs(name, own, inputs, outputs, dimensions)
-    parameters = sum(parameter.numel() for parameter in own.parameters())
+    own = own_copy(name, model)
+    check_parameters(name, own, inputs)
+    sizes = ranges(dimensions)
+    one = fixed(sizes)
+    inputs, outputs = filled(inputs, one), filled(outputs, one)
+    free = {key: size for key, size in sizes.items() if key not in one}
+    _check_outputs(name, own, inputs, outputs, free, cast_hint(model))
+    return measured(name, own, inputs, outputs, free, labels=labels, preprocessing=preprocessing)
+
+
+def measured(
+    name: str,
+    own: nn.Module,
+    inputs: tuple[TensorSpec, ...],
+    outputs: tuple[TensorSpec, ...],
+    dimensions: Mapping[str, Dimension],
+    *,
+    labels: tuple[str, ...] = (),
+    preprocessing: Preprocessing | None = None,
+    notes: tuple[str, ...] = (),
+) -> Source:
+    """Make a source of what was checked: an own copy, and tensors without dimensions that have one size only."""
     tensors = (*own.parameters(), *own.buffers())
     return Source(
         name=name,
@@ -50,35 +70,18 @@ def source_from_module(
         outputs=outputs,
         dimensions=dict(dimensions),
         weights_sha256=_weights_digest(own),
-        parameters=parameters,
+        parameters=sum(parameter.numel() for parameter in own.parameters()),
         float_bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
+        labels=labels,
+        preprocessing=preprocessing,
+        notes=notes,
     )
 
 
 def _weights_digest(model: nn.Module) -> str:
-    arrays = {}
-    for key, tensor in model.state_dict().items():
-        if isinstance(tensor, Tensor):  # a module may put other things there as extra state
-            # NumPy has no bfloat16: its bits are taken, under a name of its own.
-            bits = tensor.dtype == torch.bfloat16
-            arrays[f"{key}:bfloat16" if bits else key] = (tensor.view(torch.int16) if bits else tensor).numpy()
-    return digest.of_arrays(arrays)
-
-
-def _check_parameters(name: str, model: nn.Module, inputs: tuple[TensorSpec, ...]) -> None:
-    """Refuse inputs that ``forward`` has no parameter for; they are passed by position, so the order counts."""
-    parameters = inspect.signature(model.forward).parameters.values()
-    if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters):
-        return
-    known = [parameter.name for parameter in parameters if parameter.kind is not inspect.Parameter.KEYWORD_ONLY]
-    wanted = [spec.name for spec in inputs]
-    if known[: len(wanted)] != wanted:
-        strange = next((one for one in wanted if one not in known), "")
-        raise SourceError(
-            f"{name}: forward takes ({', '.join(known)}), the inputs are ({', '.join(wanted)})"
-            f"{did_you_mean(strange, known)}",
-            hint="Name [[inputs]] after the parameters of forward, in their order.",
-        )
+    # A module may put other things into its state.
+    state = {key: value for key, value in model.state_dict().items() if isinstance(value, Tensor)}
+    return digest.of_arrays({key: tensor.numpy() for key, tensor in state.items()})
 
 
 def _check_outputs(
@@ -86,35 +89,45 @@ def _check_outputs(
     model: nn.Module,
     inputs: tuple[TensorSpec, ...],
     outputs: tuple[TensorSpec, ...],
-    dimensions: Mapping[str, int],
+    dimensions: Mapping[str, Dimension],
+    hint: str,
 ) -> None:
-    """Run the model once on zeros, two samples, and hold what comes out against what is declared."""
-    sizes = dict(dimensions)
-    for spec in inputs:
-        if spec.shape and isinstance(spec.shape[0], str):
-            sizes[spec.shape[0]] = min(2, sizes.get(spec.shape[0], 2))
-    try:
+    """Run the model on zeros of different sizes and hold what comes out against what is declared."""
+    first = {size for spec in inputs for size in spec.shape[:1] if isinstance(size, str)}
+    usual = {key: size.nearest(2) if key in first else size.max for key, size in dimensions.items()}
+    for sizes in (usual, other_sizes(usual, dimensions)) if dimensions else (usual,):
         zeros = [torch.zeros(_sized(spec, sizes), dtype=getattr(torch, spec.dtype)) for spec in inputs]
-        with torch.no_grad():
-            result = model(*zeros)
-    except Exception as error:  # anything may be raised by a model
-        shapes = ", ".join(f"{spec.name} {spec.dtype} {_sized(spec, sizes)}" for spec in inputs)
-        raise SourceError(
-            f"{name} fails on zeros ({shapes}): {type(error).__name__}: {error}",
-            hint="Compare [[inputs]] with what forward expects.",
-        ) from error
-    found = named_outputs(name, result, outputs)
-    faults = []
-    for spec in outputs:
-        tensor, shape = found[spec.name], _sized(spec, sizes)
-        if tuple(tensor.shape) != shape or tensor.dtype != getattr(torch, spec.dtype):
-            dtype = str(tensor.dtype).removeprefix("torch.")
-            faults.append(f"{spec.name} is {dtype} of shape {tuple(tensor.shape)}, declared {spec.dtype} of {shape}")
-    if faults:
-        raise SourceError(
-            f"{name} returns something else than declared:\n" + "\n".join(f"  - {fault}" for fault in faults),
-            hint="Correct [[outputs]] or the model.",
-        )
+        try:
+            with torch.no_grad():
+                result = model(*zeros)
+        except Exception as error:  # anything may be raised by a model
+            shapes = ", ".join(f"{spec.name} {spec.dtype} {_sized(spec, sizes)}" for spec in inputs)
+            raise SourceError(
+                f"{name} fails on zeros ({shapes}): {type(error).__name__}: {error}",
+                hint=f"Compare [[inputs]] and [dimensions] with what forward expects.{hint}",
+            ) from error
+        found = named_outputs(name, result, outputs)
+        derived = dict(sizes)
+        faults = [fault for spec in outputs for fault in _faults(spec, found[spec.name], derived)]
+        if faults:
+            raise SourceError(
+                f"{name} returns something else than declared:\n" + "\n".join(f"  - {fault}" for fault in faults),
+                hint="Correct [[outputs]] or the model.",
+            )
+
+
+def _faults(spec: TensorSpec, tensor: Tensor, sizes: dict[str, int]) -> list[str]:
+    """Return how a tensor is not as declared; names that are met the first time are given their size."""
+    if tensor.ndim == len(spec.shape):
+        for name, size in zip(spec.shape, tensor.shape, strict=True):
+            if isinstance(name, str):
+                sizes.setdefault(name, int(size))
+    shape = tuple(sizes.get(size, size) if isinstance(size, str) else size for size in spec.shape)
+    if tuple(tensor.shape) == shape and tensor.dtype == getattr(torch, spec.dtype):
+        return []
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    wanted = f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+    return [f"{spec.name} is {dtype} of shape {tuple(tensor.shape)}, declared {spec.dtype} of {wanted}"]
 
 
 def _sized(spec: TensorSpec, sizes: Mapping[str, int]) -> tuple[int, ...]:

@@ -104,7 +104,7 @@ def of_onnx(
     ends = zip(source.outputs, _ends(module.graph), strict=True)
     givers |= {spec.name: giver(node) for spec, node in ends}
     sums = {name: _Sums() for name in givers}
-    for part in samples.batches(min(source.dimensions.values(), default=1)):
+    for part in samples.filled_up(source.batch or 1).batches(min(64, source.most)):
         artifact = _run(session, part, file)
         values = {spot.node.name: spot.of_artifact(artifact[spot.output]) for spot in found}
         alone, led = (_walk(module, found, source, part, given) for given in ({}, values))

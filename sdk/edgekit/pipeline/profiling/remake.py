@@ -17,6 +17,7 @@ from edgekit.execution.eager import run_quantized
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Captured, Quantized
 from edgekit.pipeline.job import Job
+from edgekit.pipeline.keep import Keep
 from edgekit.pipeline.legs import References, drift_report, ground
 from edgekit.quantization import quantize
 from edgekit.spec import Format, QuantSpec, Target
@@ -72,7 +73,7 @@ def remake(job: Job, manifest: Manifest, target: Target, stages: Stages, cache: 
         ProjectError: If other artifacts come out than the bundle holds.
         EdgeKitError: A subclass for the stage that failed.
     """
-    start = ground(job, stages)
+    start = ground(job, stages, Keep(folder=None))
     schemes = {info.format: info.quantization for info in manifest.artifacts}
     with stages("quantize") as detail:
         kinds = dict.fromkeys(schemes.values())

@@ -67,11 +67,11 @@ def of_bundle(manifest: Manifest, profile: Profile | None = None, device: Device
 
 
 def _marks(leg: Leg) -> dict[str, str]:
-    """Return what became of each metric that has a limit; the worst finding where it has two."""
+    """Return the result of each metric that has a limit; the worst result where it has two."""
     order = ("kept", "not_judged", "noise", "broken")
     found: dict[str, str] = {}
     for check in leg.checks:
-        found[check.metric] = max(found.get(check.metric, "kept"), str(check.finding), key=order.index)
+        found[check.metric] = max(found.get(check.metric, "kept"), str(check.result), key=order.index)
     return found
 
 

@@ -34,6 +34,7 @@ def _column(title: str, name: str, form: Form) -> Column:
 
 COLUMNS = (
     _column("SQNR dB", "sqnr_db", "db"),
+    _column("equal", "agreement", "percent"),
     _column("accuracy", "accuracy", "percent"),
     _column("top-1 agreement", "top1_agreement", "percent"),
     _column("top-5 agreement", "top5_agreement", "percent"),
@@ -73,4 +74,4 @@ def computed_on(*places: str) -> str:
 
 def _shown(metrics: Metrics, name: str) -> bool:
     value = getattr(metrics, name)
-    return value > 0 if name == "non_finite" else value is not None or name == "sqnr_db"
+    return value > 0 if name == "non_finite" else value is not None or (name == "sqnr_db" and metrics.agreement is None)

@@ -25,7 +25,7 @@ class Certainty(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class CompatibilityResult:
     """Something that an artifact needs and its runtime does not, or may not, carry."""
 
     artifact: str
@@ -43,7 +43,7 @@ def examine(
     pins: Mapping[str, str],
     not_delegated: Iterable[str] = (),
     data: bytes | None = None,
-) -> tuple[Finding, ...]:
+) -> tuple[CompatibilityResult, ...]:
     """Return what an artifact needs that its runtime lacks.
 
     Args:
@@ -59,11 +59,11 @@ def examine(
     package = next((name for name in pins if runtimes.library_of(name) == library), None)
     if package is None:
         says = f"{file}: the target pins no {library}, so what the app links is not known."
-        return (Finding(artifact=file, certainty=Certainty.UNKNOWN, says=says),)
+        return (CompatibilityResult(artifact=file, certainty=Certainty.UNKNOWN, says=says),)
     runtime = runtimes.load(package, pins[package])
     if runtime is None:
         says = f"{file}: nobody looked into {package} {pins[package]}; a missing operator would show on the device."
-        return (Finding(artifact=file, certainty=Certainty.UNKNOWN, says=says),)
+        return (CompatibilityResult(artifact=file, certainty=Certainty.UNKNOWN, says=says),)
     found = [*_backends(delegates, runtime)]
     if format is Format.PTE:
         found += _kernels(operators, tuple(not_delegated), runtime)
@@ -71,7 +71,7 @@ def examine(
         found += _versioned(operators, runtime, data)
     name = f"{package} {runtime.version}"
     return tuple(
-        Finding(artifact=file, certainty=certainty, says=f"{file}: {what}".replace("RUNTIME", name))
+        CompatibilityResult(artifact=file, certainty=certainty, says=f"{file}: {what}".replace("RUNTIME", name))
         for certainty, what in found
     )
 
@@ -141,17 +141,17 @@ def minimum(format: Format, pins: Mapping[str, str]) -> str:
     return f"{library} {host}"
 
 
-def require(findings: Iterable[Finding]) -> tuple[str, ...]:
+def require(results: Iterable[CompatibilityResult]) -> tuple[str, ...]:
     """Return in words what is doubtful or not known.
 
     Raises:
         CompatibilityError: If anything is missing; it names all of it.
     """
-    findings = tuple(findings)
-    if missing := [finding for finding in findings if finding.certainty is Certainty.MISSING]:
+    results = tuple(results)
+    if missing := [result for result in results if result.certainty is Certainty.MISSING]:
         raise CompatibilityError(
             "the app's runtime cannot load what was built:\n" + "\n".join(f"  - {one.says}" for one in missing),
             hint="Pin a version of the runtime that has it, under [runtimes] of a target profile of your own, or "
             "change the model so that it is not needed.",
         )
-    return tuple(f"{finding.says.rstrip('.')}." for finding in findings)
+    return tuple(f"{result.says.rstrip('.')}." for result in results)

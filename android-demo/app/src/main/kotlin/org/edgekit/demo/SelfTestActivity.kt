@@ -9,7 +9,7 @@ import android.widget.LinearLayout
 import android.widget.TextView
 import java.util.Locale
 import org.edgekit.core.Device
-import org.edgekit.core.Finding
+import org.edgekit.core.LimitResult
 import org.edgekit.core.Judged
 import org.edgekit.core.Latency
 import org.edgekit.core.Leg
@@ -126,13 +126,13 @@ class SelfTestActivity : Activity() {
         metrics.top1Agreement?.let { put(fact("Same first class", number(100 * it, "%"), null), ui, 6) }
         metrics.accuracy?.let { put(fact("Accuracy", number(100 * it, "%"), null), ui, 6) }
         if (metrics.nonFinite > 0) put(fact("Not finite", "${metrics.nonFinite} values", false), ui, 6)
-        leg.limits.forEach { put(fact(it.limit, limit(it), if (it.finding == Finding.NOT_JUDGED) null else it.finding == Finding.KEPT), ui, 6) }
+        leg.limits.forEach { put(fact(it.limit, limit(it), if (it.result == LimitResult.NOT_JUDGED) null else it.result == LimitResult.KEPT), ui, 6) }
     }
 
     private fun limit(judged: Judged): String {
         val sign = if (judged.limit.startsWith("min_")) "≥" else "≤"
         val bound = "$sign ${number(judged.bound)}"
-        return if (judged.finding == Finding.NOT_JUDGED) "$bound, not judged here" else "${judged.value?.let { number(it) } ?: "∞"} $bound"
+        return if (judged.result == LimitResult.NOT_JUDGED) "$bound, not judged here" else "${judged.value?.let { number(it) } ?: "∞"} $bound"
     }
 
     private fun fact(name: String, value: String, good: Boolean?) = ui.row {

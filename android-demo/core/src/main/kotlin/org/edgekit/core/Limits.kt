@@ -4,10 +4,10 @@ import kotlin.math.abs
 import kotlin.math.max
 
 /** What became of a limit. */
-enum class Finding { KEPT, BROKEN, NOT_JUDGED }
+enum class LimitResult { KEPT, BROKEN, NOT_JUDGED }
 
 /** A limit held against a metric on the golden inputs. */
-data class Judged(val limit: String, val metric: String, val value: Double?, val bound: Double, val finding: Finding)
+data class Judged(val limit: String, val metric: String, val value: Double?, val bound: Double, val result: LimitResult)
 
 /** Limits are held against metrics as the SDK does it (`edgekit/spec/limits.py`, `edgekit/drift/gate.py`). */
 object Limits {
@@ -37,13 +37,13 @@ object Limits {
         return known.map { name ->
             val (metric, bound) = (RULES[name] ?: name.substring(4)) to limits.getValue(name)
             val value = value(metric, device)
-            val finding = when {
-                name !in RULES || value == null -> Finding.NOT_JUDGED
-                !breaks(name, value, bound) -> Finding.KEPT
-                host != null && value(metric, host)?.let { breaks(name, it, bound) } != false -> Finding.NOT_JUDGED
-                else -> Finding.BROKEN
+            val result = when {
+                name !in RULES || value == null -> LimitResult.NOT_JUDGED
+                !breaks(name, value, bound) -> LimitResult.KEPT
+                host != null && value(metric, host)?.let { breaks(name, it, bound) } != false -> LimitResult.NOT_JUDGED
+                else -> LimitResult.BROKEN
             }
-            Judged(name, metric, value?.takeIf { it.isFinite() }, bound, finding)
+            Judged(name, metric, value?.takeIf { it.isFinite() }, bound, result)
         }
     }
 

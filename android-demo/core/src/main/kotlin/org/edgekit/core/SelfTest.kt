@@ -17,7 +17,7 @@ data class Leg(
     val within: Boolean,
     val limits: List<Judged>,
 ) {
-    val passed get() = within && metrics.nonFinite == 0 && limits.none { it.finding == Finding.BROKEN }
+    val passed get() = within && metrics.nonFinite == 0 && limits.none { it.result == LimitResult.BROKEN }
 }
 
 /** Latencies in milliseconds. */
@@ -43,7 +43,7 @@ data class Tested(
     val legs: List<Leg> = emptyList(),
 )
 
-/** The self-test's outcome: a failure before any artifact was loaded, or what became of each. */
+/** The self-test's outcome: a failure before any artifact was loaded, or the result of each. */
 data class Outcome(val manifest: Manifest?, val failure: Failure?, val artifacts: List<Tested>) {
     val passed get() = failure == null && artifacts.none { it.status == Status.FAILED } &&
         artifacts.any { it.status == Status.PASSED }
@@ -230,7 +230,7 @@ class SelfTest(
         val what = when {
             leg.metrics.nonFinite > 0 -> "${leg.metrics.nonFinite} values are not finite"
             !leg.within -> "values are further from $against than the bundle allows"
-            else -> leg.limits.filter { it.finding == Finding.BROKEN }.joinToString { it.limit } + " is broken"
+            else -> leg.limits.filter { it.result == LimitResult.BROKEN }.joinToString { it.limit } + " is broken"
         }
         return "Output ${leg.output}, leg ${leg.leg}: $what."
     }

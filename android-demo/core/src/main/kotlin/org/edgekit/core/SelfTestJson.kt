@@ -79,7 +79,7 @@ private fun JsonObjectBuilder.leg(leg: Leg) {
             put("metric", judged.metric)
             put("value", judged.value)
             put("bound", judged.bound)
-            put("finding", judged.finding.name.lowercase())
+            put("result", judged.result.name.lowercase())
         }
     }
 }

@@ -56,7 +56,7 @@ class VectorsTest {
             assertEquals(expected.map { it.text("limit") }, found.map { it.limit })
             for ((want, got) in expected.zip(found)) {
                 assertEquals(want.text("metric"), got.metric)
-                assertEquals(want.text("finding"), got.finding.name.lowercase(), got.limit)
+                assertEquals(want.text("result"), got.result.name.lowercase(), got.limit)
                 assertNear(want.doublesOf("value"), got.value, got.limit)
             }
         }

@@ -1,0 +1,154 @@
+"""Write attention and softmax as products, sums and one softmax over the last dimension.
+
+ExecuTorch decomposes attention to a softmax that looks for rows in which all is masked: six operations outside, on the
+largest tensors that there are.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from edgekit.lowering.rewriting.writer import Writer, arguments, is_float, rank, shape, tensor_of
+
+_aten = torch.ops.aten
+# Stands for minus infinity: what is masked with it is zero behind a softmax, unless all of the row is.
+_MASKED = -1e30
+_SOFTMAX = {_aten.softmax.int, _aten._softmax.default}
+
+
+def scaled_dot_product_attention(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write attention."""
+    given = arguments(node)
+    query, key, value = given["query"], given["key"], given["value"]
+    if given["dropout_p"] or not all(map(is_float, (query, key, value))) or rank(query) not in (3, 4):
+        return None
+    batch, (length, width), others = shape(query)[:-2], shape(query)[-2:], shape(key)[-2]
+    symbols = [size for size in batch if not isinstance(size, int)]
+    if not all(isinstance(size, int) for size in (length, width, others)) or len(symbols) > 1:
+        return None
+    if given["enable_gqa"]:
+        key, value = (_repeat_heads(write, one, batch[-1]) for one in (key, value))
+    if any(str(shape(one)[:-2]) != str(batch) for one in (key, value)):
+        return None
+    mask = _mask(write, given["attn_mask"], given["is_causal"], length, others)
+    if mask is False:
+        return None
+    scale = given["scale"] if given["scale"] is not None else 1 / math.sqrt(width)
+    turned = write.permute(key, [*range(rank(key) - 2), rank(key) - 1, rank(key) - 2])
+    scores = write(_aten.matmul.default, write.mul(query, scale), turned)
+    alive = None
+    if isinstance(mask, tuple):
+        bias, alive = mask
+        scores = write.add(scores, bias)
+    weights = _softmax_last(write, scores)
+    if alive is not None:
+        weights = write.mul(weights, alive)
+    return write(_aten.matmul.default, weights, value)
+
+
+def _repeat_heads(write: Writer, data: fx.Node, heads: int) -> fx.Node:
+    """Return data with each head as often as several of the query share it."""
+    *batch, found, length, width = shape(data)
+    if found == heads:
+        return data
+    apart = write.reshape(data, [*batch, found, 1, length, width])
+    times = heads // found
+    ones = torch.ones(*[1] * (len(batch) + 1), times, 1, 1)
+    repeated = write.mul(apart, write.constant(f"ones_{tuple(ones.shape)}", ones))
+    return write.reshape(repeated, [*batch, heads, length, width])
+
+
+def _mask(
+    write: Writer, mask: Any, causal: bool, length: int, others: int
+) -> tuple[fx.Node, fx.Node | None] | None | bool:
+    """Return what is added to the scores, and what rows that are masked whole are multiplied with; False: unknown."""
+    if causal:
+        allowed = torch.ones(length, others, dtype=torch.bool).tril()
+        return _known_mask(write, allowed, f"causal_{length}_{others}")
+    if mask is None:
+        return None
+    known = tensor_of(write.program, mask)
+    if known is not None:
+        return _known_mask(write, known, f"mask_{mask.name}")
+    if is_float(mask):
+        # Exactly 1 for all numbers, and 0 for minus infinity.
+        largest = torch.finfo(torch.float32).max
+        alive = write(_aten.clamp.default, write.add(write.mul(mask, 0.5), largest), 0.0, 1.0)
+        return write(_aten.clamp.default, mask, _MASKED), alive
+    if mask.meta["val"].dtype is torch.bool:
+        alive = write(_aten._to_copy.default, mask, dtype=torch.float32)
+        return write.mul(write.add(alive, -1.0), -_MASKED), alive
+    return False
+
+
+def _known_mask(write: Writer, mask: Tensor, name: str) -> tuple[fx.Node, fx.Node | None]:
+    allowed = mask if mask.dtype is torch.bool else ~torch.isneginf(mask)
+    bias = torch.where(allowed, torch.zeros(()) if mask.dtype is torch.bool else mask.float(), _MASKED)
+    added = write.constant(f"{name}_bias", bias)
+    if bool(allowed.any(-1).all()):
+        return added, None
+    return added, write.constant(f"{name}_alive", allowed.float())
+
+
+def softmax(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write a softmax over any dimension as one over the last of three.
+
+    Of four dimensions XNNPACK takes the last in memory, which behind a convolution are the channels: a softmax over the
+    width of a picture is then wrong without an error (ExecuTorch 1.5.1).
+    """
+    given = arguments(node)
+    data = given["self"]
+    if not is_float(data) or not is_float(node):
+        return None
+    axis = given["dim"] % max(rank(data), 1)
+    if axis == rank(data) - 1 and rank(data) != 4:
+        return None
+    if axis != rank(data) - 1 and len([size for size in shape(data) if not isinstance(size, int)]) > 1:
+        return None
+    last = write.to_last(data, axis)
+    return write.to_last(_softmax_last(write, last), axis)
+
+
+def _softmax_last(write: Writer, data: fx.Node) -> fx.Node:
+    sizes = shape(data)
+    symbols = [size for size in sizes if not isinstance(size, int)]
+    if len(sizes) <= 3 or len(symbols) > 1 or not isinstance(sizes[-1], int):
+        return write(_aten._softmax.default, data, -1, False)
+    flat = write.reshape(data, [-1, sizes[-1]] if symbols else [math.prod(sizes[:-1]), sizes[-1]])
+    return write.reshape(write(_aten._softmax.default, flat, -1, False), sizes)
+
+
+def masked(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write the choice between scores and one number as a sum: ``scores * keep + number * (1 - keep)``."""
+    given = arguments(node)
+    if node.target is _aten.masked_fill.Scalar:
+        data, condition, number, where = given["self"], given["mask"], given["value"], True
+    elif isinstance(given["other"], fx.Node):
+        data, condition, number, where = given["self"], given["condition"], _number(write, given["other"]), False
+    else:
+        data, condition, number, where = given["self"], given["condition"], given["other"], False
+    if not (isinstance(data, fx.Node) and is_float(data) and is_float(node)) or not isinstance(number, int | float):
+        return None
+    if str(shape(data)) != str(shape(node)):
+        return None
+    if math.isinf(number):
+        if number > 0 or not node.users or any(user.target not in _SOFTMAX for user in node.users):
+            return None
+        number = _MASKED
+    known = tensor_of(write.program, condition)
+    if known is not None:
+        keep = (~known if where else known).float()
+        kept = write.constant(f"keep_{condition.name}_{where}", keep)
+        bias = write.constant(f"bias_{condition.name}_{where}_{number}", (1 - keep) * number)
+    else:
+        flags = write(_aten._to_copy.default, condition, dtype=torch.float32)
+        kept = write.add(write.mul(flags, -1.0), 1.0) if where else flags
+        bias = write.mul(flags, float(number)) if where else write.mul(write.add(flags, -1.0), -float(number))
+    return write.add(write.mul(data, kept), bias)
+
+
+def _number(write: Writer, node: fx.Node) -> float | None:
+    known = tensor_of(write.program, node)
+    return float(known) if known is not None and known.numel() == 1 else None

@@ -1,0 +1,193 @@
+"""Write what takes tensors apart as slices and views, which XNNPACK takes of fixed sizes."""
+
+import operator
+from typing import Any
+
+import torch
+from torch import fx
+
+from edgekit.lowering.rewriting.writer import (
+    MOST_DIMENSIONS,
+    Writer,
+    arguments,
+    is_fixed,
+    is_float,
+    rank,
+    shape,
+    tensor_of,
+)
+
+_aten = torch.ops.aten
+# Each run of a gather becomes a slice: more of them cost more than one kernel outside.
+_MOST_RUNS = 16
+_APART = {
+    _aten.unbind.int, _aten.split.Tensor, _aten.split_with_sizes.default, _aten.chunk.default,
+    _aten.tensor_split.sections,
+}  # fmt: skip
+
+
+def select(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write the choice of one row as a slice and a view without its dimension."""
+    given = arguments(node)
+    data, index = given["self"], given["index"]
+    if not (is_float(data) and is_fixed(data) and isinstance(index, int)) or rank(data) > MOST_DIMENSIONS:
+        return None
+    return _row(write, data, given["dim"] % rank(data), index)
+
+
+def _row(write: Writer, data: fx.Node, axis: int, index: int) -> fx.Node:
+    sizes = shape(data)
+    start = index % sizes[axis]
+    part = write.slice(data, axis, start, start + 1)
+    return write.reshape(part, [*sizes[:axis], *sizes[axis + 1 :]])
+
+
+def take_apart(write: Writer) -> None:
+    """Write each part that is taken of a split, chunked or unbound tensor as a slice."""
+    for node in list(write.program.graph.nodes):
+        if node.op != "call_function" or node.target not in _APART:
+            continue
+        given = arguments(node)
+        data = given["self"]
+        if not (is_float(data) and is_fixed(data)) or rank(data) > MOST_DIMENSIONS:
+            continue
+        if any(user.target is not operator.getitem for user in node.users):
+            continue
+        axis, start, starts = given["dim"] % rank(data), 0, []
+        for part in node.meta["val"]:
+            starts.append(start)
+            start += 1 if node.target is _aten.unbind.int else int(part.shape[axis])
+        for user in list(node.users):
+            place: Any = user.args[1]
+            size = 1 if node.target is _aten.unbind.int else user.meta["val"].shape[axis]
+            write.at(user)
+            with write.program.graph.inserting_before(user):
+                part = write.slice(data, axis, starts[place], starts[place] + size)
+                result = write.reshape(part, shape(user)) if node.target is _aten.unbind.int else part
+                if result is data:
+                    result = write.reshape(data, shape(data))
+            write.put(user, result)
+    write.finish()
+
+
+def strided_slice(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write a slice in steps as a view whose rows are the steps, of which one column is taken."""
+    given = arguments(node)
+    data, step = given["self"], given["step"]
+    if step == 1 or not (is_float(data) and is_fixed(data)) or rank(data) >= MOST_DIMENSIONS:
+        return None
+    axis = given["dim"] % rank(data)
+    sizes, result = shape(data), shape(node)
+    length, count = sizes[axis], result[axis]
+    start = given["start"] or 0
+    start = max(start + length, 0) if start < 0 else start
+    if count == 0:
+        return None
+    wanted = count * step
+    if wanted > length:
+        return _gathered(write, data, axis, list(range(start, start + wanted, step)))
+    begin = min(start, length - wanted)  # earlier than it need be, where the last step is cut off
+    whole = write.slice(data, axis, begin, begin + wanted)
+    rows = write.reshape(whole, [*sizes[:axis], count, step, *sizes[axis + 1 :]])
+    return write.reshape(write.slice(rows, axis + 1, start - begin, start - begin + 1), result)
+
+
+def roll(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write a roll as two slices that change places."""
+    given = arguments(node)
+    data, shifts, dims = given["self"], list(given["shifts"]), list(given["dims"] or ())
+    if not (is_float(data) and is_fixed(data)) or rank(data) > MOST_DIMENSIONS:
+        return None
+    sizes = shape(data)
+    if not dims:
+        count = 1
+        for size in sizes:
+            count *= size
+        flat = write.reshape(data, [count])
+        return write.reshape(_rolled(write, flat, 0, shifts[0]), sizes)
+    result = data
+    for shift, axis in zip(shifts, dims, strict=True):
+        result = _rolled(write, result, axis % len(sizes), shift)
+    return result if result is not data else None
+
+
+def _rolled(write: Writer, data: fx.Node, axis: int, shift: int) -> fx.Node:
+    size = shape(data)[axis]
+    cut = -shift % size
+    if not cut:
+        return data
+    return write.cat([write.slice(data, axis, cut, size), write.slice(data, axis, 0, cut)], axis)
+
+
+def flip(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write the reversal of a short dimension as its rows in reverse order."""
+    given = arguments(node)
+    data, dims = given["self"], list(given["dims"])
+    if not (is_float(data) and is_fixed(data)) or len(dims) != 1 or rank(data) > MOST_DIMENSIONS:
+        return None
+    axis = dims[0] % rank(data)
+    return _gathered(write, data, axis, list(range(shape(data)[axis]))[::-1])
+
+
+def gather_rows(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write a choice of rows that are known as slices of those that follow each other."""
+    given = arguments(node)
+    data = given["self"]
+    if node.target is _aten.index.Tensor:
+        indices = [index for index in given["indices"] if index is not None]
+        axis = next((i for i, index in enumerate(given["indices"]) if index is not None), 0)
+        index = indices[0] if len(indices) == 1 else None
+    else:
+        axis, index = given["dim"] % rank(data), given["index"]
+    rows = tensor_of(write.program, index)
+    if rows is None or rows.dim() != 1 or rows.dtype.is_floating_point or rows.dtype is torch.bool:
+        return None
+    if not (is_float(data) and is_fixed(data)) or rank(data) > MOST_DIMENSIONS:
+        return None
+    size = shape(data)[axis]
+    return _gathered(write, data, axis, [int(row) % size for row in rows.tolist()])
+
+
+def _gathered(write: Writer, data: fx.Node, axis: int, rows: list[int]) -> fx.Node | None:
+    runs: list[list[int]] = []
+    for row in rows:
+        if runs and row == runs[-1][1]:
+            runs[-1][1] += 1
+        elif len(runs) == _MOST_RUNS:
+            return None
+        else:
+            runs.append([row, row + 1])
+    if not runs:
+        return None
+    return write.cat([write.slice(data, axis, start, end) for start, end in runs], axis)
+
+
+def drop_ones(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write what adds or drops dimensions of size one as a view."""
+    data = node.args[0]
+    assert isinstance(data, fx.Node)
+    result = shape(node)
+    symbols = [size for size in result if not isinstance(size, int)]
+    if not is_float(data) or len(symbols) > 1 or max(len(result), rank(data)) > MOST_DIMENSIONS:
+        return None
+    return write.reshape(data, result)
+
+
+def expand(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Drop an expansion that repeats nothing, or whose readers repeat by themselves; another multiplies with ones."""
+    data = node.args[0]
+    assert isinstance(data, fx.Node)
+    if not is_float(data) or not is_fixed(data) or not is_fixed(node) or rank(node) > MOST_DIMENSIONS:
+        return None
+    whole = [*[1] * (rank(node) - rank(data)), *shape(data)]
+    if whole == shape(node) or all(_broadcasts(user, node) for user in node.users):
+        return write.reshape(data, whole)
+    times = [1 if size == wanted else wanted for size, wanted in zip(whole, shape(node), strict=True)]
+    return write.mul(write.reshape(data, whole), write.constant(f"ones_{times}", torch.ones(times)))
+
+
+def _broadcasts(user: fx.Node, node: fx.Node) -> bool:
+    if user.target not in (_aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor, _aten.div.Tensor) or user.kwargs:
+        return False
+    other = [one for one in user.all_input_nodes if one is not node]
+    return len(other) == 1 and shape(other[0]) == shape(user) and rank(user) == rank(node)

@@ -1,0 +1,183 @@
+"""Write pools as those that XNNPACK takes: of pictures, without rounding up, and averages without padding."""
+
+import math
+from typing import Any
+
+import torch
+from torch import fx
+
+from edgekit.lowering.rewriting.writer import Writer, arguments, is_float, rank, shape
+
+_aten = torch.ops.aten
+_ADAPTIVE_MAXIMA = {_aten.adaptive_max_pool1d.default, _aten.adaptive_max_pool2d.default}
+
+
+def max_pool2d(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write a pool that rounds its size up as one that need not, with the lowest number at the far edges if need be."""
+    given = arguments(node)
+    data = given["self"]
+    kernel, stride, padding, dilation = (_pair(given[key]) for key in ("kernel_size", "stride", "padding", "dilation"))
+    stride = stride or kernel
+    if not given["ceil_mode"] or rank(data) != 4 or not is_float(data):
+        return None
+    sizes, wanted = shape(data)[2:], shape(node)[2:]
+    if not all(isinstance(size, int) for size in (*sizes, *wanted)):
+        return None
+    spans = [dilation[i] * (kernel[i] - 1) + 1 for i in range(2)]
+    lacking = [(wanted[i] - 1) * stride[i] + spans[i] - (sizes[i] + 2 * padding[i]) for i in range(2)]
+    if max(lacking) <= 0:
+        return write(_aten.max_pool2d.default, data, kernel, stride, padding, dilation)
+    if isinstance(shape(data)[0], int):
+        return None  # of fixed sizes it is taken as it is
+    return None
+
+
+def pool1d(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write a pool of a signal as that of a picture one pixel wide."""
+    given = arguments(node)
+    data = given["self"]
+    if rank(data) != 3 or not is_float(data) or not isinstance(shape(node)[-1], int):
+        return None
+    wide = write.reshape(data, [*shape(data), 1])
+    kernel, padding = list(given["kernel_size"]), list(given["padding"])
+    stride = list(given["stride"] or ()) or kernel
+    if node.target is _aten.max_pool1d.default:
+        window: tuple[Any, ...] = ([*kernel, 1], [*stride, 1], [*padding, 0], [*given["dilation"], 1])
+        pooled = write(_aten.max_pool2d.default, wide, *window, given["ceil_mode"])
+    else:
+        window = ([*kernel, 1], [*stride, 1], [*padding, 0], given["ceil_mode"], given["count_include_pad"])
+        average = _average(write, wide, [*shape(node)[-1:], 1], *window)
+        if average is None:
+            return None
+        pooled = average
+    return write.reshape(pooled, shape(node))
+
+
+def avg_pool2d(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write an average that counts its padding as one behind a pad."""
+    given = arguments(node)
+    data = given["self"]
+    if rank(data) != 4 or not is_float(data) or given["divisor_override"] is not None:
+        return None
+    kernel, stride, padding = (_pair(given[key]) for key in ("kernel_size", "stride", "padding"))
+    rest = (given["ceil_mode"], given["count_include_pad"])
+    if not any(padding) and not rest[0]:
+        return None
+    return _average(write, data, shape(node)[2:], kernel, stride or kernel, padding, *rest)
+
+
+def _average(
+    write: Writer,
+    data: fx.Node,
+    wanted: list[Any],
+    kernel: list[int],
+    stride: list[int],
+    padding: list[int],
+    ceil_mode: bool,
+    counts_padding: bool,
+) -> fx.Node | None:
+    """Return an average; what is rounded up reads zeros at the far edges, and is scaled to what it really has."""
+    sizes = shape(data)[2:]
+    if not all(isinstance(size, int) for size in (*sizes, *wanted)):
+        return None
+    beyond = [
+        max((wanted[i] - 1) * stride[i] + kernel[i] - sizes[i] - 2 * padding[i], 0) if ceil_mode else 0
+        for i in range(2)
+    ]
+    if not any(beyond) and not (counts_padding and any(padding)):
+        return write(_aten.avg_pool2d.default, data, kernel, stride, padding, False, False)
+    (top, left), (below, right) = padding, beyond
+    whole = write(_aten.constant_pad_nd.default, data, [left, left + right, top, top + below], 0.0)
+    pooled = write(_aten.avg_pool2d.default, whole, kernel, stride)
+    if counts_padding and not any(beyond):
+        return pooled
+    seen = torch.ones(1, 1, *sizes)
+    around = [left, left, top, top]
+    seen = torch.nn.functional.pad(seen, around, value=1.0 if counts_padding else 0.0)
+    shares = torch.nn.functional.avg_pool2d(torch.nn.functional.pad(seen, [0, right, 0, below]), kernel, stride)
+    name = f"shares_{sizes}_{kernel}_{stride}_{padding}_{beyond}_{counts_padding}"
+    return write.mul(pooled, write.constant(name, 1 / shares))
+
+
+def adaptive_average(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write an average over as many regions as are wanted: a mean, a pool, or a product with the shares."""
+    given = arguments(node)
+    data = given["self"]
+    if rank(data) - len(given["output_size"]) != 2 or not is_float(data):
+        return None
+    sizes, wanted = shape(data)[2:], shape(node)[2:]
+    if not all(isinstance(size, int) for size in (*sizes, *wanted)):
+        return None
+    if sizes == wanted:
+        return write.reshape(data, shape(data))
+    if all(size == 1 for size in wanted):
+        return None  # a mean, see `pool_means`
+    if all(size % n == 0 for size, n in zip(sizes, wanted, strict=True)):
+        kernel = [size // n for size, n in zip(sizes, wanted, strict=True)]
+        if len(kernel) == 2:
+            return write(_aten.avg_pool2d.default, data, kernel, kernel)
+        wide = write.reshape(data, [*shape(data), 1])
+        return write.reshape(write(_aten.avg_pool2d.default, wide, [*kernel, 1], [*kernel, 1]), shape(node))
+    result = _shared(write, data, wanted[-1])
+    if len(wanted) == 2:
+        result = write.to_last(_shared(write, write.to_last(result, 2), wanted[0]), 2)
+    return result
+
+
+def _shared(write: Writer, data: fx.Node, wanted: int) -> fx.Node:
+    size = shape(data)[-1]
+    if size == wanted:
+        return data
+    shares = torch.zeros(wanted, size)
+    for place in range(wanted):
+        start, end = place * size // wanted, -(-(place + 1) * size // wanted)
+        shares[place, start:end] = 1 / (end - start)
+    return write(_aten.linear.default, data, write.constant(f"shares_{size}_{wanted}", shares))
+
+
+def adaptive_maxima(write: Writer) -> None:
+    """Write maxima over regions of one size, whose places nobody reads, as pools."""
+    for node in list(write.program.graph.nodes):
+        if node.op != "call_function" or node.target not in _ADAPTIVE_MAXIMA:
+            continue
+        given = arguments(node)
+        data, users = given["self"], list(node.users)
+        sizes, wanted = shape(data)[2:], list(node.meta["val"][0].shape)[2:]
+        if rank(data) - len(wanted) != 2 or not is_float(data) or any(user.args[1] != 0 for user in users):
+            continue
+        if not all(isinstance(size, int) for size in sizes) or any(
+            size % n for size, n in zip(sizes, wanted, strict=True)
+        ):
+            continue
+        kernel = [size // n for size, n in zip(sizes, wanted, strict=True)]
+        for user in users:
+            write.at(user)
+            with write.program.graph.inserting_before(user):
+                wide = data if len(kernel) == 2 else write.reshape(data, [*shape(data), 1])
+                window = (kernel + [1])[:2]
+                pooled = write(_aten.max_pool2d.default, wide, window, window)
+                result = pooled if len(kernel) == 2 else write.reshape(pooled, shape(user))
+            write.put(user, result)
+    write.finish()
+
+
+def largest(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write the largest value of each picture as a pool of its size."""
+    given = arguments(node)
+    data = given["self"]
+    axes = sorted(axis % rank(data) for axis in given["dim"] or ())
+    if not is_float(data) or axes != list(range(rank(data) - len(axes), rank(data))) or len(axes) not in (1, 2):
+        return None
+    sizes = shape(data)
+    symbols = [size for size in sizes if not isinstance(size, int)]
+    if len(symbols) > 1 or not all(isinstance(size, int) for size in sizes[1:]) or rank(data) - len(axes) < 1:
+        return None
+    window = [*sizes[-len(axes) :], 1][:2]
+    rows = math.prod(sizes[1 : -len(axes)])
+    pooled = write(_aten.max_pool2d.default, write.reshape(data, [sizes[0], rows, *window]), window, window)
+    return write.reshape(pooled, shape(node))
+
+
+def _pair(value: Any) -> list[int]:
+    values = [value] if isinstance(value, int) else list(value or ())
+    return values * 2 if len(values) == 1 else values

@@ -1,0 +1,99 @@
+"""All rewrites, in their order: what one writes, a later one may write anew."""
+
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+
+from edgekit.lowering.rewriting import (
+    activations,
+    attention,
+    normalization,
+    padding,
+    pieces,
+    pooling,
+    reductions,
+    resizing,
+)
+from edgekit.lowering.rewriting.folding import fold_constants
+from edgekit.lowering.rewriting.recurrent import loop_over_time
+from edgekit.lowering.rewriting.scalars import write_float_scalars
+from edgekit.lowering.rewriting.writer import Rewrite, Writer, drop_unused
+
+_aten = torch.ops.aten
+
+_LAYERS: dict[Any, Rewrite] = {
+    _aten.layer_norm.default: normalization.layer_norm,
+    _aten.rms_norm.default: normalization.rms_norm,
+    _aten.group_norm.default: normalization.group_norm,
+    _aten.instance_norm.default: normalization.instance_norm,
+    _aten.scaled_dot_product_attention.default: attention.scaled_dot_product_attention,
+    _aten.masked_fill.Scalar: attention.masked,
+    _aten.where.ScalarOther: attention.masked,
+    _aten.where.self: attention.masked,
+    _aten.gelu.default: activations.gelu,
+    _aten.elu.default: activations.elu,
+    _aten.elu_.default: activations.elu,
+    _aten.celu.default: activations.elu,
+    _aten.selu.default: activations.elu,
+    _aten.softplus.default: activations.softplus,
+    _aten.mish.default: activations.mish,
+    _aten.log_sigmoid.default: activations.log_sigmoid,
+    _aten.softshrink.default: activations.softshrink,
+    _aten.glu.default: activations.glu,
+    _aten.prelu.default: activations.prelu,
+    _aten.max_pool2d.default: pooling.max_pool2d,
+    _aten.max_pool1d.default: pooling.pool1d,
+    _aten.avg_pool1d.default: pooling.pool1d,
+    _aten.avg_pool2d.default: pooling.avg_pool2d,
+    _aten.adaptive_avg_pool1d.default: pooling.adaptive_average,
+    _aten.adaptive_avg_pool2d.default: pooling.adaptive_average,
+    _aten.pad.default: padding.pad,
+    _aten.constant_pad_nd.default: padding.pad,
+    _aten.reflection_pad1d.default: padding.pad,
+    _aten.reflection_pad2d.default: padding.pad,
+    _aten.replication_pad1d.default: padding.pad,
+    _aten.replication_pad2d.default: padding.pad,
+    _aten.roll.default: pieces.roll,
+    _aten.flip.default: pieces.flip,
+    _aten.sum.dim_IntList: reductions.total,
+    _aten.mean.dim: reductions.mean,
+    _aten.var.dim: reductions.variance,
+    _aten.var.correction: reductions.variance,
+    _aten.linalg_vector_norm.default: reductions.norm,
+    _aten.norm.ScalarOpt_dim: reductions.norm,
+    _aten.pow.Tensor_Scalar: reductions.power,
+    _aten.amax.default: pooling.largest,
+    _aten.upsample_nearest1d.vec: resizing.nearest,
+    _aten.upsample_nearest2d.vec: resizing.nearest,
+    _aten.upsample_bicubic2d.vec: resizing.by_shares,
+    _aten.index.Tensor: pieces.gather_rows,
+    _aten.index_select.default: pieces.gather_rows,
+}
+_PARTS: dict[Any, Rewrite] = {
+    _aten.softmax.int: attention.softmax,
+    _aten.select.int: pieces.select,
+    _aten.slice.Tensor: pieces.strided_slice,
+    _aten.squeeze.dim: pieces.drop_ones,
+    _aten.squeeze.dims: pieces.drop_ones,
+    _aten.squeeze.default: pieces.drop_ones,
+    _aten.unsqueeze.default: pieces.drop_ones,
+    _aten.expand.default: pieces.expand,
+}
+
+
+def rewrite(program: ExportedProgram) -> None:
+    """Write what XNNPACK does not take as what it takes, in place.
+
+    Args:
+        program: A captured or quantized program.
+    """
+    write = Writer(program)
+    write_float_scalars(program.graph)
+    fold_constants(write)
+    loop_over_time(write)
+    write.rewrite(_LAYERS)
+    pooling.adaptive_maxima(write)
+    pieces.take_apart(write)
+    write.rewrite(_PARTS)
+    drop_unused(program)

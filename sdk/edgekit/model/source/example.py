@@ -1,0 +1,192 @@
+"""A module and an example of its inputs become a `Source`: the outputs are found by running it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgekit.errors import DataError, ProjectError, SourceError
+from edgekit.model.program import Source
+from edgekit.model.source.calls import input_names, parameters
+from edgekit.model.source.derive import DEFAULT_NAMES, named_shape, output_labels, returned
+from edgekit.model.source.module import measured
+from edgekit.model.source.own import cast_hint, float_dtype, own_copy, unwrapped
+from edgekit.spec import Dimension, DType, Meaning, Preprocessing, TensorSpec
+from edgekit.spec.agreement import label_faults, output_faults, picture_faults
+from edgekit.spec.dimensions import BATCH, Sizes, filled, fixed, ranges
+from edgekit.spec.schema import did_you_mean
+
+Shape = Sequence[int | str]
+# The largest batch where the example has several rows; memory is planned for it.
+_SEVERAL = 64
+
+
+def source_from_example(
+    name: str,
+    model: nn.Module,
+    example_inputs: Any,
+    *,
+    output_names: tuple[str, ...] = DEFAULT_NAMES,
+    labels: tuple[str, ...] = (),
+    meanings: Mapping[str, Meaning] | None = None,
+    preprocessing: Preprocessing | None = None,
+    shapes: Mapping[str, Shape] | None = None,
+    dimensions: Mapping[str, Sizes] | None = None,
+) -> Source:
+    """Make a source of a module that the caller has; neither it nor the example is changed.
+
+    Args:
+        name: The model's name.
+        model: The float model, in train or eval mode.
+        example_inputs: The arguments of ``forward``, batch first: a tensor, a sequence, or a mapping by name.
+        output_names: Names of what ``forward`` returns, in order, where it does not name it itself.
+        labels: Names of the classes; the first output is then taken for logits.
+        meanings: What outputs mean, by name.
+        preprocessing: How a picture becomes the first input.
+        shapes: Shapes of inputs with names for what varies, by input; the batch alone varies unless given.
+        dimensions: The sizes of each name, or the largest; unless the batch is given it is 1
+            for an example of one row, else up to 64.
+
+    Raises:
+        SourceError: If the model cannot be copied or run, or returns what no artifact can.
+        DataError, ProjectError: If an argument does not fit it.
+    """
+    for label, meaning in (meanings or {}).items():
+        if meaning not in get_args(Meaning):
+            known = ", ".join(get_args(Meaning))
+            raise DataError(f"The meaning of {label} is {meaning!r}.", hint=f"There are {known}; see docs/drift.md.")
+    own = own_copy(name, model)
+    example = _example(name, own, example_inputs, float_dtype(unwrapped(model)))
+    names = input_names(name, own, len(example))
+    sizes = ranges({BATCH: _shown(example), **(dimensions or {})})
+    inputs = _input_specs(names, example, shapes or {}, sizes, "tensor" if preprocessing is None else "image")
+    used = {size for spec in inputs for size in spec.shape}
+    free = {key: size for key, size in sizes.items() if key in used and key not in fixed(sizes)}
+    inputs = filled(inputs, fixed(sizes))
+    found = returned(name, own, inputs, example, free, cast_hint(model))
+    labelled = output_labels(found, output_names, names)
+    outputs = tuple(
+        TensorSpec.model_validate(
+            {
+                "name": label,
+                "dtype": _dtype(f"{label}, which {name} returns,", tensor),
+                "shape": named_shape(label, index, found),
+                "meaning": (meanings or {}).get(label, "logits" if labels and index == 0 else "tensor"),
+            }
+        )
+        for index, (label, tensor) in enumerate(zip(labelled, found.tensors, strict=True))
+    )
+    check_names("meanings", meanings or {}, outputs)
+    if faults := output_faults(outputs) + label_faults(labels, outputs) + picture_faults(preprocessing, inputs):
+        raise DataError("\n".join(faults), hint="See docs/drift.md for what each meaning takes.")
+    dtype = float_dtype(unwrapped(model))
+    notes = () if dtype is torch.float32 else (_widened(dtype),)
+    return measured(name, own, inputs, outputs, free, labels=labels, preprocessing=preprocessing, notes=notes)
+
+
+def _shown(example: tuple[Tensor, ...]) -> int:
+    """Return the largest batch that an example asks for: one row is one sample at a time, several are any number."""
+    rows = {len(tensor) for tensor in example if tensor.ndim}
+    return 1 if rows <= {1} else _SEVERAL
+
+
+def check_names(argument: str, given: Mapping[str, Any], outputs: tuple[TensorSpec, ...]) -> None:
+    """Make sure that an argument by output names none that there is not.
+
+    Raises:
+        DataError: With the nearest name.
+    """
+    known = [spec.name for spec in outputs]
+    if wrong := [name for name in given if name not in known]:
+        raise DataError(
+            f"{argument} names {wrong[0]}, which is no output{did_you_mean(str(wrong[0]), known)}",
+            hint=f"The outputs are: {', '.join(known)}; output_names= names them.",
+        )
+
+
+def _widened(dtype: torch.dtype) -> str:
+    kind = str(dtype).removeprefix("torch.")
+    return f"The model is {kind}: a float32 copy of it was built, whose inputs and outputs are float32."
+
+
+def _example(name: str, model: nn.Module, given: Any, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    """Return the example as tensors of its own, those of the model's own type as float32."""
+    if isinstance(given, Mapping):
+        order = [one.name for one in parameters(name, model)]
+        if strange := [key for key in given if key not in order]:
+            raise DataError(
+                f"example_inputs has {strange[0]}, which is no parameter of forward"
+                f"{did_you_mean(str(strange[0]), order)}",
+                hint=f"forward takes ({', '.join(order)}).",
+            )
+        given = [given[key] for key in order if key in given]
+    parts = [given] if isinstance(given, Tensor | np.ndarray) else given
+    if not isinstance(parts, Sequence) or isinstance(parts, str) or not parts:
+        raise DataError(
+            f"example_inputs is {_described(given)}, not the tensors that forward takes.",
+            hint="Pass a tensor, or a tuple of them in the order of forward.",
+        )
+    return tuple(_tensor(f"example_inputs[{number}]", part, dtype) for number, part in enumerate(parts))
+
+
+def _tensor(what: str, given: Any, dtype: torch.dtype) -> Tensor:
+    if not isinstance(given, Tensor | np.ndarray):
+        raise DataError(f"{what} is {_described(given)}, no tensor.", hint="Artifacts take tensors alone.")
+    try:
+        tensor = torch.as_tensor(given).detach().cpu().clone(memory_format=torch.contiguous_format)
+    except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+        raise DataError(f"{what} cannot be read: {error}", hint="Pass a dense tensor with values.") from error
+    if tensor.ndim == 0 or tensor.shape[0] == 0:
+        raise DataError(f"{what} has no batch dimension, or none in it.", hint="Inputs are batch first.")
+    if 0 in tensor.shape:
+        raise DataError(f"{what} is empty: its shape is {tuple(tensor.shape)}.", hint="Pass one sample at least.")
+    wide = tensor.is_floating_point() and tensor.dtype in (dtype, torch.float64)
+    return tensor.float() if wide else tensor
+
+
+def _described(given: Any) -> str:
+    return "empty" if isinstance(given, Sequence) and not given else f"a {type(given).__name__}"
+
+
+def _dtype(what: str, tensor: Tensor) -> DType:
+    kind = str(tensor.dtype).removeprefix("torch.")
+    known = get_args(DType)
+    if kind not in known:
+        raise SourceError(f"{what} is {kind}, which no artifact has.", hint=f"There are {', '.join(known)}.")
+    return kind  # type: ignore[return-value]
+
+
+def _input_specs(
+    names: tuple[str, ...],
+    example: tuple[Tensor, ...],
+    shapes: Mapping[str, Shape],
+    sizes: Mapping[str, Dimension],
+    meaning: Meaning,
+) -> tuple[TensorSpec, ...]:
+    if strange := [name for name in shapes if name not in names]:
+        raise DataError(
+            f"shapes names {strange[0]}, which is no input{did_you_mean(str(strange[0]), names)}",
+            hint=f"The inputs are: {', '.join(names)}.",
+        )
+    specs = []
+    for number, (name, tensor) in enumerate(zip(names, example, strict=True)):
+        shape = tuple(shapes.get(name, (BATCH, *tensor.shape[1:])))
+        given = tuple(tensor.shape)
+        fits = len(shape) == len(given) and all(
+            isinstance(size, str) or index == 0 or size == there
+            for index, (size, there) in enumerate(zip(shape, given, strict=True))
+        )
+        if not fits:
+            raise DataError(f"The example for {name} has shape {given}, shapes says {shape}.", hint="Correct one.")
+        if unknown := [size for size in shape if isinstance(size, str) and size not in sizes]:
+            raise ProjectError(
+                f"shapes names the dimension {unknown[0]} of {name}, which dimensions does not have"
+                f"{did_you_mean(unknown[0], sizes)}",
+                hint=f"For instance dimensions={{'{unknown[0]}': 512}}: the largest size.",
+            )
+        kind = _dtype(f"The example for {name}", tensor)
+        means = meaning if number == 0 else "tensor"
+        specs.append(TensorSpec.model_validate({"name": name, "dtype": kind, "shape": shape, "meaning": means}))
+    return tuple(specs)

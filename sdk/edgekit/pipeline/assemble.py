@@ -1,0 +1,73 @@
+"""Assemble a bundle of what one attempt made, and write it."""
+
+from pathlib import Path
+
+from edgekit import __version__, bundles
+from edgekit.base.versions import installed
+from edgekit.bundles.golden import golden_vectors
+from edgekit.bundles.manifest import MANIFEST_VERSION, Manifest, Model, TargetInfo
+from edgekit.bundles.result import Built
+from edgekit.model.layers import FallbackReport
+from edgekit.pipeline.attempt import Attempt
+from edgekit.pipeline.job import Job
+from edgekit.pipeline.verify import batches
+from edgekit.render.page import build as page
+from edgekit.spec import Target, postprocessing
+
+_PRODUCERS = ("torch", "torchao", "executorch", "onnx", "onnxruntime", "onnxscript", "numpy", "flatbuffers")
+
+
+def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackReport | None, folder: Path) -> Built:
+    """Write the bundle of an attempt to a folder, in one step.
+
+    Args:
+        job: The model with its data and demands.
+        target: What it was built for.
+        attempt: The artifacts with their traces and drift.
+        fallback: What was kept in float to keep the budget, if that was asked for and needed.
+        folder: The bundle's folder.
+
+    Raises:
+        BundleError: If the folder cannot be written, or holds something that is no bundle.
+    """
+    source, report = job.source, attempt.report
+    golden, files = golden_vectors(attempt.references.baseline, attempt.traces)
+    infos = tuple(
+        bundles.describe(
+            artifact,
+            limit=target.size,
+            weight_bytes=attempt.programs[artifact.format].weight_bytes,
+            batches=batches(source),
+            pins=target.runtimes,
+        )
+        for artifact in attempt.artifacts
+    )
+    manifest = Manifest(
+        schema_version=MANIFEST_VERSION,
+        model=Model(
+            name=source.name,
+            weights_sha256=source.weights_sha256,
+            parameters=source.parameters,
+            float_bytes=source.float_bytes,
+        ),
+        target=TargetInfo(name=target.name, platform=target.platform, cpu=target.cpu, runtimes=target.runtimes),
+        artifacts=infos,
+        inputs=source.inputs,
+        outputs=source.outputs,
+        dimensions={name: size.max for name, size in source.dimensions.items()},
+        ranges=dict(source.dimensions),
+        preprocessing=job.preprocessing,
+        postprocessing=postprocessing(source.outputs),
+        labels=job.labels,
+        golden=golden,
+        baseline=attempt.references.baseline.origin.place,
+        float_layers=tuple(dict.fromkeys(path for one in attempt.programs.values() for path in one.float_layers)),
+        fallback=fallback,
+        drift=report,
+        budget=target.budget.updated(job.budget),
+        verdict="passed" if report.within_budget and all(info.within_size for info in infos) else "failed",
+        producer={"edgekit": __version__, **installed(*_PRODUCERS)},
+    )
+    content = bundles.contents(manifest, attempt.artifacts, files, page.of_bundle(manifest))
+    bundles.write(folder, content)
+    return Built(folder=folder, manifest=manifest, files=content)

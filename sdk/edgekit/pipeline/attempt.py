@@ -1,0 +1,147 @@
+"""One attempt at a target: quantize, lower and verify. What targets and attempts share is made once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from edgekit import lowering
+from edgekit.base.cache import Cache
+from edgekit.base.progress import Stages
+from edgekit.data.trace import Trace
+from edgekit.drift.report import DriftReport
+from edgekit.execution.eager import run_quantized
+from edgekit.model.artifact import Artifact
+from edgekit.model.program import Quantized
+from edgekit.pipeline.job import Job
+from edgekit.pipeline.keep import Keep
+from edgekit.pipeline.legs import Ground, References, drift_report
+from edgekit.pipeline.verify import batches, compatible, verify
+from edgekit.quantization import quantize
+from edgekit.spec import Format, Scheme, Target
+from edgekit.spec.schemes import calibrated, of_target
+
+_FloatLayers = tuple[str, ...]
+_Run = Callable[[Artifact, Target, Job, tuple[Quantized, Trace], Trace], Trace]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """A model quantized, lowered and verified for one target."""
+
+    programs: Mapping[Format, Quantized]
+    """The quantized program that each format was lowered from."""
+    references: References
+    artifacts: tuple[Artifact, ...]
+    traces: dict[str, Trace]
+    """The artifacts' answers, by file name."""
+    report: DriftReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempts:
+    """Makes attempts for a job. A program is quantized once for a scheme, and lowered once for equal settings."""
+
+    job: Job
+    ground: Ground
+    stages: Stages
+    cache: Cache | None
+    keep: Keep
+    _quantized: dict[tuple[Scheme, _FloatLayers], tuple[Quantized, Trace]] = field(default_factory=dict)
+    _lowered: dict[tuple[str, _FloatLayers], Artifact] = field(default_factory=dict)
+
+    def at(self, target: Target, float_layers: _FloatLayers, number: int = 1) -> Attempt:
+        """Quantize, lower and verify for a target.
+
+        Args:
+            target: The target.
+            float_layers: Paths of the layers that stay float.
+            number: Which attempt at the target it is, for the names of the stages.
+
+        Raises:
+            EdgeKitError: A subclass for the stage that failed.
+        """
+        again = f", attempt {number}" if number > 1 else ""
+        schemes = of_target(target, self.job.quantization)
+        found = {format: self._program(scheme, float_layers, again) for format, scheme in schemes.items()}
+        artifacts = tuple(
+            self._artifact(format, target, program, float_layers, again) for format, (program, _) in found.items()
+        )
+        with self.stages(f"verify {target.name}{again}") as detail:
+            made = measured(self.job, target, self.ground, found, artifacts, self._verify)
+            detail.append(f"batches {', '.join(map(str, batches(self.job.source)))}")
+        return made
+
+    def _program(self, scheme: Scheme, float_layers: _FloatLayers, again: str) -> tuple[Quantized, Trace]:
+        """Quantize the captured program and run it on the evaluation samples."""
+        key = scheme, float_layers
+        if key not in self._quantized:
+            job, captured = self.job, self.ground.captured
+            spec = job.quantization.model_copy(update={"float_layers": float_layers})
+            name = f"{scheme}{again.replace(', attempt ', '-')}"
+            with self.stages(f"quantize {scheme}{again}") as detail:
+                with self.keep.quantizing(name, captured, scheme, spec, job.calibration):
+                    program = quantize(captured, scheme, spec, job.calibration)
+                detail += [calibrated(scheme, len(job.calibration)), *program.notes]
+            with self.stages(f"run {program.scheme} program{again}") as detail:
+                answers = run_quantized(program, job.evaluation)
+                detail.append(f"{len(job.evaluation)} samples")
+            self.keep.quantized(name, program, answers)
+            self._quantized[key] = program, answers
+        return self._quantized[key]
+
+    def _artifact(
+        self, format: Format, target: Target, program: Quantized, float_layers: _FloatLayers, again: str
+    ) -> Artifact:
+        """Lower a quantized program, or take what was lowered from it for another target."""
+        name = lowering.name(format, target, program.scheme)
+        key = name, float_layers
+        if key not in self._lowered:
+            with self.stages(f"lower {name}{again}") as detail:
+                with self.keep.lowering(format, target, program):
+                    artifact, detail.cached = lowering.lower(format, target, program, self.cache)
+                detail.append(f"{len(artifact.data) / 1000:.1f} kB")
+            self._lowered[key] = artifact
+        return self._lowered[key]
+
+    def _verify(
+        self, artifact: Artifact, target: Target, job: Job, program: tuple[Quantized, Trace], host: Trace
+    ) -> Trace:
+        with self.keep.verifying(artifact, target, job.evaluation, batches(job.source)):
+            answers = verify(artifact, target, job, program, host)
+        self.keep.trace(f"{target.name}-{artifact.file}", answers)
+        return answers
+
+
+def measured(
+    job: Job,
+    target: Target,
+    ground: Ground,
+    programs: Mapping[Format, tuple[Quantized, Trace]],
+    artifacts: tuple[Artifact, ...],
+    run: _Run = verify,
+) -> Attempt:
+    """Hold artifacts against what the app's runtimes carry, run them, and measure every leg.
+
+    Args:
+        job: The job, for its evaluation samples, outputs and budget.
+        target: The target.
+        ground: The float answers.
+        programs: For each format the program that was lowered, and its answers.
+        artifacts: One for each format.
+        run: Runs an artifact on the evaluation samples, and proves it in all orders of batches.
+
+    Raises:
+        CompatibilityError: If a runtime lacks something that an artifact needs.
+        RunError: If an artifact does not load or run, or gives other answers at another batch size.
+    """
+    lacking = tuple(note for artifact in artifacts for note in compatible(artifact, target))
+    references = ground.references({f"model.{format}": pair for format, pair in programs.items()}, more=lacking)
+    traces = {
+        artifact.file: run(artifact, target, job, programs[artifact.format], ground.host) for artifact in artifacts
+    }
+    return Attempt(
+        programs={format: program for format, (program, _) in programs.items()},
+        references=references,
+        artifacts=artifacts,
+        traces=traces,
+        report=drift_report(job, target, references, traces),
+    )

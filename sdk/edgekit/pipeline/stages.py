@@ -1,0 +1,199 @@
+"""The stages of a build as functions, each taking what the one before returned.
+
+They give the bytes that ``edgekit.build`` gives; it does the same in one call, with progress, the cache and fallback.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from edgekit import bundles, lowering, targets
+from edgekit.bundles.result import Built
+from edgekit.errors import ProjectError
+from edgekit.execution.eager import run_quantized
+from edgekit.model.artifact import Artifact
+from edgekit.model.capture import capture as capture_source
+from edgekit.model.program import Captured, Quantized
+from edgekit.model.source import samples_of, source_from_example
+from edgekit.model.source.batches import Batch
+from edgekit.model.source.own import unwrapped
+from edgekit.pipeline.assemble import assemble
+from edgekit.pipeline.attempt import Attempt, measured
+from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
+from edgekit.pipeline.legs import float_answers
+from edgekit.quantization import quantize as quantize_captured
+from edgekit.spec import Budget, Dimension, Meaning, Preprocessing, QuantSpec, Scheme, Target, arguments
+
+Data = Batch | Iterable[Batch]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """The artifacts of one target, run on the evaluation samples, with the drift of every leg."""
+
+    job: Job
+    target: Target
+    attempt: Attempt
+
+    @property
+    def passed(self) -> bool:
+        """Whether the drift is within its limits."""
+        return self.attempt.report.within_budget
+
+
+def capture(
+    model: nn.Module,
+    example_inputs: Any,
+    *,
+    samples: Data | None = None,
+    name: str | None = None,
+    output_names: Sequence[str] = ("output",),
+    labels: Sequence[str] = (),
+    meanings: Mapping[str, Meaning] | None = None,
+    preprocessing: Preprocessing | None = None,
+    max_batch: int | None = None,
+    shapes: Mapping[str, Sequence[int | str]] | None = None,
+    dimensions: Mapping[str, int | Dimension] | None = None,
+) -> Captured:
+    """Export a float model as a program.
+
+    Args:
+        model: The float model; it is copied, put in eval mode, and left as it was.
+        example_inputs: The arguments of ``forward``, batch first: a tensor, several in order, or by name.
+        samples: Real inputs to trace with, as `edgekit.build` takes its calibration data; the example unless given.
+        name: The model's name; the class's name in lower case unless given.
+        output_names: Names of what ``forward`` returns, in order.
+        labels: Names of the classes. If given, the first output is taken for logits.
+        meanings: What outputs mean, by name.
+        preprocessing: How a picture becomes the input, for the apps.
+        max_batch: Largest batch that artifacts take; 1 for an example of one row, else 64, unless given.
+        shapes: Shapes of inputs of which more than the batch varies.
+        dimensions: What the names in them stand for.
+
+    Raises:
+        SourceError, DataError, ProjectError: If the model, the example or an argument is wrong.
+        CaptureError: If ``torch.export`` refuses the model.
+    """
+    source = source_from_example(
+        arguments.model_name(name, type(unwrapped(model)).__name__),
+        model,
+        example_inputs,
+        output_names=arguments.texts("output_names", output_names),
+        labels=arguments.texts("labels", labels),
+        meanings=meanings,
+        preprocessing=preprocessing,
+        shapes=shapes,
+        dimensions=arguments.sizes(max_batch, dimensions),
+    )
+    given = example_inputs if samples is None else samples
+    return capture_source(source, samples_of(given, source, what="samples"))
+
+
+def quantize(
+    captured: Captured, calibration: Data, *, scheme: str = "int8", quantization: QuantSpec | None = None
+) -> Quantized:
+    """Quantize a captured program.
+
+    Args:
+        captured: From `capture`.
+        calibration: The samples that ranges are chosen by, in the forms that `edgekit.build` takes.
+        scheme: A scheme's name: ``int8``, ``int8-dynamic``, ``w8a16``, ``8da4w``, ``float``.
+        quantization: How to quantize, beside the scheme.
+
+    Raises:
+        ProjectError: If there is no such scheme.
+        DataError: If the data does not fit the model.
+        QuantizeError: If nothing can be quantized.
+    """
+    if scheme not in set(Scheme):
+        raise ProjectError(f"There is no scheme {scheme!r}.", hint=f"There are {', '.join(Scheme)}.")
+    samples = samples_of(calibration, captured.source, what="calibration data")
+    return quantize_captured(captured, Scheme(scheme), quantization or QuantSpec(), samples)
+
+
+def lower(quantized: Quantized, *, target: str | Path, format: str) -> Artifact:
+    """Lower a quantized program to a file in memory.
+
+    Args:
+        quantized: From `quantize`.
+        target: A target's name, or the path of a profile of your own.
+        format: ``"pte"`` or ``"onnx"``.
+
+    Raises:
+        TargetError, ProjectError: If there is no such target or format.
+        LowerError: If the program cannot be lowered.
+    """
+    (wanted,) = arguments.formats_of([format])
+    artifact, _ = lowering.lower(wanted, targets.load(target), quantized, None)
+    return artifact
+
+
+def verify(
+    quantized: Quantized | Mapping[str, Quantized],
+    artifacts: Artifact | Sequence[Artifact],
+    *,
+    target: str | Path,
+    evaluation: Data,
+    budget: Budget | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+) -> Verified:
+    """Run artifacts in their own runtimes, and measure every leg against the float model on this host.
+
+    Args:
+        quantized: What the artifacts were lowered from; by format where they differ.
+        artifacts: From `lower`.
+        target: What they were lowered for.
+        evaluation: The samples that drift is measured on.
+        budget: Limits put over the target's.
+        metrics: Metrics of your own, by output.
+
+    Raises:
+        DataError: If the data does not fit the model, or cannot tell what the budget limits.
+        CompatibilityError: If the app's runtime lacks something that an artifact needs.
+        RunError: If an artifact does not load or run, or gives other answers at another batch size.
+    """
+    made = (artifacts,) if isinstance(artifacts, Artifact) else tuple(artifacts)
+    if not made:
+        raise ProjectError("There are no artifacts to verify.", hint="edgekit.lower makes them.")
+    each = {one.format: quantized if isinstance(quantized, Quantized) else quantized[one.format] for one in made}
+    first = next(iter(each.values()))
+    source = first.captured.source
+    samples = samples_of(evaluation, source, what="evaluation data", outputs=source.outputs)
+    check_answers(budget or Budget(), source.outputs, samples)
+    same = samples.digest == first.calibration_sha256
+    job = Job(
+        source=source,
+        calibration=samples,  # nothing is calibrated any more
+        evaluation=samples,
+        baseline=None,
+        quantization=QuantSpec(),
+        budget=budget or Budget(),
+        preprocessing=source.preprocessing,
+        labels=source.labels,
+        notes=(SAME_SAMPLES,) if same else (),
+        own_metrics=of_functions(metrics or {}, source.outputs),
+    )
+    answers = {id(program): run_quantized(program, samples) for program in each.values()}
+    pairs = {format: (program, answers[id(program)]) for format, program in each.items()}
+    profile = targets.load(target)
+    return Verified(
+        job=job, target=profile, attempt=measured(job, profile, float_answers(job, first.captured), pairs, made)
+    )
+
+
+def bundle(verified: Verified, *, output: str | Path) -> Built:
+    """Write the bundle of verified artifacts to ``output / name / target``, in one step.
+
+    Args:
+        verified: From `verify`.
+        output: Folder of the bundles.
+
+    Raises:
+        BundleError: If the folder cannot be written, or holds something that is no bundle.
+    """
+    folder = Path(output) / verified.job.source.name / verified.target.name
+    bundles.check_place(folder)
+    return assemble(verified.job, verified.target, verified.attempt, None, folder)
