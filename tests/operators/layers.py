@@ -11,13 +11,26 @@ from torch.nn import functional as F  # noqa: N812 - as everybody calls it
 from tests.operators.rows import CONVOLUTIONS, PLACES, TRANSPOSED, Row, function, maps, settled, vectors
 
 
+class _Products(nn.Module):
+    """A bilinear layer, and a linear one behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both, self.last = nn.Bilinear(8, 6, 12), nn.Linear(12, 5)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Multiply the two."""
+        found: Tensor = self.last(self.both(x, y).relu())
+        return found
+
+
 def weighted() -> Iterator[Row]:
     """Yield layers with weights."""
     group = "weights"
     yield vectors(group, "Linear", nn.Identity)
     yield Row(name="Linear, one vector", group=group, make=lambda: nn.Linear(24, 8), shapes=((24,),))
     yield Row(name="Linear, no bias", group=group, make=lambda: nn.Linear(24, 8, bias=False), shapes=((24,),))
-    yield Row(name="Bilinear", group=group, make=lambda: nn.Bilinear(8, 6, 5), shapes=((8,), (6,)))
+    yield Row(name="Bilinear", group=group, make=_Products, shapes=((8,), (6,)))
     yield vectors(group, "weight_norm", lambda: nn.utils.parametrizations.weight_norm(nn.Linear(16, 16)))
     yield vectors(group, "spectral_norm", lambda: nn.utils.parametrizations.spectral_norm(nn.Linear(16, 16)))
     for dims, kind in CONVOLUTIONS.items():

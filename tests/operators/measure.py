@@ -1,7 +1,8 @@
 """Build one row of the matrix as a user would, and measure the files from outside with their own runtimes."""
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,11 +11,13 @@ import numpy.typing as npt
 import onnxruntime
 import torch
 from executorch.runtime import Runtime
+from onnxruntime.quantization import QuantType
 from torch import Tensor
 
 import edgekit
 from edgekit.bundles.manifest import ArtifactInfo
 from edgekit.errors import EdgeKitError
+from tests.operators import stock
 from tests.operators.rows import Row
 
 Values = npt.NDArray[np.float64]
@@ -38,6 +41,15 @@ class Found:
     """Operations outside of the delegate, each with its module."""
     says: str
     """The refusal, with its hint; else what the report notes of this format."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stock:
+    """What the stock recipe of a format makes of a row: the best of its variants."""
+
+    sqnr_db: float | None
+    """As in `Found`; None: there is no file that runs."""
+    says: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +85,42 @@ def measure(row: Row, batch: Batch, folder: Path) -> Measured:
     return Measured(
         row=row.name, group=row.group, batch=batch, formats=formats, seconds=round(time.process_time() - began, 1)
     )
+
+
+def measure_stock(row: Row, folder: Path) -> dict[str, Stock]:
+    """Build a row by the stock recipes, with a batch of one, and measure in the same way."""
+    model, data = network(row)
+    fit, held = [tensor[:_SAMPLES] for tensor in data], [tensor[_SAMPLES:] for tensor in data]
+    with torch.no_grad():
+        reference = _flat(model(*held))
+    recipes: dict[str, list[Callable[[Path], None]]] = {
+        "pte": [lambda place: stock.pte(model, fit, place)],
+        "onnx": [
+            lambda place: stock.onnx(model, fit, place, QuantType.QInt8),
+            lambda place: stock.onnx(model, fit, place, QuantType.QUInt8),
+        ],
+    }
+    return {format: _best(format, variants, reference, held, folder) for format, variants in recipes.items()}
+
+
+def _best(
+    format: str, variants: list[Callable[[Path], None]], reference: list[Values], held: list[Tensor], folder: Path
+) -> Stock:
+    best = Stock(sqnr_db=None, says="")
+    for number, build in enumerate(variants):
+        place = folder / f"stock-{format}-{number}"
+        place.mkdir(parents=True)
+        try:
+            build(place)
+            answers = (_pte if format == "pte" else _onnx)(place, held, (1,))
+        except Exception as error:  # whatever a library raises: the recipe has no file
+            best = replace(best, says=best.says or f"{type(error).__name__}: {str(error).strip()[:200]}")
+            continue
+        ratios = [_varying_db(one, other) for one, other in zip(reference, answers, strict=True)]
+        ratio = min((one for one in ratios if one is not None), default=999.0)
+        if best.sqnr_db is None or ratio > best.sqnr_db:
+            best = Stock(sqnr_db=round(ratio, 2), says="")
+    return best
 
 
 def network(row: Row) -> tuple[torch.nn.Module, tuple[Tensor, ...]]:

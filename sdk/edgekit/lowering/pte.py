@@ -10,8 +10,8 @@ from torch import fx
 
 from edgekit.errors import LowerError
 from edgekit.lowering.decomposed import write_decomposed
-from edgekit.lowering.partition import Partitioner
-from edgekit.lowering.rewriting import inline_weights, rewrite
+from edgekit.lowering.partition import Partitioner, bodies
+from edgekit.lowering.rewriting import drop_unused, has_loops, inline_weights, rewrite
 from edgekit.lowering.shape import decompose_hardsigmoid, infer_batches, pool_means, widen_convolutions
 from edgekit.lowering.shortcuts import shortcuts
 from edgekit.lowering.steps import keep_steps
@@ -45,9 +45,9 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
     write_decomposed(program)
     try:
         with shortcuts():
-            edge = to_edge_transform_and_lower(
-                program, transform_passes=[inline_weights(program)], partitioner=[Partitioner()]
-            )
+            passes = [inline_weights(program)] if has_loops(program) else None
+            edge = to_edge_transform_and_lower(program, transform_passes=passes, partitioner=[Partitioner()])
+            drop_unused(edge.exported_program())
             inside, outside = _shares(edge)  # before the next line: it adds nodes for memory to the same graph
             executable = edge.to_executorch()
     except Exception as error:  # the lowering raises many unrelated classes
@@ -78,10 +78,13 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
 def _shares(edge: EdgeProgramManager) -> tuple[int, tuple[str, ...]]:
     """Return how many compute operations were delegated, and those that were not."""
     whole = edge.exported_program().graph_module
-    delegated = [lowered.original_module.graph_module for _, lowered, _ in get_lowered_submodules(whole)]
-    inside = sum(graph.is_compute(node) for module in delegated for node in module.graph.nodes)
-    outside = [node for node in whole.graph.nodes if graph.is_compute(node)]
-    return inside, tuple(_describe(node) for node in outside if graph.operation(node) != "executorch_call_delegate")
+    inside, outside = 0, []
+    for part in (whole, *bodies(whole)):
+        delegated = [lowered.original_module.graph_module for _, lowered, _ in get_lowered_submodules(part)]
+        inside += sum(graph.is_compute(node) for module in delegated for node in module.graph.nodes)
+        outside += [node for node in part.graph.nodes if graph.is_compute(node)]
+    left = [node for node in outside if graph.operation(node) not in ("executorch_call_delegate", "scan")]
+    return inside, tuple(map(_describe, left))
 
 
 def _int8_operations() -> frozenset[str]:

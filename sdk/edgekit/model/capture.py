@@ -16,11 +16,13 @@ from torch.export import Dim, ExportedProgram, export
 from edgekit.data.samples import Array, Samples
 from edgekit.errors import CaptureError
 from edgekit.model.flat import flat
+from edgekit.model.layout import PlainLayout
 from edgekit.model.narrow import can_narrow
 from edgekit.model.outputs import placeholder
 from edgekit.model.program import Captured, Source
 from edgekit.model.sizes import resized
 from edgekit.model.together import together
+from edgekit.model.writes import without_writes
 from edgekit.spec import Dimension, TensorSpec
 
 # torch picks a convolution backend by batch size while it traces, and that choice adds the guard `batch < 16` when the
@@ -114,7 +116,7 @@ def _captured(source: Source, samples: Samples, rows: int, *, any_batch: bool) -
     traced = _TRACED_BATCH if any_batch else min(_TRACED_BATCH, source.most)
     example = tuple(_example(source, samples.inputs[spec.name], spec, traced) for spec in source.inputs)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), PlainLayout():
             warnings.simplefilter("ignore")
             program = export(flat(source), example, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # the exporter raises many unrelated classes for what is one thing to a person
@@ -124,6 +126,7 @@ def _captured(source: Source, samples: Samples, rows: int, *, any_batch: bool) -
             hint="A dimension that the model fixes must stand as a number in [[inputs]].shape; control flow that "
             "depends on values needs torch.cond. torch.export.draft_export(model, example) names every place.",
         ) from error
+    program = without_writes(program, source.name)
     _simplify(program)
     return Captured(source=source, program=program, example=example, dynamic_shapes=shapes, rows=rows)
 
@@ -163,7 +166,7 @@ def _example(source: Source, array: Array, spec: TensorSpec, rows: int) -> Tenso
     for axis, size in list(enumerate(spec.shape))[1:]:
         if isinstance(size, str) and shape[axis] == 1:
             shape[axis] = source.dimensions[size].nearest(2)
-    return resized(torch.from_numpy(np.array(array[:rows])), tuple(shape))
+    return resized(torch.from_numpy(np.array(array[:rows], order="C")), tuple(shape))
 
 
 def _simplify(program: ExportedProgram) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from edgekit.errors import SourceError
+from edgekit.model.layout import make_contiguous
 from edgekit.model.outputs import flattened, identifiers
 from edgekit.spec import Dimension, Preprocessing, Scheme, TensorSpec
 from edgekit.spec.schema import did_you_mean
@@ -32,6 +33,10 @@ class Source:
     """How a picture becomes the input that means an image."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What was changed of the caller's module, for a reader of the report."""
+
+    def __post_init__(self) -> None:
+        """Lay the weights out plainly: a channels-last model is built as any other."""
+        make_contiguous(self.model)
 
     @property
     def batch(self) -> int | None:

@@ -19,7 +19,7 @@ from edgekit.errors import EdgeKitError, QuantizeError
 from edgekit.model.capture import capture_again
 from edgekit.model.graph import is_quantize
 from edgekit.model.program import Captured, Quantized
-from edgekit.quantization import account
+from edgekit.quantization import account, scales
 from edgekit.quantization.channels import Kind
 from edgekit.quantization.equalize import equalize
 from edgekit.quantization.functions import FLOAT_FUNCTIONS, common_function
@@ -151,6 +151,7 @@ def _calibrate(prepared: fx.GraphModule, captured: Captured, calibration: Sample
                 readers.setdefault(module, set()).update(node.users)
     for observer, nodes in readers.items():
         observer.after = common_function(nodes, FLOAT_FUNCTIONS)
+    scales.fit(prepared)
 
 
 def at_once(captured: Captured, samples: Samples) -> Samples:

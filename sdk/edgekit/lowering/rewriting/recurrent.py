@@ -199,6 +199,11 @@ def _direction(kind: str, values: list[Tensor], reverse: bool) -> _Direction:
     )
 
 
+def has_loops(program: ExportedProgram) -> bool:
+    """Whether a program has loops."""
+    return bool(program.graph.find_nodes(op="call_function", target=torch.ops.higher_order.scan))
+
+
 def inline_weights(program: ExportedProgram) -> Callable[[fx.GraphModule], PassResult]:
     """Return a pass that puts the weights that loops read into their bodies: a delegate takes only those it holds.
 

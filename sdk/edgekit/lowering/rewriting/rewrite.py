@@ -18,7 +18,7 @@ from edgekit.lowering.rewriting import (
 from edgekit.lowering.rewriting.folding import fold_constants
 from edgekit.lowering.rewriting.recurrent import loop_over_time
 from edgekit.lowering.rewriting.scalars import write_float_scalars
-from edgekit.lowering.rewriting.writer import Rewrite, Writer
+from edgekit.lowering.rewriting.writer import Rewrite, Writer, drop_unused
 
 _aten = torch.ops.aten
 
@@ -96,3 +96,4 @@ def rewrite(program: ExportedProgram) -> None:
     pooling.adaptive_maxima(write)
     pieces.take_apart(write)
     write.rewrite(_PARTS)
+    drop_unused(program)

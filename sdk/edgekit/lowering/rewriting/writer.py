@@ -15,6 +15,7 @@ from edgekit.lowering.decomposed import add_call
 _aten = torch.ops.aten
 # The most dimensions that XNNPACK's tensors have.
 MOST_DIMENSIONS = 6
+_HELD = {InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR}
 _ADDED = "edgekit_added"
 
 Rewrite = Callable[["Writer", fx.Node], fx.Node | None]
@@ -205,6 +206,21 @@ def add_constant(program: ExportedProgram, value: Tensor) -> fx.Node:
     specs.insert(place, InputSpec(InputKind.BUFFER, TensorArgument(node.name), name, persistent=True))
     program.state_dict[name] = value
     return node
+
+
+def drop_unused(program: ExportedProgram) -> None:
+    """Drop the parameters, buffers and constants that nothing reads any more: each would be in the file."""
+    specs, mutated = program.graph_signature.input_specs, program.graph_signature.buffers_to_mutate.values()
+    nodes = {node.name: node for node in program.graph.find_nodes(op="placeholder")}
+    for spec in list(specs):
+        if spec.kind not in _HELD or spec.target in mutated or nodes[spec.arg.name].users:
+            continue
+        specs.remove(spec)
+        program.graph.erase_node(nodes[spec.arg.name])
+        if not any(other.target == spec.target for other in specs):
+            program.state_dict.pop(str(spec.target), None)
+            program.constants.pop(str(spec.target), None)
+    program.graph_module.recompile()
 
 
 def _fake_mode(program: ExportedProgram) -> Any:
