@@ -55,7 +55,7 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
         inputs=source.inputs,
         outputs=source.outputs,
         dimensions={name: size.max for name, size in source.dimensions.items()},
-        ranges=dict(source.dimensions),
+        ranges={name: size.told for name, size in source.dimensions.items()},
         preprocessing=job.preprocessing,
         postprocessing=postprocessing(source.outputs),
         labels=job.labels,
