@@ -12,7 +12,7 @@ from edgekit.errors import LowerError
 from edgekit.lowering.decomposed import write_decomposed
 from edgekit.lowering.partition import Partitioner, bodies
 from edgekit.lowering.rewriting import drop_unused, has_loops, inline_weights, rewrite
-from edgekit.lowering.shape import decompose_hardsigmoid, infer_batches, pool_means, widen_convolutions
+from edgekit.lowering.shape import infer_batches, pool_means, widen_convolutions
 from edgekit.lowering.shortcuts import shortcuts
 from edgekit.lowering.steps import keep_steps
 from edgekit.model import graph
@@ -37,7 +37,6 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
         raise LowerError(f"{name} cannot be lowered as {quantized.scheme}: {reason}.", hint="Choose another scheme.")
     program = copy.deepcopy(quantized.program)
     rewrite(program)
-    decompose_hardsigmoid(program)
     widen_convolutions(program)
     infer_batches(program)
     pool_means(program)
@@ -93,7 +92,7 @@ def _int8_operations() -> frozenset[str]:
     for config in ALL_PARTITIONER_CONFIGS:
         if ConfigPrecisionType.STATIC_QUANT in config().supported_precision_types():
             names.add(str(config.target_name).split(".")[0].removesuffix("_copy"))
-    return frozenset(names | ({"conv1d", "conv2d", "conv3d"} if "convolution" in names else set()))
+    return frozenset(names | ({"conv1d", "conv2d"} if "convolution" in names else set()))
 
 
 def _describe(node: fx.Node) -> str:

@@ -38,9 +38,7 @@ def step(
         for weight, bias in zip(weights, biases, strict=True)
     ]
     if kind == "gru":
-        reset, update = (
-            add(_aten.sigmoid.default, add(_aten.add.Tensor, inputs[i], own[i])) for i in range(2)
-        )
+        reset, update = (add(_aten.sigmoid.default, add(_aten.add.Tensor, inputs[i], own[i])) for i in range(2))
         gated = add(_aten.mul.Tensor, reset, own[2])
         candidate = add(_aten.tanh.default, add(_aten.add.Tensor, inputs[2], gated))
         kept = add(_aten.mul.Tensor, update, add(_aten.sub.Tensor, states[0], candidate))
@@ -72,7 +70,8 @@ def cell(write: Writer, node: fx.Node) -> list[fx.Node] | None:
         return None
     known[1] = known[1].T
     apart = [
-        [None] * GATES[kind] if one is None else list(one.chunk(GATES[kind], 1 if one is known[1] else 0)) for one in known
+        [None] * GATES[kind] if one is None else list(one.chunk(GATES[kind], 1 if one is known[1] else 0))
+        for one in known
     ]
     parts = [[None if one is None else write.unnamed(one) for one in by_gate] for by_gate in apart]
     inputs = [write(_aten.linear.default, given["input"], w, b) for w, b in zip(parts[0], parts[2], strict=True)]
