@@ -43,7 +43,7 @@ def build(
     quantization: QuantSpec | None = None,
     formats: Sequence[str] = (),
     budget: Budget | None = None,
-    max_batch: int = 1,
+    max_batch: int | None = None,
     shapes: Mapping[str, Sequence[int | str]] | None = None,
     dimensions: Mapping[str, int | Dimension] | None = None,
     progress: Progress | None = None,
@@ -75,8 +75,9 @@ def build(
             unless given.
         formats: The artifacts to write, of ``"pte"`` and ``"onnx"``; all that the target names unless given.
         budget: Limits put over the target's.
-        max_batch: Largest batch that the artifacts take, and the .pte plans memory for. Phones run one sample at a
-            time: with 1 the batch is a fixed size.
+        max_batch: Largest batch that the artifacts take, and the .pte plans memory for. Unless given it follows from
+            the example: with one row the batch is fixed at one sample, as phones run a model and at the least memory;
+            with several rows any batch up to 64 is taken.
         shapes: Shapes of inputs of which more than the batch varies, ``{"tokens": ("batch", "length")}``.
         dimensions: What the names in them stand for: the largest size, or ``Dimension(min=8, max=512, multiple=8)``.
         progress: Told about every stage.
@@ -116,10 +117,10 @@ def build(
     if any(spec.meaning == "boxes" for spec in source.outputs):
         detection.require()
     calibrating = samples_of(calibration, source, what="calibration data")
-    notes = source.notes
+    notes: tuple[str, ...] = ()
     if evaluation is None:
         evaluating = calibrating
-        notes += (SAME_SAMPLES,)
+        notes = (SAME_SAMPLES,)
     else:
         evaluating = samples_of(evaluation, source, what="evaluation data", outputs=source.outputs)
     check_answers(budget or Budget(), source.outputs, evaluating)

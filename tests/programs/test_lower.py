@@ -12,12 +12,13 @@ import pytest
 import torch
 from torch import nn
 
-from edgekit.data.samples import Array, Samples
+from edgekit.data.samples import Array
 from edgekit.data.trace import Trace
 from edgekit.drift.metrics import sqnr_db
 from edgekit.errors import RunError
 from edgekit.execution import artifact as runs
 from edgekit.execution.eager import run_float, run_quantized
+from edgekit.execution.proof import prove
 from edgekit.lowering import onnx as lower_onnx
 from edgekit.lowering import pte as lower_pte
 from edgekit.model.artifact import Artifact
@@ -56,7 +57,7 @@ def run(artifact: Artifact, quantized: Quantized, cpu: Cpu = Cpu.ARM64) -> Trace
     source = quantized.captured.source
     opened = runs.open_artifact(artifact.format, artifact.data, cpu, source.inputs, source.outputs)
     trace = runs.trace(opened, cpu, EVALUATION, batch=64, model="")
-    assert runs.verify_batches(opened, trace, (1, 16, 64)) == (1, 16, 64)
+    prove(artifact, source, EVALUATION, cpu, lambda part: run_quantized(quantized, part).outputs)
     return trace
 
 
@@ -131,19 +132,6 @@ def test_a_damaged_artifact_is_a_run_error(format: Format, quantized: Quantized)
     source = quantized.captured.source
     with pytest.raises(RunError):
         runs.open_artifact(format, b"\0" * 100, Cpu.ARM64, source.inputs, source.outputs)
-
-
-def test_batches_that_disagree_are_found() -> None:
-    """A model that mixes the samples of a batch must not pass."""
-
-    def mixing(samples: Samples, batch: int) -> dict[str, Array]:
-        values = samples.inputs["image"].reshape(len(samples), -1)
-        return {"logits": values - values.mean(axis=0)}
-
-    opened = runs.OpenArtifact(format=Format.ONNX, kernels="none", run=mixing)
-    trace = runs.trace(opened, Cpu.ARM64, EVALUATION, batch=64, model="")
-    with pytest.raises(RunError, match="batch 16"):
-        runs.verify_batches(opened, trace, (16,))
 
 
 def test_a_loaded_artifact_outlives_its_bytes(pte: Artifact, quantized: Quantized, tmp_path: Path) -> None:

@@ -21,9 +21,11 @@ from edgekit.model.graph import is_dequantize, is_quantize, operation
 from edgekit.model.program import Quantized
 from edgekit.model.source.module import source_from_module
 from edgekit.quantization import observers, quantize
+from edgekit.quantization.attributes import attribute
 from edgekit.quantization.observers import HistogramObserver, PerChannelWeightObserver
 from edgekit.quantization.placement import Placement
 from edgekit.quantization.ranges import affine_parameters, candidates, quantization_error
+from edgekit.quantization.static import prepare
 from edgekit.spec import (
     Cpu,
     OnnxSettings,
@@ -458,3 +460,99 @@ def test_a_convolution_with_its_batch_norm_is_still_looked_for() -> None:
     _fuse_conv_bn_(module)
     quantizer._skip_batch_norms(module)
     assert not any(pattern.is_qat for pattern in quantizer.SUPPORTED_PATTERNS)
+
+
+class Units(nn.Module):
+    """A network whose answers have the unit of its inputs."""
+
+    def __init__(self, unit: float) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv1d(1, 16, 5), nn.Conv1d(16, 16, 3)
+        self.last = nn.Linear(16, 4)
+        with torch.no_grad():
+            for layer in (self.first, self.second, self.last):
+                layer.get_parameter("bias").mul_(unit)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (batch, 4) of (batch, 1, 16)."""
+        logits: Tensor = self.last(torch.relu(self.second(torch.relu(self.first(image)))).mean(2))
+        return logits
+
+
+def signals(count: int, seed: int, unit: float) -> Samples:
+    """Return seeded noise in a unit."""
+    values = np.random.default_rng(seed).normal(size=(count, 1, 16)) * unit
+    return Samples(inputs={"image": values.astype(np.float32)})
+
+
+def in_units(unit: float) -> Quantized:
+    """Quantize the network for a unit."""
+    torch.manual_seed(0)
+    tensor, output = TensorSpec(name="image", shape=("batch", 1, 16)), TensorSpec(name="logits", shape=("batch", 4))
+    source = source_from_module("units", Units(unit), (tensor,), (output,), {"batch": 64})
+    calibration = signals(256, 1, unit)
+    return quantize(capture(source, calibration), Scheme.INT8, QuantSpec(), calibration)
+
+
+@pytest.mark.parametrize("power", [-27, -20, 27])
+def test_a_unit_does_not_matter(power: int) -> None:
+    """Volts or microvolts: the same to the last bit for powers of two, from 1e-8 to 1e8."""
+    unit = 2.0**power
+    plain, other = (ratio(in_units(one), signals(100, 2, one)) for one in (1.0, unit))
+    assert plain > 35
+    assert other == pytest.approx(plain, abs=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", [1e-8, 1e-6, 1e8])
+def test_both_runtimes_take_any_unit(unit: float) -> None:
+    """No kernel's multiplier vanishes."""
+    quantized, samples = in_units(unit), signals(100, 2, unit)
+    source = quantized.captured.source
+    reference = run_float(source, samples).outputs["logits"].astype(np.float64)
+    for artifact in (pte.lower(quantized, PteSettings()), onnx.lower(quantized, OnnxSettings())):
+        opened = open_artifact(artifact.format, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
+        found = sqnr_db(reference, opened.run(samples, 50)["logits"].astype(np.float64))
+        assert found is not None
+        assert found > 35
+        wrong = sqnr_db(reference, opened.run(samples.rows(slice(None, None, -1)), 50)["logits"].astype(np.float64))
+        assert wrong is not None
+        assert wrong < 20
+
+
+class Loud(nn.Module):
+    """Channels without weights, or with hardly any, and biases that are far larger than what is added to them."""
+
+    def __init__(self, bias: float) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 4, 1)
+        with torch.no_grad():
+            self.first.weight[0] = 0
+            self.first.weight[1] *= 1e-12
+            self.first.get_parameter("bias")[:2] = bias
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (batch, 4) of (batch, 1, 8, 8)."""
+        logits: Tensor = self.last(torch.relu(self.first(image))).mean((2, 3))
+        return logits
+
+
+@pytest.mark.parametrize("bias", [0.0, 1.0, -1.0, 30.0])
+def test_a_bias_fits_its_steps(bias: float) -> None:
+    """A channel without weights takes a scale from its bias: int32 would overflow in steps of the least scale."""
+    torch.manual_seed(0)
+    output = TensorSpec(name="logits", shape=("batch", 4))
+    source = source_from_module("loud", Loud(bias), (IMAGE,), (output,), {"batch": 64})
+    calibration = images(64, seed=1)
+    module = prepare(capture(source, calibration), Scheme.INT8, QuantSpec(), calibration)[0]
+    (layer,) = [node for node in module.graph.nodes if node.target is torch.ops.aten.conv2d.default][:1]
+    data, weight = (module.get_submodule(str(layer.args[place].target)) for place in (0, 1))
+    steps = layer_bias(module, layer).abs() / (weight.scale * data.parameters_chosen[0])
+    assert steps.max() <= 2**30 * (1 + 1e-6)
+    assert (weight.scale > 0).all()
+
+
+def layer_bias(module: fx.GraphModule, layer: fx.Node) -> Tensor:
+    """Return the bias that a layer reads."""
+    (bias,) = [node for node in layer.all_input_nodes if node.op == "get_attr"]
+    return attribute(module, bias)

@@ -29,7 +29,8 @@ GOOD: dict[str, float] = {
 }  # fmt: skip
 LIMITS: dict[str, float] = {
     "min_sqnr_db": 30, "max_abs_error": 0.01, "max_mean_abs_error": 0.001, "min_cosine": 0.9999,
-    "min_agreement": 0.9, "min_top1_agreement": 0.9, "min_top5_agreement": 0.99, "max_kl_divergence": 0.01, "max_accuracy_drop": 0.1,
+    "min_agreement": 0.9, "min_top1_agreement": 0.9, "min_top5_agreement": 0.99, "max_kl_divergence": 0.01,
+    "max_accuracy_drop": 0.1,
     "min_accuracy_ratio": 0.9, "min_pixel_agreement": 0.9, "min_iou_agreement": 0.9, "max_mean_iou_drop": 0.1,
     "min_mean_iou_ratio": 0.96, "min_map_agreement": 0.8, "max_mean_ap_drop": 0.1, "min_mean_ap_ratio": 0.95,
     "min_neighbour_agreement": 0.9, "min_r2_agreement": 0.98, "max_r2_drop": 0.1, "min_r2_ratio": 0.9,
@@ -233,7 +234,7 @@ def test_several_outputs_have_metrics_of_their_own() -> None:
     assert rows["size"].metrics.reference_mae == pytest.approx(0.1)
     assert rows["rest"].metrics.r2_agreement is None
     assert {leg.output: [check.name for check in leg.checks[1:]] for leg in legs} == {
-        "kind": ["max_accuracy_drop"], "size": ["min_r2_agreement"], "code": ["min_neighbour_agreement"],
+        "kind": ["max_accuracy_drop"], "size": ["min_r2_agreement", "varies"], "code": ["min_neighbour_agreement"],
         "mask": ["min_mean_iou_ratio"], "rest": [],
     }  # fmt: skip
     assert [leg.output for leg in legs if leg.breaches] == ["size"]
@@ -339,3 +340,24 @@ def test_a_detector_is_measured_at_its_boxes() -> None:
     shy = {**values, "scores": np.full((4, 2), 0.2, np.float32)}
     with pytest.raises(DataError, match="nothing with confidence"):
         compare("total", a_trace(shy), a_trace(shy), outputs, limits)
+
+
+def outputs_of(values: np.ndarray[tuple[int, ...], np.dtype[Any]]) -> Trace:
+    """Return a trace of one output, ``result``."""
+    samples = Samples(inputs={"x": np.zeros((len(values), 1), np.float32)})
+    origin = Origin(program="float", device="cpu", device_name="somewhere", dtype="float32", kernels="k", versions={})
+    return Trace(origin=origin, samples=samples, outputs={"result": values})
+
+
+@pytest.mark.parametrize(("share", "kept"), [(1.0, True), (0.9, True), (0.1, False), (0.0, False)])
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_an_output_that_does_not_follow_its_input_breaks_any_budget(share: float, kept: bool, scale: float) -> None:
+    """Close on average, by 55 dB, is not enough: the part that varies is what the network says."""
+    varying = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+    reference, candidate = outputs_of((varying + 500) * scale), outputs_of((share * varying + 500) * scale)
+    tensor = TensorSpec(name="result", shape=("batch", 5))
+    (leg,) = compare("total", reference, candidate, (tensor,), Limits(min_sqnr_db=50))
+    assert {check.name for check in leg.breaches} == (set() if kept else {"varies"})
+    constant = outputs_of(np.full((40, 5), 500, np.float32))
+    (same,) = compare("total", constant, constant, (tensor,), Limits())
+    assert not same.breaches

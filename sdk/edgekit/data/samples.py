@@ -25,6 +25,10 @@ class Samples:
     labels: npt.NDArray[np.int64] | None = None
     targets: Mapping[str, Array] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Lay the inputs out in the order of their dimensions: a view in another order is the same samples."""
+        object.__setattr__(self, "inputs", {name: np.ascontiguousarray(x) for name, x in self.inputs.items()})
+
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
 

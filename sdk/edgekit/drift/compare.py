@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from edgekit.data import truth
 from edgekit.data.trace import Trace
-from edgekit.drift import custom, gate
+from edgekit.drift import custom, gate, varying
 from edgekit.drift.custom import OwnMetrics
 from edgekit.drift.meaning import by_meaning
 from edgekit.drift.metrics import collect, comparable, element_statistics
@@ -77,7 +77,7 @@ def compare(
                 candidate=describe(candidate),
                 metrics=metrics,
                 intervals=known,
-                checks=gate.checks(metrics, values, known, allowed),
+                checks=(*gate.checks(metrics, values, known, allowed), *varying.checks(spec, theirs, ours)),
             )
         )
     custom.check_names(limits, frozenset(key for leg in legs for key in leg.metrics.custom))

@@ -28,8 +28,8 @@ class Check(Spec):
     """One limit of the budget, held against what was measured."""
 
     name: str
-    """The limit's name in the budget, for instance ``min_sqnr_db``; ``finite`` always holds, and on golden inputs
-    ``golden_tolerance``."""
+    """The limit's name in the budget, for instance ``min_sqnr_db``; ``finite`` always holds, ``varies`` is there if an
+    output hardly depends on its input, and on golden inputs ``golden_tolerance``."""
     metric: str
     """The metric's name."""
     limit: float

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
-import numpy as np
-
 from edgekit.base.versions import cpu_name, installed
 from edgekit.data.samples import Array, Samples
 from edgekit.data.trace import Origin, Trace, precision
-from edgekit.errors import RunError
 from edgekit.execution import onnx, pte
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Source
@@ -28,28 +25,37 @@ class OpenArtifact:
     run: Run
 
 
-# Answers to the same samples may differ between batch sizes by float rounding that tips an int8 step, not by more.
-_SAME_DB = 30.0
-# ONNX quantizes a dynamic activation with one range for all samples of the batch: what else is in it counts.
-_SAME_RANGE_DB = 20.0
-
-
 def steady_batch(format: Format, scheme: Scheme | None, sizes: tuple[int, ...]) -> int:
     """Return how many samples to run at once, of the sizes that there are, so that each gets the answer of one alone.
 
     That is the largest, but the least where the samples of a batch share a range.
     """
-    return min(sizes) if _shares_range(format, scheme) else max(sizes)
+    return min(sizes) if shares_range(format, scheme) else max(sizes)
 
 
-def _shares_range(format: Format, scheme: Scheme | None) -> bool:
+def shares_range(format: Format, scheme: Scheme | None) -> bool:
+    """Whether the samples of a batch share a range, so that what a sample gets depends on what stands beside it."""
     return format is Format.ONNX and scheme in DYNAMIC
 
 
 def open_artifact(
-    format: Format, source: Path | bytes, cpu: Cpu, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]
+    format: Format,
+    source: Path | bytes,
+    cpu: Cpu,
+    inputs: tuple[TensorSpec, ...],
+    outputs: tuple[TensorSpec, ...],
+    *,
+    threads: int | None = None,
 ) -> OpenArtifact:
     """Load an artifact once and return what runs it.
+
+    Args:
+        format: Its format.
+        source: The file or its bytes.
+        cpu: The processor family of the target.
+        inputs: What goes in.
+        outputs: What comes out.
+        threads: How many threads compute; None: as many as the runtime takes by itself. Only ONNX Runtime can be told.
 
     Raises:
         RunError: If its runtime cannot load it.
@@ -60,30 +66,17 @@ def open_artifact(
             return OpenArtifact(
                 format=format,
                 kernels=pte.kernels(),
-                run=_whole(lambda samples, batch: pte.execute(loaded, samples, inputs, outputs, batch=batch), inputs),
+                run=lambda samples, batch: pte.execute(loaded, samples, inputs, outputs, batch=batch),
             )
         case Format.ONNX:
-            session = onnx.load(source, cpu)
+            session = onnx.load(source, cpu, threads=threads)
             return OpenArtifact(
                 format=format,
                 kernels=session.kernels,
-                run=_whole(lambda samples, batch: onnx.execute(session, samples, inputs, outputs, batch=batch), inputs),
+                run=lambda samples, batch: onnx.execute(session, samples, inputs, outputs, batch=batch),
             )
         case _:
             assert_never(format)
-
-
-def _whole(run: Run, inputs: tuple[TensorSpec, ...]) -> Run:
-    """Return a run that fills the last batch up with samples that it has seen, where every batch has one size."""
-    size = inputs[0].shape[0]
-    if not isinstance(size, int):
-        return run
-
-    def filled(samples: Samples, _batch: int) -> dict[str, Array]:
-        found = run(samples.filled_up(size), size)
-        return {name: array[: len(samples)] for name, array in found.items()}
-
-    return filled
 
 
 def trace(
@@ -131,34 +124,3 @@ def answers(
     opened = open_artifact(artifact.format, artifact.data, cpu, source.inputs, source.outputs)
     batch = steady_batch(artifact.format, artifact.scheme, sizes)
     return opened, trace(opened, cpu, samples, batch=batch, model=source.weights_sha256, scheme=artifact.scheme)
-
-
-def verify_batches(opened: OpenArtifact, whole: Trace, sizes: tuple[int, ...]) -> tuple[int, ...]:
-    """Run the first samples again at other batch sizes and hold the answers against the first run.
-
-    Args:
-        opened: What `open_artifact` returned.
-        whole: The artifact's trace over all samples.
-        sizes: Batch sizes; those with too few samples are tried with repeated samples.
-
-    Returns:
-        The sizes that were verified: all of them.
-
-    Raises:
-        RunError: If a batch size gives other answers.
-    """
-    scheme = whole.origin.dtype if isinstance(whole.origin.dtype, Scheme) else None
-    allowed = _SAME_RANGE_DB if _shares_range(opened.format, scheme) else _SAME_DB
-    for size in sizes:
-        rows = np.resize(np.arange(min(size, len(whole))), size)
-        samples = Samples(inputs={name: array[rows] for name, array in whole.samples.inputs.items()})
-        for name, got in opened.run(samples, size).items():
-            expected = whole.outputs[name][rows].astype(np.float64)
-            noise = np.square(expected - got).sum()
-            if not noise <= np.square(expected).sum() * 10 ** (-allowed / 10):  # also false for NaN
-                raise RunError(
-                    f"The artifact gives other answers at batch {size}: {name} is off by up to "
-                    f"{np.abs(expected - got).max():.4g}.",
-                    hint="The model may mix samples of a batch, or fix the batch size; declare it as a number.",
-                )
-    return sizes

@@ -120,18 +120,21 @@ def _run(
     rows = []
     with torch.inference_mode():
         for part in samples.filled_up(source.batch or 1).batches(batch):
-            tensors = [torch.from_numpy(part.inputs[spec.name]).to(device) for spec in source.inputs]
+            # Copies: a model may write to what it is given.
+            arrays = [np.array(part.inputs[spec.name], order="C") for spec in source.inputs]
+            tensors = [torch.from_numpy(array).to(device) for array in arrays]
             if dtype is not torch.float32:
                 tensors = [tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in tensors]
             try:
-                rows.append(named_outputs(source.name, model(*tensors), source.outputs))
+                found = named_outputs(source.name, model(*tensors), source.outputs)
             except RuntimeError as error:
                 raise SourceError(
                     f"{source.name} fails on {device} with a batch of {len(part)}: {error}",
                     hint="Check the shapes in [[inputs]] and [dimensions] of the project file.",
                 ) from error
+            rows.append({name: _array(tensor) for name, tensor in found.items()})
     count = len(samples)
-    return {spec.name: np.concatenate([_array(row[spec.name]) for row in rows])[:count] for spec in source.outputs}
+    return {spec.name: np.concatenate([row[spec.name] for row in rows])[:count] for spec in source.outputs}
 
 
 def _array(tensor: torch.Tensor) -> Array:

@@ -10,6 +10,7 @@ import onnxruntime as ort
 from edgekit.base.versions import host_is_x86, installed
 from edgekit.data.samples import Array, Samples
 from edgekit.errors import RunError
+from edgekit.execution.parts import parts
 from edgekit.spec import Cpu, TensorSpec
 
 
@@ -21,7 +22,7 @@ class LoadedOnnx:
     kernels: str
 
 
-def load(source: Path | bytes, cpu: Cpu) -> LoadedOnnx:
+def load(source: Path | bytes, cpu: Cpu, *, threads: int | None = None) -> LoadedOnnx:
     """Load an .onnx at the default optimization level.
 
     Without VNNI, x86 kernels for int8 weights add in 16 bits and saturate; ARM's do not. For a target that is not x86
@@ -30,28 +31,30 @@ def load(source: Path | bytes, cpu: Cpu) -> LoadedOnnx:
     Args:
         source: The file or its bytes.
         cpu: The processor family of the target.
+        threads: How many threads compute an operator; None: one for each core.
 
     Raises:
         RunError: If the file is damaged or uses operators that this version lacks.
     """
     library = f"ONNX Runtime {installed('onnxruntime')['onnxruntime']} CPU"
-    plain = _options()
+    plain = _options(threads)
     if not host_is_x86() or cpu is Cpu.X86_64:
         return LoadedOnnx(session=_session(source, plain), kernels=library)
-    exact = _options()
+    exact = _options(threads)
     exact.add_session_config_entry("session.x64quantprecision", "1")
     try:
         return LoadedOnnx(session=_session(source, exact), kernels=f"{library}, exact int8 kernels")
     except RunError:
         # Seen in 1.32: this setting names a tensor twice where one activation feeds several MatMuls, a transformer's
         # attention. The graph as it stands, unfused, computes the same in float between the same roundings.
-        unfused = _options()
+        unfused = _options(threads)
         unfused.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
         return LoadedOnnx(session=_session(source, unfused), kernels=f"{library}, unfused")
 
 
-def _options() -> ort.SessionOptions:
+def _options(threads: int | None) -> ort.SessionOptions:
     options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or 0
     options.log_severity_level = 4  # what fails is raised, too
     return options
 
@@ -80,9 +83,11 @@ def execute(
     """
     names = [spec.name for spec in outputs]
     rows: list[list[Any]] = []
-    for part in samples.batches(batch):
+    for part, count in parts(samples, inputs, batch):
+        feed = {spec.name: np.ascontiguousarray(part.inputs[spec.name]) for spec in inputs}
         try:
-            rows.append(list(loaded.session.run(names, {spec.name: part.inputs[spec.name] for spec in inputs})))
+            results: list[Any] = list(loaded.session.run(names, feed))
+            rows.append([array[:count] for array in results])
         except Exception as error:  # ONNX Runtime's exceptions share no public base class
             raise RunError(f"ONNX Runtime fails on a batch of {len(part)}: {error}") from error
     return {name: np.concatenate([row[i] for row in rows]) for i, name in enumerate(names)}

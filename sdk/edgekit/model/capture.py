@@ -1,22 +1,28 @@
 """Capture: a float model becomes an exported program whose shapes keep their symbols."""
 
 import contextlib
+import functools
 import warnings
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, fx
+from torch._dynamo.exc import UserError
 from torch.export import Dim, ExportedProgram, export
 
 from edgekit.data.samples import Array, Samples
 from edgekit.errors import CaptureError
 from edgekit.model.flat import flat
+from edgekit.model.layout import PlainLayout
 from edgekit.model.narrow import can_narrow
 from edgekit.model.outputs import placeholder
 from edgekit.model.program import Captured, Source
 from edgekit.model.sizes import resized
 from edgekit.model.together import together
+from edgekit.model.writes import without_writes
 from edgekit.spec import Dimension, TensorSpec
 
 # torch picks a convolution backend by batch size while it traces, and that choice adds the guard `batch < 16` when the
@@ -24,8 +30,11 @@ from edgekit.spec import Dimension, TensorSpec
 _TRACED_BATCH = 16
 # The largest batch that torch may be given of a model whose artifacts have a fixed one.
 _LARGEST = 4096
+# Least sizes to try where 1 is refused: halved so many times they stay over 1.
+_LEAST = (2, 5, 17, 65, 257)
 
 _aten = torch.ops.aten
+_CHECKS = {_aten._assert_scalar.default, _aten.sym_constrain_range.default, _aten.sym_constrain_range_for_size.default}
 _RESHAPES = {_aten.flatten.using_ints, _aten.view.default, _aten.reshape.default, _aten.unflatten.int}
 
 
@@ -43,6 +52,41 @@ def capture(source: Source, samples: Samples) -> Captured:
         CaptureError: If ``torch.export`` refuses the model, or fixes a dimension that was declared symbolic.
     """
     rows = together(source, samples)
+    reasons: list[CaptureError] = []
+    for narrowed in _from_larger_sizes(source, samples):
+        try:
+            return _with_batch(narrowed, samples, rows)
+        except CaptureError as error:
+            reasons.append(error)
+            if "onstraint" not in error.message:
+                break
+    raise reasons[0]
+
+
+def _from_larger_sizes(source: Source, samples: Samples) -> Iterator[Source]:
+    """Yield a source, then the same with larger least sizes where none is given.
+
+    The exporter tells sizes of one from all others. So it refuses a range in which a size that follows from it, half of
+    it for instance, may be one.
+    """
+    yield source
+    axes = {name: (spec.name, axis) for spec in source.inputs for axis, name in enumerate(spec.shape) if axis}
+    free = {str(name): size for name, size in source.dimensions.items() if name in axes and size.min is None}
+    for least in _LEAST:
+        taken = {
+            name: size.from_least(least)
+            for name, size in free.items()
+            if least <= samples.inputs[axes[name][0]].shape[axes[name][1]]
+        }
+        if not taken:
+            return
+        words = ", ".join(f"{name} is {size.least} at least" for name, size in taken.items())
+        note = f"{words}: torch.export takes no smaller ones of this model."
+        yield replace(source, dimensions={**source.dimensions, **taken}, notes=(*source.notes, note))
+
+
+def _with_batch(source: Source, samples: Samples, rows: int) -> Captured:
+    """Capture for any batch, if the model allows it, or for the batch that it has."""
     if source.batch is not None and rows > source.batch:
         with contextlib.suppress(CaptureError):  # it fixes the batch
             found = _captured(source, samples, rows, any_batch=True)
@@ -72,7 +116,7 @@ def _captured(source: Source, samples: Samples, rows: int, *, any_batch: bool) -
     traced = _TRACED_BATCH if any_batch else min(_TRACED_BATCH, source.most)
     example = tuple(_example(source, samples.inputs[spec.name], spec, traced) for spec in source.inputs)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), PlainLayout():
             warnings.simplefilter("ignore")
             program = export(flat(source), example, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # the exporter raises many unrelated classes for what is one thing to a person
@@ -82,8 +126,31 @@ def _captured(source: Source, samples: Samples, rows: int, *, any_batch: bool) -
             hint="A dimension that the model fixes must stand as a number in [[inputs]].shape; control flow that "
             "depends on values needs torch.cond. torch.export.draft_export(model, example) names every place.",
         ) from error
+    program = without_writes(program, source.name)
     _simplify(program)
     return Captured(source=source, program=program, example=example, dynamic_shapes=shapes, rows=rows)
+
+
+def capture_again(module: fx.GraphModule, captured: Captured) -> ExportedProgram:
+    """Export a graph that was made of a captured program, for the sizes that the program was captured for.
+
+    What torch cannot prove of sizes anew is what it proved then, and is not checked while the program runs.
+    """
+    again = functools.partial(export, module, captured.example, dynamic_shapes=captured.dynamic_shapes, strict=False)
+    try:
+        return again()
+    except UserError:  # which of a model that was captured before can only be of sizes
+        program = again(prefer_deferred_runtime_asserts_over_guards=True)
+    for node in list(program.graph.nodes):
+        if node.op == "call_function" and node.target in _CHECKS:
+            program.graph.erase_node(node)
+    program.graph.eliminate_dead_code()
+    program.graph_module.recompile()
+    for node in program.graph.nodes:  # every decomposition would write them again
+        mode = getattr(node.meta.get("val"), "fake_mode", None)
+        if mode is not None and mode.shape_env is not None:
+            mode.shape_env.deferred_runtime_asserts.clear()
+    return program
 
 
 def _symbol(name: str, size: Dimension) -> Any:
@@ -99,7 +166,7 @@ def _example(source: Source, array: Array, spec: TensorSpec, rows: int) -> Tenso
     for axis, size in list(enumerate(spec.shape))[1:]:
         if isinstance(size, str) and shape[axis] == 1:
             shape[axis] = source.dimensions[size].nearest(2)
-    return resized(torch.from_numpy(np.array(array[:rows])), tuple(shape))
+    return resized(torch.from_numpy(np.array(array[:rows], order="C")), tuple(shape))
 
 
 def _simplify(program: ExportedProgram) -> None:

@@ -40,7 +40,7 @@ def with_batch(program: ExportedProgram, source: Source, batch: int) -> Exported
         source: What it was captured from.
         batch: The number of samples.
     """
-    program = copy.deepcopy(program)
+    program = _with_own_graph(program)
     names = set(program.graph_signature.user_inputs)
     inputs = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
     symbols = {
@@ -50,11 +50,24 @@ def with_batch(program: ExportedProgram, source: Source, batch: int) -> Exported
     }
     _evaluate(program, inputs, symbols)
     free = set().union(*(_symbols(node.meta.get("val")) for node in program.graph.nodes))
-    kept = {symbol: limits for symbol, limits in program.range_constraints.items() if symbol in free}
-    program._range_constraints = kept
-    program._example_inputs = None
-    program._guards_code = []
+    for symbol in set(program.range_constraints) - free:
+        del program.range_constraints[symbol]
     return program
+
+
+def _with_own_graph(program: ExportedProgram) -> ExportedProgram:
+    """Return a program with a copy of the graph, which shares the tensors."""
+    module = copy.deepcopy(program.graph_module)
+    return ExportedProgram(
+        root=module,
+        graph=module.graph,
+        graph_signature=copy.deepcopy(program.graph_signature),
+        state_dict=program.state_dict,
+        range_constraints=dict(program.range_constraints),
+        module_call_graph=program.module_call_graph,
+        constants=program.constants,
+        verifiers=program.verifiers,
+    )
 
 
 def _evaluate(program: ExportedProgram, inputs: list[fx.Node], symbols: Mapping[Any, int]) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.export import ExportedProgram
 
 from edgekit.errors import SourceError
+from edgekit.model.layout import make_contiguous
 from edgekit.model.outputs import flattened, identifiers
 from edgekit.spec import Dimension, Preprocessing, Scheme, TensorSpec
 from edgekit.spec.schema import did_you_mean
@@ -44,6 +45,10 @@ class Source:
         """The largest number of samples that a call takes."""
         first = self.inputs[0].shape[0]
         return first if isinstance(first, int) else self.dimensions[first].max
+
+    def __post_init__(self) -> None:
+        """Lay the weights out plainly: a channels-last model is built as any other."""
+        make_contiguous(self.model)
 
 
 @dataclass(frozen=True, kw_only=True)

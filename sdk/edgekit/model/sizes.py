@@ -9,13 +9,16 @@ from edgekit.spec import Dimension
 
 
 def other_sizes(sizes: Mapping[str, int], dimensions: Mapping[str, Dimension]) -> dict[str, int]:
-    """Return for every dimension an allowed size that is near another one, and not it."""
-    found = {}
-    for number, (name, size) in enumerate(sizes.items()):
+    """Return for every dimension an allowed size that is another one."""
+    found: dict[str, int] = {}
+    for name, size in sizes.items():
         dimension = dimensions[name]
-        step = dimension.multiple * (1 + number)  # not the same for all: one must not pass for another
-        below, above = dimension.nearest(size - step), dimension.nearest(size + step)
-        found[name] = below if below != size else above
+        steps = [dimension.multiple * (1 + number) * sign for number in range(1 + len(sizes)) for sign in (-1, 1)]
+        # Far away first: half of a size is the same for its neighbour.
+        near = [2 * size, size * 3 // 4, size // 2, *(size + step for step in steps)]
+        others = [other for wanted in near if (other := dimension.nearest(wanted)) != size]
+        taken = {(sizes[key], value) for key, value in found.items()}  # one must not pass for another
+        found[name] = next((other for other in others if (size, other) not in taken), others[0])
     return found
 
 

@@ -20,6 +20,7 @@ from edgekit.spec import Format, Scheme, Target
 from edgekit.spec.schemes import calibrated, of_target
 
 _FloatLayers = tuple[str, ...]
+_Run = Callable[[Artifact, Target, Job, tuple[Quantized, Trace], Trace], Trace]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,9 +102,11 @@ class Attempts:
             self._lowered[key] = artifact
         return self._lowered[key]
 
-    def _verify(self, artifact: Artifact, target: Target, job: Job) -> Trace:
+    def _verify(
+        self, artifact: Artifact, target: Target, job: Job, program: tuple[Quantized, Trace], host: Trace
+    ) -> Trace:
         with self.keep.verifying(artifact, target, job.evaluation, batches(job.source)):
-            answers = verify(artifact, target, job)
+            answers = verify(artifact, target, job, program, host)
         self.keep.trace(f"{target.name}-{artifact.file}", answers)
         return answers
 
@@ -114,7 +117,7 @@ def measured(
     ground: Ground,
     programs: Mapping[Format, tuple[Quantized, Trace]],
     artifacts: tuple[Artifact, ...],
-    run: Callable[[Artifact, Target, Job], Trace] = verify,
+    run: _Run = verify,
 ) -> Attempt:
     """Hold artifacts against what the app's runtimes carry, run them, and measure every leg.
 
@@ -124,7 +127,7 @@ def measured(
         ground: The float answers.
         programs: For each format the program that was lowered, and its answers.
         artifacts: One for each format.
-        run: Runs an artifact on the evaluation samples, at every batch size.
+        run: Runs an artifact on the evaluation samples, and proves it in all orders of batches.
 
     Raises:
         CompatibilityError: If a runtime lacks something that an artifact needs.
@@ -132,7 +135,9 @@ def measured(
     """
     lacking = tuple(note for artifact in artifacts for note in compatible(artifact, target))
     references = ground.references({f"model.{format}": pair for format, pair in programs.items()}, more=lacking)
-    traces = {artifact.file: run(artifact, target, job) for artifact in artifacts}
+    traces = {
+        artifact.file: run(artifact, target, job, programs[artifact.format], ground.host) for artifact in artifacts
+    }
     return Attempt(
         programs={format: program for format, (program, _) in programs.items()},
         references=references,

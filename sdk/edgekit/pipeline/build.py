@@ -1,6 +1,7 @@
 """The main job on one page: capture -> quantize -> lower -> verify -> bundle."""
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 from edgekit import bundles, lowering
@@ -49,6 +50,7 @@ def build_job(
 
     # 2. Capture the model, and run it in float: what every artifact is held against.
     start = ground(job, stages, kept)
+    job = replace(job, source=start.captured.source)  # with the least sizes that it can be captured for
 
     # 3. Export it to ONNX in float, so that the quantizer is not blamed for the exporter.
     if any(Format.ONNX in target.formats for target in targets):

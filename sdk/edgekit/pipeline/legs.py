@@ -93,7 +93,7 @@ def float_answers(job: Job, captured: Captured) -> Ground:
     """
     host = run_float(job.source, job.evaluation)
     baseline, notes = reference(job, host)
-    return Ground(captured=captured, baseline=baseline, host=host, notes=notes)
+    return Ground(captured=captured, baseline=baseline, host=host, notes=(*captured.source.notes, *notes))
 
 
 def reference(job: Job, host: Trace) -> tuple[Trace, tuple[str, ...]]:
@@ -141,9 +141,7 @@ def check_float_onnx(data: bytes, source: Source, host: Trace) -> str:
         LowerError: If the two compute different things.
     """
     session = onnx.load(data, Cpu.X86_64)
-    samples = host.samples.filled_up(source.batch or 1)
-    found = onnx.execute(session, samples, source.inputs, source.outputs, batch=min(64, source.most))
-    outputs = {name: array[: len(host)] for name, array in found.items()}
+    outputs = onnx.execute(session, host.samples, source.inputs, source.outputs, batch=min(64, source.most))
     _check_counted(source, {name: (host.outputs[name], array) for name, array in outputs.items()})
     ratios = {
         name: sqnr_db(host.outputs[name].astype(np.float64), array.astype(np.float64))

@@ -54,7 +54,7 @@ def capture(
     labels: Sequence[str] = (),
     meanings: Mapping[str, Meaning] | None = None,
     preprocessing: Preprocessing | None = None,
-    max_batch: int = 1,
+    max_batch: int | None = None,
     shapes: Mapping[str, Sequence[int | str]] | None = None,
     dimensions: Mapping[str, int | Dimension] | None = None,
 ) -> Captured:
@@ -69,7 +69,7 @@ def capture(
         labels: Names of the classes. If given, the first output is taken for logits.
         meanings: What outputs mean, by name.
         preprocessing: How a picture becomes the input, for the apps.
-        max_batch: Largest batch that artifacts take.
+        max_batch: Largest batch that artifacts take; 1 for an example of one row, else 64, unless given.
         shapes: Shapes of inputs of which more than the batch varies.
         dimensions: What the names in them stand for.
 
@@ -173,7 +173,7 @@ def verify(
         budget=budget or Budget(),
         preprocessing=source.preprocessing,
         labels=source.labels,
-        notes=(*source.notes, *((SAME_SAMPLES,) if same else ())),
+        notes=(SAME_SAMPLES,) if same else (),
         own_metrics=of_functions(metrics or {}, source.outputs),
     )
     answers = {id(program): run_quantized(program, samples) for program in each.values()}

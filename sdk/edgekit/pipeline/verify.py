@@ -2,30 +2,41 @@
 
 from edgekit.data.trace import Trace
 from edgekit.execution import artifact as runs
+from edgekit.execution import orders
+from edgekit.execution.eager import run_quantized
+from edgekit.execution.proof import hold_against_program, prove
 from edgekit.model.artifact import Artifact
-from edgekit.model.program import Source
+from edgekit.model.program import Quantized, Source
 from edgekit.pipeline.job import Job
 from edgekit.spec import Target
 from edgekit.targets.runtimes import check
 
-_BATCHES = (1, 16, 64)
 
+def verify(artifact: Artifact, target: Target, job: Job, program: tuple[Quantized, Trace], host: Trace) -> Trace:
+    """Run an artifact on the evaluation samples, prove it in all orders of batches, and return its answers.
 
-def verify(artifact: Artifact, target: Target, job: Job) -> Trace:
-    """Run an artifact on the evaluation samples, at every batch size of `batches`, and return its answers.
+    Args:
+        artifact: The artifact.
+        target: The target, for its processor.
+        job: The job, for its samples.
+        program: What the artifact was lowered from, and its answers.
+        host: The float model's answers.
 
     Raises:
-        RunError: If it does not load or run, or gives other answers at another batch size.
+        RunError: If it does not load or run, answers a sample in another way in another batch, or computes something
+            else than its program.
     """
+    quantized, answers = program
+    prove(artifact, job.source, job.evaluation, target.cpu, lambda part: run_quantized(quantized, part).outputs)
     sizes = batches(job.source)
-    opened, whole = runs.answers(artifact, job.source, job.evaluation, cpu=target.cpu, sizes=sizes)
-    runs.verify_batches(opened, whole, sizes)
+    _, whole = runs.answers(artifact, job.source, job.evaluation, cpu=target.cpu, sizes=sizes)
+    hold_against_program(artifact.file, whole, answers, host)
     return whole
 
 
 def batches(source: Source) -> tuple[int, ...]:
-    """Return the batch sizes to verify: those of the usual three that the model's dimensions allow."""
-    return tuple(size for size in _BATCHES if size <= source.most) if source.batch is None else (source.batch,)
+    """Return the batch sizes that are verified."""
+    return orders.tried(orders.batch_sizes(source))
 
 
 def compatible(artifact: Artifact, target: Target) -> tuple[str, ...]:

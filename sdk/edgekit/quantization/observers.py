@@ -21,10 +21,12 @@ _HEADROOM = 2.0
 _WEIGHT_SHARES = 21
 # Weights that the search holds at once, each as many times in float64.
 _WEIGHTS_AT_ONCE = 2**20
-# The least scale with 8 bits. Zero would divide by zero; much less than this lets the int32 bias of a dead channel
-# overflow, since its scale is the product of two; more (ExecuTorch has 2**-12) coarsens channels that batch norm made
-# small. It follows the number of steps.
-EPS = 2**-16
+# The least scale: it divides, kernels multiply it, and the product of two must still be a normal float32. Where a scale
+# must be larger, that follows from the layer, see there: `scales`.
+EPS = 2.0**-60
+# How much less than a weight's largest scale the scale of a channel may be. What kernels multiply with must not vanish,
+# and beside the largest channel a step of this is 2**-21 of the range.
+_LEAST_OF_LARGEST = 2.0**-14
 
 
 class HistogramObserver(ObserverBase):
@@ -46,7 +48,7 @@ class HistogramObserver(ObserverBase):
         super().__init__(dtype)
         self.quant_min, self.quant_max, self.qscheme = quant_min, quant_max, qscheme
         self.ranges = ranges
-        self.eps = EPS * 255 / (quant_max - quant_min)
+        self.eps = EPS
         self.after: Function | None = None
         self.counts = torch.zeros(_BINS, dtype=torch.float64)
         self.reach = 0.0
@@ -145,17 +147,21 @@ class PerChannelWeightObserver(ObserverBase):
         self.quant_min, self.quant_max, self.qscheme, self.ch_axis = quant_min, quant_max, qscheme, ch_axis
         self.ranges = ranges
         self.scale: Tensor | None = None
+        self.empty = torch.zeros(0, dtype=torch.bool)
+        """Which channels hold nothing but zeros, of shape (channels,)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Choose the scales for a weight of shape (channels, ...) when it is first seen, and pass it on."""
         if self.scale is None:
-            self.scale = self._scales(x.detach().movedim(self.ch_axis, 0).flatten(1))
+            rows = x.detach().movedim(self.ch_axis, 0).flatten(1)
+            self.scale, self.empty = self._scales(rows), ~rows.any(1)
         return x
 
     def _scales(self, rows: Tensor) -> Tensor:
         """Return the scale of each row, float32 of shape (rows,)."""
         block = max(1, _WEIGHTS_AT_ONCE // rows.shape[1])
-        return torch.cat([self._decide(part.double()) for part in torch.split(rows, block)])
+        scales = torch.cat([self._decide(part.double()) for part in torch.split(rows, block)])
+        return scales.clamp(min=max(EPS, _LEAST_OF_LARGEST * float(scales.max()))).float()
 
     def _decide(self, rows: Tensor) -> Tensor:
         largest = rows.abs().amax(1) / self.quant_max
@@ -165,7 +171,7 @@ class PerChannelWeightObserver(ObserverBase):
         # In place, here and in `ranges`: these are the largest tensors of a calibration.
         steps = (rows / scales[:, :, None]).round_().clamp_(self.quant_min, self.quant_max)
         best = steps.mul_(scales[:, :, None]).sub_(rows).square_().sum(2).argmin(0)
-        return scales.gather(0, best[None])[0].float()
+        return scales.gather(0, best[None])[0]
 
     def spread(self, x: Tensor) -> Tensor:
         """Return the scale of each weight, or of each output channel; float32 of shape (channels, inputs or 1)."""

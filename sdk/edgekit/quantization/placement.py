@@ -9,14 +9,19 @@ from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, SharedQu
 
 from edgekit.model.graph import is_compute
 from edgekit.quantization.configuration import configuration
-from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, WEIGHTED
+from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, RECTIFIERS, WEIGHTED
 from edgekit.quantization.grouping import ANNOTATION, chosen, group
 from edgekit.quantization.outermost import float_layers
 from edgekit.quantization.uses import open_fences
 from edgekit.spec import DYNAMIC, QuantSpec, Scheme
 
 _aten = torch.ops.aten
-_LINEAR_OPERATIONS = {_aten.add.Tensor, _aten.mean.dim, _aten.adaptive_avg_pool2d.default}
+_CONCATENATION = _aten.cat.default
+# What can as well compute in float.
+_WEIGHTLESS = {
+    _aten.add.Tensor, _aten.add_.Tensor, _aten.mul.Tensor, _aten.mul_.Tensor, _aten.mean.dim, _aten.mean.default,
+    _aten.adaptive_avg_pool2d.default, _CONCATENATION,
+}  # fmt: skip
 
 
 class Placement(XNNPACKQuantizer):
@@ -111,35 +116,44 @@ def _fuse_clamp(node: fx.Node) -> None:
 
 
 def _leave_unread(graph: fx.Graph) -> None:
-    """Do not round sums and means that nothing reads in int8.
+    """Do not round what nothing reads in int8, where what gives it can as well compute in float.
 
-    The sums of a transformer go from block to block, and to layer norms; the mean behind a last convolution goes to a
-    last layer that often stays float, and rounded it loses more than any other value.
+    The sums of a transformer go from block to block, and to layer norms; a mask of -10000 is added to scores that a
+    softmax reads; boxes in pixels stand beside scores in what a detector returns; the mean behind a last convolution is
+    the answer itself. Rounded, they lose more than any other value, and nobody is served. A layer with weights is
+    another matter: it multiplies integers only if its output is rounded.
     """
-    for node in reversed(graph.nodes):  # the last sum first, since the ones before it are read by the next
-        if node.target in _LINEAR_OPERATIONS and all(_computes_float(reader) for reader in _readers(node)):
+    for node in reversed(graph.nodes):  # the last first, since what reads a value decides about it
+        if ANNOTATION in node.meta and _may_stay_float(node) and not any(map(_reads_int8, node.users)):
             node.meta.pop(ANNOTATION, None)
 
 
-def _readers(node: fx.Node) -> list[fx.Node]:
-    """Return what computes with a value, whatever moves it on its way there."""
-    found: list[fx.Node] = []
-    for user in node.users:
-        moves = user.op == "call_function" and not is_compute(user)
-        found += _readers(user) if moves else [user]
-    return found
+def _may_stay_float(node: fx.Node) -> bool:
+    """Whether a node computes without weights, or is the ReLU that is rounded in place of one that does."""
+    if node.target in RECTIFIERS and node.meta[ANNOTATION].output_qspec is not None:
+        return node.all_input_nodes[0].target in _WEIGHTLESS
+    return node.target in _WEIGHTLESS
+
+
+def _reads_int8(node: fx.Node) -> bool:
+    """Whether a node computes with integers, or hands on what it reads to one that does."""
+    if node.op != "call_function":
+        return False
+    annotation = node.meta.get(ANNOTATION)
+    hands_on = annotation is None and not is_compute(node)
+    if hands_on or (annotation is not None and _shares(annotation.output_qspec) and node.target is not _CONCATENATION):
+        return any(map(_reads_int8, node.users))
+    return annotation is not None
+
+
+def _shares(spec: object) -> bool:
+    return isinstance(spec, SharedQuantizationSpec)
 
 
 def _gives_float(node: fx.Node) -> bool:
     if node.target is _aten.mul.Tensor:
         return ANNOTATION not in node.meta
     return node.op == "get_attr" or node.target in FLOAT_FUNCTIONS
-
-
-def _computes_float(node: fx.Node) -> bool:
-    if node.target in WEIGHTED | _LINEAR_OPERATIONS:
-        return ANNOTATION not in node.meta
-    return node.target in FLOAT_FUNCTIONS | {_aten.layer_norm.default}
 
 
 def _drop_dangling(graph: fx.Graph) -> None:

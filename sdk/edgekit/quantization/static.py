@@ -12,14 +12,14 @@ from typing import assert_never
 
 import torch
 from torch import Tensor, fx
-from torch.export import export
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
 from edgekit.data.samples import Samples
 from edgekit.errors import EdgeKitError, QuantizeError
+from edgekit.model.capture import capture_again
 from edgekit.model.graph import is_quantize
 from edgekit.model.program import Captured, Quantized
-from edgekit.quantization import account
+from edgekit.quantization import account, scales
 from edgekit.quantization.channels import Kind
 from edgekit.quantization.equalize import equalize
 from edgekit.quantization.functions import FLOAT_FUNCTIONS, common_function
@@ -60,7 +60,7 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
         notes = account.notes(scheme, spec, captured)
         mend(prepared, captured, spec, calibration)
         stored = account.weight_bytes(scheme, spec, prepared, captured.source)
-        program = export(convert_pt2e(prepared), captured.example, dynamic_shapes=captured.dynamic_shapes, strict=False)
+        program = capture_again(convert_pt2e(prepared), captured)
     except EdgeKitError:
         raise
     except Exception as error:  # the quantizer raises many unrelated classes
@@ -151,6 +151,7 @@ def _calibrate(prepared: fx.GraphModule, captured: Captured, calibration: Sample
                 readers.setdefault(module, set()).update(node.users)
     for observer, nodes in readers.items():
         observer.after = common_function(nodes, FLOAT_FUNCTIONS)
+    scales.fit(prepared)
 
 
 def at_once(captured: Captured, samples: Samples) -> Samples:

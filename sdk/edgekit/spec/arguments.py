@@ -81,20 +81,25 @@ def formats_of(names: Any) -> tuple[Format, ...]:
 
 
 def sizes(max_batch: Any, dimensions: Any) -> dict[str, Sizes]:
-    """Return the sizes of every dimension, the batch among them.
+    """Return the sizes of every dimension that has one; the batch follows from the example unless it is given.
 
     Raises:
         ProjectError: If one is no size.
     """
     found: dict[str, Sizes] = {}
     given = {} if dimensions is None else typed("dimensions", dimensions, Mapping, "a mapping by name")
-    for name, size in {BATCH: max_batch, **given}.items():
+    batch = {} if max_batch is None else {BATCH: max_batch}
+    for name, size in {**batch, **given}.items():
         what = "max_batch" if name == BATCH and BATCH not in given else f"dimensions[{name!r}]"
         if isinstance(size, Mapping):
             try:
                 size = Dimension(**size)
             except (ValidationError, TypeError) as error:
-                reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+                reason = (
+                    error.errors()[0]["msg"].removeprefix("Value error, ")
+                    if isinstance(error, ValidationError)
+                    else str(error)
+                )
                 raise ProjectError(f"{what}: {reason}", hint="For instance {'min': 8, 'max': 512}.") from error
         whole = isinstance(size, int) and not isinstance(size, bool) and size > 0
         if not isinstance(size, Dimension) and not whole:

@@ -14,8 +14,8 @@ BATCH = "batch"
 class Dimension(Spec):
     """The sizes that a dimension may have: ``{ min = 8, max = 512, multiple = 8 }``, or a number, the largest."""
 
-    min: Positive = 1
-    """Least size; the least multiple unless given."""
+    min: Positive | None = None
+    """Least size; unless given, the least that the exporter takes, mostly 1."""
     max: Positive
     """Largest size: memory is planned for it."""
     multiple: Positive = 1
@@ -23,17 +23,21 @@ class Dimension(Spec):
 
     @model_validator(mode="after")
     def _sizes_are_possible(self) -> Self:
-        if self.min > self.max:
+        if self.min is not None and self.min > self.max:
             raise ValueError(f"min {self.min} is over max {self.max}")
         for name, size in (("min", self.min), ("max", self.max)):
-            if size % self.multiple and name in self.model_fields_set:
+            if size is not None and size % self.multiple:
                 raise ValueError(f"{name} {size} is no multiple of {self.multiple}")
         return self
 
     @property
     def least(self) -> int:
         """The least size."""
-        return -(-self.min // self.multiple) * self.multiple
+        return -(-(self.min or 1) // self.multiple) * self.multiple
+
+    def from_least(self, size: int) -> "Dimension":
+        """Return the dimension that begins at a size, or the multiple above it."""
+        return self.model_copy(update={"min": -(-size // self.multiple) * self.multiple})
 
     def nearest(self, size: int) -> int:
         """Return the allowed size that is nearest below, or the least."""

@@ -19,6 +19,8 @@ from edgekit.spec.dimensions import BATCH, Sizes, filled, fixed, ranges
 from edgekit.spec.schema import did_you_mean
 
 Shape = Sequence[int | str]
+# The largest batch where the example has several rows; memory is planned for it.
+_SEVERAL = 64
 
 
 def source_from_example(
@@ -44,7 +46,8 @@ def source_from_example(
         meanings: What outputs mean, by name.
         preprocessing: How a picture becomes the first input.
         shapes: Shapes of inputs with names for what varies, by input; the batch alone varies unless given.
-        dimensions: The sizes of each name, or the largest; the batch is 1 unless given.
+        dimensions: The sizes of each name, or the largest; unless the batch is given it is 1
+            for an example of one row, else up to 64.
 
     Raises:
         SourceError: If the model cannot be copied or run, or returns what no artifact can.
@@ -57,7 +60,7 @@ def source_from_example(
     own = own_copy(name, model)
     example = _example(name, own, example_inputs, float_dtype(unwrapped(model)))
     names = input_names(name, own, len(example))
-    sizes = ranges({BATCH: 1, **(dimensions or {})})
+    sizes = ranges({BATCH: _shown(example), **(dimensions or {})})
     inputs = _input_specs(names, example, shapes or {}, sizes, "tensor" if preprocessing is None else "image")
     used = {size for spec in inputs for size in spec.shape}
     free = {key: size for key, size in sizes.items() if key in used and key not in fixed(sizes)}
@@ -81,6 +84,12 @@ def source_from_example(
     dtype = float_dtype(unwrapped(model))
     notes = () if dtype is torch.float32 else (_widened(dtype),)
     return measured(name, own, inputs, outputs, free, labels=labels, preprocessing=preprocessing, notes=notes)
+
+
+def _shown(example: tuple[Tensor, ...]) -> int:
+    """Return the largest batch that an example asks for: one row is one sample at a time, several are any number."""
+    rows = {len(tensor) for tensor in example if tensor.ndim}
+    return 1 if rows <= {1} else _SEVERAL
 
 
 def check_names(argument: str, given: Mapping[str, Any], outputs: tuple[TensorSpec, ...]) -> None:

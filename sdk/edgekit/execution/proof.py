@@ -1,0 +1,195 @@
+"""Prove a lowered file as an app would use it: fresh loads, every order of batches and lengths, one thread and four.
+
+What a row gets must not depend on what was asked before, on what stands beside it, or on how many samples there are to
+try it with. Every answer is held against that of a load that has seen nothing else, and the whole against the program.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgekit.data.samples import Array, Samples
+from edgekit.data.trace import Trace
+from edgekit.errors import RunError, SourceError
+from edgekit.execution import orders
+from edgekit.execution.artifact import OpenArtifact, open_artifact, shares_range
+from edgekit.model.artifact import Artifact
+from edgekit.model.program import Source
+from edgekit.spec import Cpu, Dimension, Format, Scheme
+
+# Answers to the same row may differ by float rounding that tips an int8 step, not by more: in dB, of all rows.
+_SAME_DB = 30.0
+_SAME_FLOAT_DB = 50.0
+# ONNX quantizes a dynamic activation with one range for all samples of the batch: what else is in it counts.
+_SAME_RANGE_DB = 20.0
+# A single row may be off by more than all together.
+_ROW_DB = 10.0
+# An output that hardly varies is measured by its size: a share of the largest value.
+_LEAST_SHARE = 1 / 16
+# Of integers and truth values, the share that must be equal.
+_SAME_SHARE = 0.95
+# An artifact may be further from its program than from itself: its kernels round elsewhere, layer by layer. It computes
+# something else when that noise is below this, and ten times what quantization cost.
+_PROGRAM_DB = 20.0
+_TIMES_DB = 10.0
+_THREADS = {Format.PTE: (None,), Format.ONNX: (1, 4)}
+# ExecuTorch's one pool of threads cannot be replaced while somebody else in the process holds a method.
+Program = Callable[[Samples], Mapping[str, Array]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerance:
+    """How far answers to the same rows may be apart."""
+
+    ratio_db: float
+
+    def excess(self, expected: Array, got: Array) -> str | None:
+        """Say how the answers differ that should be the same, or None where they do not.
+
+        Args:
+            expected: Shape (rows, ...).
+            got: The same; of another shape it differs.
+        """
+        if expected.shape != got.shape:
+            return f"has shape {got.shape} in place of {expected.shape}"
+        if not np.issubdtype(expected.dtype, np.floating):
+            same = float(np.mean(expected == got)) if expected.size else 1.0
+            return None if same >= _SAME_SHARE else f"differs in {1 - same:.0%} of its values"
+        wanted, found = expected.astype(np.float64), got.astype(np.float64)
+        error = np.subtract(wanted, found, out=np.zeros_like(wanted), where=wanted != found)  # infinity may be right
+        allowed = _energy(wanted) * 10 ** (-self.ratio_db / 10)
+        rows = np.square(error).reshape(len(error), -1).mean(1)
+        if rows.mean() <= allowed and rows.max() <= allowed * 10 ** (_ROW_DB / 10):  # false for NaN, too
+            return None
+        return f"is off by up to {np.abs(error).max():.4g}, row {int(np.argmax(rows))} most"
+
+
+def _energy(values: Array) -> float:
+    """Return the mean square of what varies from row to row, and no less than that of a share of the largest value."""
+    finite = np.where(np.isfinite(values), values, 0.0)
+    varying = float(np.square(finite - finite.mean(axis=0)).mean())
+    return max(varying, float(np.square(np.abs(finite).max() * _LEAST_SHARE)))
+
+
+def prove(artifact: Artifact, source: Source, samples: Samples, cpu: Cpu, program: Program) -> None:
+    """Run a file in the orders of `orders`, on fresh loads, and hold every answer against that of a call by itself.
+
+    Args:
+        artifact: The file.
+        source: The model that it was made from.
+        samples: What to feed it: any number.
+        cpu: The processor family of the target.
+        program: Computes the program that the file was lowered from, for the samples cut off or repeated along symbolic
+            dimensions.
+
+    Raises:
+        RunError: If it does not load or run, or if a row gets another answer than by itself.
+    """
+    scheme = artifact.scheme
+    db = _SAME_FLOAT_DB if scheme is Scheme.FLOAT else _SAME_DB
+    tolerance = Tolerance(ratio_db=_SAME_RANGE_DB if shares_range(artifact.format, scheme) else db)
+    batch = orders.batch_sizes(source)
+    rows = orders.few(samples, batch)
+
+    def load(threads: int | None = None) -> OpenArtifact:
+        return open_artifact(artifact.format, artifact.data, cpu, source.inputs, source.outputs, threads=threads)
+
+    alone = load(_THREADS[artifact.format][0]).run(rows, batch.least)
+    tests = orders.orders(batch)
+    kinds = _THREADS[artifact.format]
+    for number in range(max(len(tests), len(kinds))):
+        threads = kinds[number % len(kinds)]
+        _run_order(artifact.file, load(threads), tests[number % len(tests)], rows, alone, tolerance, threads)
+    if sizes := orders.lengths(source):
+        _prove_lengths(artifact.file, source, rows, sizes, load, tolerance, program)
+
+
+def _run_order(
+    file: str,
+    opened: OpenArtifact,
+    order: tuple[int, ...],
+    rows: Samples,
+    alone: Mapping[str, Array],
+    tolerance: Tolerance,
+    threads: int | None,
+) -> None:
+    for number, size in enumerate(order):
+        taken = (np.arange(size) + number) % len(rows)
+        for name, got in opened.run(rows.rows(taken), size).items():
+            if what := tolerance.excess(alone[name][taken], got):
+                before = f" after {', '.join(map(str, order[:number]))}" if number else ""
+                raise RunError(
+                    f"{file} gives other answers at batch {size}{before} than for each sample by itself"
+                    f"{f', with {threads} threads' if threads else ''}: {name} {what}.",
+                    hint="The model may mix the samples of a batch. Otherwise fix the batch, [dimensions] batch = 1 or "
+                    'max_batch=1, or leave the format out: formats = ["onnx"] or ["pte"].',
+                )
+
+
+def _prove_lengths(
+    file: str,
+    source: Source,
+    rows: Samples,
+    sizes: Mapping[str, Dimension],
+    load: Callable[[], OpenArtifact],
+    tolerance: Tolerance,
+    program: Program,
+) -> None:
+    """Run one load with lengths that grow and shrink, against fresh loads and against the program."""
+    batch = orders.batch_sizes(source)
+    steps = [
+        {name: orders.middle(size) for name, size in sizes.items()},
+        {name: size.max for name, size in sizes.items()},
+        *({**{other: one.max for other, one in sizes.items()}, name: size.least} for name, size in sizes.items()),
+        {name: orders.middle(size) for name, size in sizes.items()},
+    ]
+    opened = load()
+    for step in steps:
+        part = orders.at_length(rows, source.inputs, step)
+        try:
+            computed = program(part)
+        except SourceError:  # the range is wider than what the model computes
+            continue
+        where = ", ".join(f"{name} {size}" for name, size in step.items())
+        alone, got = load().run(part, batch.least), opened.run(part, batch.least)
+        for name, expected in alone.items():
+            if what := tolerance.excess(expected, got[name]):
+                raise RunError(
+                    f"{file} gives other answers at {where} after other sizes: {name} {what}.",
+                    hint="Fix these dimensions: give them as numbers in [[inputs]].shape.",
+                )
+            if what := Tolerance(ratio_db=_PROGRAM_DB - _TIMES_DB).excess(computed[name], expected):
+                raise RunError(
+                    f"{file} computes something else than its program at {where}: {name} {what}.",
+                    hint="Fix these dimensions: give them as numbers in [[inputs]].shape.",
+                )
+
+
+def hold_against_program(file: str, found: Trace, program: Trace, float_model: Trace) -> None:
+    """Make sure that an artifact computes its program, to rounding.
+
+    Args:
+        file: The artifact's name.
+        found: Its answers.
+        program: Those of the program that it was lowered from, for the same samples.
+        float_model: Those of the model.
+
+    Raises:
+        RunError: If it is clearly further from its program than the program is from the model.
+    """
+    for name, expected in program.outputs.items():
+        tolerance = Tolerance(ratio_db=_PROGRAM_DB)
+        what = tolerance.excess(expected, found.outputs[name])
+        if what is None:
+            continue
+        if found.outputs[name].shape == expected.shape and np.issubdtype(expected.dtype, np.floating):
+            cost = np.square(float_model.outputs[name].astype(np.float64) - expected).mean()
+            noise = np.square(found.outputs[name].astype(np.float64) - expected).mean()
+            if noise <= cost * 10 ** (_TIMES_DB / 10):
+                continue
+        raise RunError(
+            f"{file} computes something else than the program that it was lowered from: {name} {what}.",
+            hint="Keep the layers in float that it comes from, [quantize] float_layers, or leave the format out; the "
+            "other format can be built alone: formats = [...].",
+        )

@@ -1,0 +1,83 @@
+"""Measure rows of the matrix, and write docs/operators.json and docs/operators.md: see ``scripts/operators``."""
+
+import argparse
+import json
+import logging
+import re
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgekit.base.versions import cpu_name
+from tests.operators import page
+from tests.operators.matrix import ROWS
+from tests.operators.measure import measure, measure_stock
+from tests.operators.rows import Row
+
+DOCS = Path(__file__).parents[2] / "docs"
+FILE, PAGE = DOCS / "operators.json", DOCS / "operators.md"
+_LIBRARIES = ("torch", "executorch", "onnxruntime", "onnxscript")
+
+
+def main() -> None:
+    """Measure the rows that a pattern names, all of them unless one is given; keep the others as they were."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="pattern for GROUP/NAME of the rows to measure again")
+    parser.add_argument("--page", action="store_true", help="write the page from what was measured before")
+    parser.add_argument("--no-stock", action="store_true", help="leave the stock recipes as they were measured before")
+    chosen = parser.parse_args()
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    torch.set_num_threads(1)
+    before: dict[tuple[str, str], dict[str, Any]] = {}
+    if FILE.is_file():
+        before = {(f"{row['group']}/{row['row']}", row["batch"]): row for row in page.read(FILE)["rows"]}
+    wanted = [] if chosen.page else [row for row in ROWS if re.search(chosen.only, row.key)]
+    began = time.monotonic()
+    for number, row in enumerate(wanted):
+        for batch in ("fixed", "symbolic"):
+            known = before.get((row.key, batch), {})
+            before[row.key, batch] = _measured(row, batch, known, stock=not chosen.no_stock)
+        _write(before)
+        left = (time.monotonic() - began) / (number + 1) * (len(wanted) - number - 1)
+        print(f"{number + 1}/{len(wanted)} {row.key}, about {left / 60:.0f} min left", file=sys.stderr)  # noqa: T201
+    _write(before)
+
+
+def _measured(row: Row, batch: Any, known: dict[str, Any], *, stock: bool) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            found = measure(row, batch, Path(folder)).to_json()
+        except Exception:  # a fault of EdgeKit: the row says so until it is mended
+            refused: dict[str, Any] = {"computes": "refused", "sqnr_db": None, "delegated": 0.0, "outside": []}
+            says = f"CRASH: {traceback.format_exc(limit=-1).strip().splitlines()[-1]}"
+            formats = {format: {**refused, "says": says} for format in ("pte", "onnx")}
+            found = {"row": row.name, "group": row.group, "batch": batch, "formats": formats, "seconds": 0.0}
+        if batch == "fixed" and stock:
+            recipes = measure_stock(row, Path(folder))
+            found["stock"] = {format: {"sqnr_db": one.sqnr_db, "says": one.says} for format, one in recipes.items()}
+        elif "stock" in known:
+            found["stock"] = known["stock"]
+    return found
+
+
+def _write(rows: dict[tuple[str, str], dict[str, Any]]) -> None:
+    keys = [(row.key, batch) for row in ROWS for batch in ("fixed", "symbolic")]
+    results = {
+        "machine": cpu_name(),
+        "versions": [f"{name} {version(name)}" for name in _LIBRARIES],
+        "rows": [rows[key] for key in keys if key in rows],
+    }
+    FILE.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page.render(results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
