@@ -203,6 +203,11 @@ def _direction(kind: str, values: list[Tensor], reverse: bool) -> _Direction:
     )
 
 
+def has_recurrent_layers(program: ExportedProgram) -> bool:
+    """Whether a program has recurrent layers, whose loops want fixed sizes."""
+    return any(node.target in LAYERS for node in program.graph.nodes)
+
+
 def has_loops(program: ExportedProgram) -> bool:
     """Whether a program has loops."""
     return bool(program.graph.find_nodes(op="call_function", target=torch.ops.higher_order.scan))
