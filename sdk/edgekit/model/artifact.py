@@ -28,6 +28,9 @@ class Artifact:
     planned_bytes: int | None = None
     """Memory that the file plans for the largest inputs; None where the runtime plans it."""
 
+    notes: tuple[str, ...] = ()
+    """What a reader of the report must know: operations that a delegate refuses, for instance."""
+
     @property
     def file(self) -> str:
         """The file's name in a bundle."""

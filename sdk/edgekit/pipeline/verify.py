@@ -1,10 +1,13 @@
 """Verify an artifact in its own runtime on this host, as the app that loads it would run it."""
 
+from collections.abc import Callable
+
+from edgekit.data.samples import Samples
 from edgekit.data.trace import Trace
 from edgekit.execution import artifact as runs
 from edgekit.execution import orders
 from edgekit.execution.eager import run_quantized
-from edgekit.execution.proof import hold_against_program, prove
+from edgekit.execution.proof import hold_against_program, prove, try_out
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Quantized, Source
 from edgekit.pipeline.job import Job
@@ -32,6 +35,15 @@ def verify(artifact: Artifact, target: Target, job: Job, program: tuple[Quantize
     _, whole = runs.answers(artifact, job.source, job.evaluation, cpu=target.cpu, sizes=sizes)
     hold_against_program(artifact.file, whole, answers, host)
     return whole
+
+
+def runs_at_all(quantized: Quantized, target: Target) -> Callable[[Artifact], None]:
+    """Return what loads an artifact of a program, runs it on the captured example, and raises `RunError` on failure."""
+    captured = quantized.captured
+    names = (spec.name for spec in captured.source.inputs)
+    arrays = (tensor.numpy() for tensor in captured.example)
+    samples = Samples(inputs=dict(zip(names, arrays, strict=True)))
+    return lambda artifact: try_out(artifact, captured.source, samples, target.cpu)
 
 
 def batches(source: Source) -> tuple[int, ...]:
