@@ -546,7 +546,10 @@ def test_a_bias_fits_its_steps(bias: float) -> None:
     calibration = images(64, seed=1)
     module = prepare(capture(source, calibration), Scheme.INT8, QuantSpec(), calibration)[0]
     (layer,) = [node for node in module.graph.nodes if node.target is torch.ops.aten.conv2d.default][:1]
-    data, weight = (module.get_submodule(str(layer.args[place].target)) for place in (0, 1))
+    data, weight = (module.get_submodule(str(node.target)) for node in layer.all_input_nodes[:2])
+    assert isinstance(data, HistogramObserver)
+    assert isinstance(weight, PerChannelWeightObserver)
+    assert weight.scale is not None
     steps = layer_bias(module, layer).abs() / (weight.scale * data.parameters_chosen[0])
     assert steps.max() <= 2**30 * (1 + 1e-6)
     assert (weight.scale > 0).all()

@@ -7,7 +7,7 @@ varies is held against its own noise, too, whatever the budget asks for.
 import numpy as np
 
 from edgekit.drift.metrics import comparable
-from edgekit.drift.report import Check, Finding
+from edgekit.drift.report import Check, LimitResult
 from edgekit.drift.statistics import Array, Doubles
 from edgekit.spec import TensorSpec
 
@@ -58,6 +58,6 @@ def checks(spec: TensorSpec, reference: Array, candidate: Array) -> tuple[Check,
             limit=_LEAST_DB,
             value=found,
             interval=None,
-            finding=Finding.BROKEN,
+            result=LimitResult.BROKEN,
         ),
     )

@@ -12,6 +12,7 @@ from edgekit.quantization.configuration import configuration
 from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, RECTIFIERS, WEIGHTED
 from edgekit.quantization.grouping import ANNOTATION, chosen, group
 from edgekit.quantization.outermost import float_layers
+from edgekit.quantization.scalars import is_float, write_scalars
 from edgekit.quantization.uses import open_fences
 from edgekit.spec import DYNAMIC, QuantSpec, Scheme
 
@@ -45,12 +46,14 @@ class Placement(XNNPACKQuantizer):
     def transform_for_annotation(self, model: fx.GraphModule) -> Any:
         """Prepare a graph whose batch norms were folded: scalars become tensors, which can be rounded."""
         open_fences(model.graph)
-        return super().transform_for_annotation(model)
+        write_scalars(model)
+        return model
 
     def annotate(self, model: fx.GraphModule) -> Any:
         """Mark the nodes of a captured graph with how they are to be quantized."""
         self._skip_batch_norms(model)
         annotated = super().annotate(model)
+        _leave_integers(annotated.graph)
         if self._layers is LINEAR:
             for layer in unfit(annotated.graph, self._groups):
                 layer.meta.pop(ANNOTATION, None)
@@ -113,6 +116,15 @@ def _fuse_clamp(node: fx.Node) -> None:
     if layer.target in WEIGHTED and len(layer.users) == 1 and annotation is not None and annotation.output_qspec:
         node.meta[ANNOTATION] = QuantizationAnnotation(output_qspec=annotation.output_qspec, _annotated=True)
         annotation.output_qspec = None
+
+
+def _leave_integers(graph: fx.Graph) -> None:
+    """Do not round positions, masks and counts: integers are exact as they are."""
+    for node in graph.nodes:
+        if annotation := node.meta.get(ANNOTATION):
+            rounded = [source for source, spec in annotation.input_qspec_map.items() if spec is not None]
+            if node.op == "call_function" and not all(map(is_float, (node, *rounded))):
+                del node.meta[ANNOTATION]
 
 
 def _leave_unread(graph: fx.Graph) -> None:
