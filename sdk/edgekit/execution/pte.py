@@ -11,6 +11,7 @@ from executorch.runtime import Method, Runtime, Verification
 from edgekit.base.versions import installed
 from edgekit.data.samples import Array, Samples
 from edgekit.errors import RunError
+from edgekit.execution.parts import parts
 from edgekit.spec import TensorSpec
 
 # What the runtime's codes mean to a person; the names are in executorch/runtime/core/error.h.
@@ -59,13 +60,13 @@ def execute(
         RunError: If the runtime refuses the inputs or fails.
     """
     rows: list[tuple[Array, ...]] = []
-    for part in samples.batches(batch):
+    for part, count in parts(samples, inputs, batch):
         tensors = [torch.from_numpy(np.ascontiguousarray(part.inputs[spec.name])) for spec in inputs]
         try:
             results = loaded.method.execute(tensors)
         except RuntimeError as error:
             raise RunError(f"ExecuTorch fails on a batch of {len(part)}: {explain(error)}.") from error
-        rows.append(tuple(tensor.numpy().copy() for tensor in results))  # the runtime reuses its output memory
+        rows.append(tuple(tensor.numpy()[:count].copy() for tensor in results))  # the runtime reuses its output memory
     return {spec.name: np.concatenate([row[i] for row in rows]) for i, spec in enumerate(outputs)}
 
 
