@@ -10,12 +10,12 @@ from torch import fx
 from torch.export import ExportedProgram
 
 
-class Partitioner(XnnpackPartitioner):  # type: ignore[misc]  # untyped
+class Partitioner(XnnpackPartitioner):
     """XNNPACK's partitioner, which by itself looks at the outermost graph alone; the lowering takes what is tagged."""
 
     def partition(self, exported_program: ExportedProgram) -> PartitionResult:
         """Tag the nodes to delegate with the name of their delegate."""
-        result = super().partition(exported_program)
+        result: PartitionResult = super().partition(exported_program)  # type: ignore[no-untyped-call]
         for number, body in enumerate(bodies(exported_program.graph_module)):
             inner: Any = SimpleNamespace(
                 graph_module=body,

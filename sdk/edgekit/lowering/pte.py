@@ -1,6 +1,8 @@
 """Lower a quantized program to an ExecuTorch .pte whose graph the XNNPACK delegate takes."""
 
+import contextlib
 import copy
+from dataclasses import replace
 
 from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
 from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType
@@ -11,12 +13,13 @@ from torch import fx
 from edgekit.errors import LowerError
 from edgekit.lowering.decomposed import write_decomposed
 from edgekit.lowering.partition import Partitioner, bodies
-from edgekit.lowering.rewriting import drop_unused, has_loops, inline_weights, rewrite
-from edgekit.lowering.shape import decompose_hardsigmoid, infer_batches, pool_means, widen_convolutions
+from edgekit.lowering.rewriting import drop_unused, has_loops, has_recurrent_layers, inline_weights, rewrite
+from edgekit.lowering.shape import infer_batches, pool_means, widen_convolutions
 from edgekit.lowering.shortcuts import shortcuts
 from edgekit.lowering.steps import keep_steps
 from edgekit.model import graph
 from edgekit.model.artifact import Artifact
+from edgekit.model.narrow import can_narrow, with_batch
 from edgekit.model.program import Quantized
 from edgekit.spec import Format, PteSettings
 from edgekit.spec.schemes import obstacle
@@ -35,9 +38,41 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
     name = quantized.captured.source.name
     if reason := obstacle(quantized.scheme, Format.PTE):
         raise LowerError(f"{name} cannot be lowered as {quantized.scheme}: {reason}.", hint="Choose another scheme.")
+    if not _batch_may_be_fixed(quantized):
+        return _lower(quantized, settings)[0]
+    if has_recurrent_layers(quantized.program):
+        return _lower_one(quantized, settings)[0]
+    try:
+        artifact, pieces = _lower(quantized, settings)
+    except LowerError:
+        with contextlib.suppress(LowerError):
+            return _lower_one(quantized, settings)[0]
+        raise
+    if pieces > 1:
+        one, fewer = _lower_one(quantized, settings)
+        if fewer < pieces:
+            return one
+    return artifact
+
+
+def _batch_may_be_fixed(quantized: Quantized) -> bool:
+    """Whether the program takes any number of samples, and one of a fixed number can be made of it."""
+    captured = quantized.captured
+    return captured.source.batch is None and captured.any_batch and can_narrow(quantized.program)
+
+
+def _lower_one(quantized: Quantized, settings: PteSettings) -> tuple[Artifact, int]:
+    """Lower the program for one sample a call: pieces can be cut out of tensors of fixed sizes alone."""
+    program = with_batch(quantized.program, quantized.captured.source, 1)
+    artifact, pieces = _lower(replace(quantized, program=program), settings)
+    return replace(artifact, batch=1), pieces
+
+
+def _lower(quantized: Quantized, settings: PteSettings) -> tuple[Artifact, int]:
+    """Return the .pte, and of how many delegates and operations outside it consists."""
+    name = quantized.captured.source.name
     program = copy.deepcopy(quantized.program)
     rewrite(program)
-    decompose_hardsigmoid(program)
     widen_convolutions(program)
     infer_batches(program)
     pool_means(program)
@@ -61,7 +96,7 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
             hint="Check that the network has convolution or linear layers with static weights.",
         )
     plan = executable.executorch_program.execution_plan[0]
-    return Artifact(
+    artifact = Artifact(
         format=Format.PTE,
         data=bytes(executable.buffer),
         scheme=quantized.scheme,
@@ -73,6 +108,7 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
         # The first entry is no buffer. What a delegate allocates for itself when it is loaded is not among them.
         planned_bytes=sum(plan.non_const_buffer_sizes[1:]),
     )
+    return artifact, sum(len(chain.instructions) for chain in plan.chains)
 
 
 def _shares(edge: EdgeProgramManager) -> tuple[int, tuple[str, ...]]:
@@ -93,7 +129,7 @@ def _int8_operations() -> frozenset[str]:
     for config in ALL_PARTITIONER_CONFIGS:
         if ConfigPrecisionType.STATIC_QUANT in config().supported_precision_types():
             names.add(str(config.target_name).split(".")[0].removesuffix("_copy"))
-    return frozenset(names | ({"conv1d", "conv2d", "conv3d"} if "convolution" in names else set()))
+    return frozenset(names | ({"conv1d", "conv2d"} if "convolution" in names else set()))
 
 
 def _describe(node: fx.Node) -> str:

@@ -37,7 +37,7 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
             artifact,
             limit=target.size,
             weight_bytes=attempt.programs[artifact.format].weight_bytes,
-            batches=batches(source),
+            batches=batches(source, artifact),
             pins=target.runtimes,
         )
         for artifact in attempt.artifacts

@@ -14,7 +14,7 @@ from edgekit.model.program import Quantized
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.keep import Keep
 from edgekit.pipeline.legs import Ground, References, drift_report
-from edgekit.pipeline.verify import batches, compatible, verify
+from edgekit.pipeline.verify import batches, compatible, fixed, verify
 from edgekit.quantization import quantize
 from edgekit.spec import Format, Scheme, Target
 from edgekit.spec.schemes import calibrated, of_target
@@ -67,7 +67,8 @@ class Attempts:
         )
         with self.stages(f"verify {target.name}{again}") as detail:
             made = measured(self.job, target, self.ground, found, artifacts, self._verify)
-            detail.append(f"batches {', '.join(map(str, batches(self.job.source)))}")
+            tried = sorted({size for artifact in artifacts for size in batches(self.job.source, artifact)})
+            detail.append(f"batches {', '.join(map(str, tried))}")
         return made
 
     def _program(self, scheme: Scheme, float_layers: _FloatLayers, again: str) -> tuple[Quantized, Trace]:
@@ -105,7 +106,7 @@ class Attempts:
     def _verify(
         self, artifact: Artifact, target: Target, job: Job, program: tuple[Quantized, Trace], host: Trace
     ) -> Trace:
-        with self.keep.verifying(artifact, target, job.evaluation, batches(job.source)):
+        with self.keep.verifying(artifact, target, job.evaluation, batches(job.source, artifact)):
             answers = verify(artifact, target, job, program, host)
         self.keep.trace(f"{target.name}-{artifact.file}", answers)
         return answers
@@ -134,7 +135,9 @@ def measured(
         RunError: If an artifact does not load or run, or gives other answers at another batch size.
     """
     lacking = tuple(note for artifact in artifacts for note in compatible(artifact, target))
-    references = ground.references({f"model.{format}": pair for format, pair in programs.items()}, more=lacking)
+    references = ground.references(
+        {f"model.{format}": pair for format, pair in programs.items()}, more=(*lacking, *fixed(artifacts))
+    )
     traces = {
         artifact.file: run(artifact, target, job, programs[artifact.format], ground.host) for artifact in artifacts
     }

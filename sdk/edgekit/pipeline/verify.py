@@ -6,6 +6,7 @@ from edgekit.execution import orders
 from edgekit.execution.eager import run_quantized
 from edgekit.execution.proof import hold_against_program, prove
 from edgekit.model.artifact import Artifact
+from edgekit.model.narrow import source_with_batch
 from edgekit.model.program import Quantized, Source
 from edgekit.pipeline.job import Job
 from edgekit.spec import Target
@@ -27,16 +28,27 @@ def verify(artifact: Artifact, target: Target, job: Job, program: tuple[Quantize
             else than its program.
     """
     quantized, answers = program
-    prove(artifact, job.source, job.evaluation, target.cpu, lambda part: run_quantized(quantized, part).outputs)
-    sizes = batches(job.source)
-    _, whole = runs.answers(artifact, job.source, job.evaluation, cpu=target.cpu, sizes=sizes)
+    source = source_with_batch(job.source, artifact.batch)
+    prove(artifact, source, job.evaluation, target.cpu, lambda part: run_quantized(quantized, part).outputs)
+    sizes = batches(job.source, artifact)
+    _, whole = runs.answers(artifact, source, job.evaluation, cpu=target.cpu, sizes=sizes)
     hold_against_program(artifact.file, whole, answers, host)
     return whole
 
 
-def batches(source: Source) -> tuple[int, ...]:
-    """Return the batch sizes that are verified."""
-    return orders.tried(orders.batch_sizes(source))
+def batches(source: Source, artifact: Artifact) -> tuple[int, ...]:
+    """Return the batch sizes that an artifact is verified at."""
+    return orders.tried(orders.batch_sizes(source_with_batch(source, artifact.batch)))
+
+
+def fixed(artifacts: tuple[Artifact, ...]) -> tuple[str, ...]:
+    """Say which artifacts take a fixed number of samples although the model takes any."""
+    return tuple(
+        f"{artifact.file} takes {artifact.batch} sample in each call: for any number its delegate would leave more "
+        "operations outside, which copy and compute slowly."
+        for artifact in artifacts
+        if artifact.batch is not None
+    )
 
 
 def compatible(artifact: Artifact, target: Target) -> tuple[str, ...]:
