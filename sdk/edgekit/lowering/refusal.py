@@ -6,6 +6,7 @@ leaving ever fewer operations outside, and then those alone stay outside, on the
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from executorch.exir.dialects._ops import ops
@@ -73,6 +74,8 @@ def without_refused(name: str, first: Try, write: Write) -> Artifact:
                 found += alike
                 last = again
     if last.artifact is None:
+        if not found:
+            raise _unknown(name, first.error)
         raise refusal(name, found, first.error) from first.error
     why = _reason(first.error)
     notes = tuple(f"model.pte: {_place(node)} is outside the delegate, which refuses it: {why}" for node in found)
@@ -133,7 +136,7 @@ def _float(node: fx.Node) -> fx.Node:
     value = node.meta["val"]
     if value.dtype is torch.float32:
         return node
-    order = {"dtype": torch.float32, "dim_order": list(range(value.dim()))}
+    order: dict[str, Any] = {"dtype": torch.float32, "dim_order": list(range(value.dim()))}
     wide = node.graph.call_function(ops.edge.dim_order_ops._to_dim_order_copy.default, (node,), order)
     wide.meta = {**node.meta, "val": value.float()}
     return wide
@@ -158,10 +161,12 @@ def _unknown(name: str, error: EdgeKitError) -> EdgeKitError:
     """Return the error itself where it is not the delegate's: what is outside fails as well."""
     if isinstance(error, LowerError):
         return error
-    return LowerError(
+    failure = LowerError(
         f"The .pte of {name} does not run, and no operation that is delegated is the reason: {_reason(error)}",
         hint='Leave the format out, formats = ["onnx"]; keep layers in float; or write the operation otherwise.',
     )
+    failure.__cause__ = error
+    return failure
 
 
 def _noted(artifact: Artifact, notes: tuple[str, ...]) -> Artifact:
