@@ -242,7 +242,7 @@ def test_an_onnx_says_what_it_is(tmp_path: Path) -> None:
     said: Mapping[str, Any] = {one.key: json.loads(one.value) for one in file.metadata_props}
     assert said["edgekit.labels"] == ["ä", "b", "c"]
     assert Preprocessing.model_validate_json(json.dumps(said["edgekit.preprocessing"])) == steps
-    assert said["edgekit.dimensions"] == {"batch": {"min": None, "max": 16, "multiple": 1}}
+    assert said["edgekit.dimensions"] == {"batch": {"min": 1, "max": 16, "multiple": 1}}
 
 
 def test_batches_are_filled_up() -> None:

@@ -11,7 +11,7 @@ from torch import fx
 from torch.export import ExportedProgram
 
 
-class Partitioner(XnnpackPartitioner):  # type: ignore[misc]  # untyped
+class Partitioner(XnnpackPartitioner):
     """XNNPACK's partitioner, which by itself looks at the outermost graph alone; the lowering takes what is tagged."""
 
     def __init__(self, outside: frozenset[str] = frozenset()) -> None:
@@ -28,7 +28,7 @@ class Partitioner(XnnpackPartitioner):  # type: ignore[misc]  # untyped
 
     def partition(self, exported_program: ExportedProgram) -> PartitionResult:
         """Tag the nodes to delegate with the name of their delegate."""
-        result = super().partition(exported_program)
+        result: PartitionResult = super().partition(exported_program)  # type: ignore[no-untyped-call]
         nodes = exported_program.graph.nodes
         self.taken = [node for node in nodes if node.op == "call_function" and "delegation_tag" in node.meta]
         for number, body in enumerate(bodies(exported_program.graph_module)):

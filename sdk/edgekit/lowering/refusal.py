@@ -30,6 +30,8 @@ class Try:
     error: EdgeKitError | None
     taken: tuple[fx.Node, ...]
     """What the delegate was given."""
+    pieces: int = 0
+    """Delegates and operations outside that the file consists of."""
 
 
 Write = Callable[[frozenset[str]], Try]

@@ -37,7 +37,7 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
             artifact,
             limit=target.size,
             weight_bytes=attempt.programs[artifact.format].weight_bytes,
-            batches=batches(source),
+            batches=batches(source, artifact),
             pins=target.runtimes,
         )
         for artifact in attempt.artifacts
@@ -57,7 +57,7 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
         inputs=source.inputs,
         outputs=source.outputs,
         dimensions={name: size.max for name, size in source.dimensions.items()},
-        ranges=dict(source.dimensions),
+        ranges={name: size.told for name, size in source.dimensions.items()},
         preprocessing=job.preprocessing,
         postprocessing=postprocessing(source.outputs),
         labels=job.labels,

@@ -75,7 +75,8 @@ class Attempts:
                     errors[format] = error
         with self.stages(f"verify {target.name}{again}") as detail:
             made = measured(self.job, target, self.ground, found, tuple(artifacts), self._verify, errors)
-            detail.append(f"batches {', '.join(map(str, batches(self.job.source)))}")
+            tried = sorted({size for artifact in artifacts for size in batches(self.job.source, artifact)})
+            detail.append(f"batches {', '.join(map(str, tried))}")
         return made
 
     def _program(self, scheme: Scheme, float_layers: _FloatLayers, again: str) -> tuple[Quantized, Trace]:
@@ -115,7 +116,7 @@ class Attempts:
     def _verify(
         self, artifact: Artifact, target: Target, job: Job, program: tuple[Quantized, Trace], host: Trace
     ) -> Trace:
-        with self.keep.verifying(artifact, target, job.evaluation, batches(job.source)):
+        with self.keep.verifying(artifact, target, job.evaluation, batches(job.source, artifact)):
             answers = verify(artifact, target, job, program, host)
         self.keep.trace(f"{target.name}-{artifact.file}", answers)
         return answers

@@ -28,9 +28,10 @@ _WEIGHTLESS = {
 class Placement(XNNPACKQuantizer):
     """The XNNPACK quantizer, less the roundings that buy nothing."""
 
-    def __init__(self, scheme: Scheme, spec: QuantSpec, name: str) -> None:
-        """Take the scheme, the settings, and the model's name for messages."""
+    def __init__(self, scheme: Scheme, spec: QuantSpec, name: str, unbounded: frozenset[str] = frozenset()) -> None:
+        """Take the scheme, the settings, the model's name for messages, and the names of values that are not finite."""
         super().__init__()
+        self._unbounded = unbounded
         self._spec = spec
         self._name = name
         self._groups = spec.group_size if scheme is Scheme.W4_DYNAMIC else 1
@@ -54,6 +55,10 @@ class Placement(XNNPACKQuantizer):
         self._skip_batch_norms(model)
         annotated = super().annotate(model)
         _leave_integers(annotated.graph)
+        for node in annotated.graph.nodes:
+            names = {one.name for one in (node, *node.all_input_nodes)}
+            if node.target in _WEIGHTLESS and not names.isdisjoint(self._unbounded):
+                node.meta.pop(ANNOTATION, None)  # what is not finite has no step
         if self._layers is LINEAR:
             for layer in unfit(annotated.graph, self._groups):
                 layer.meta.pop(ANNOTATION, None)

@@ -92,9 +92,20 @@ def _named(scheme: Scheme, float_layers: tuple[str, ...]) -> Scheme:
 
 
 def prepare(
-    captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: Samples
+    captured: Captured,
+    scheme: Scheme,
+    spec: QuantSpec,
+    calibration: Samples,
+    unbounded: frozenset[str] = frozenset(),
 ) -> tuple[fx.GraphModule, tuple[str, ...]]:
     """Equalise channels, place observers and calibrate them.
+
+    Args:
+        captured: The float program.
+        scheme: The scheme.
+        spec: The steps to take.
+        calibration: Samples that are typical of what the model will see.
+        unbounded: Names of values known to be infinite, or no number, somewhere: they are not rounded.
 
     Returns:
         A graph with parameters of its own, which computes what the captured program does, and the paths of the layers
@@ -106,10 +117,25 @@ def prepare(
     if kinds := _equalized(scheme, spec):
         equalize(module, (tensors(captured, part) for part in calibration.batches(_batch(captured, spec))), kinds)
     fence_norms(module)
-    placement = Placement(scheme, spec, captured.source.name)
+    placement = Placement(scheme, spec, captured.source.name, unbounded)
     prepared = prepare_pt2e(module, placement)
     _calibrate(prepared, captured, calibration, _batch(captured, spec))
+    found = unbounded | _not_finite(prepared)
+    if found != unbounded:  # the log of an empty bin, or a mask of infinities: seldom enough to begin again
+        return prepare(captured, scheme, spec, calibration, found)
+    scales.fit(prepared)
     return prepared, placement.kept
+
+
+def _not_finite(prepared: fx.GraphModule) -> set[str]:
+    """Return the names of the values that observers found to be infinite, or no number."""
+    names = set()
+    for node in prepared.graph.nodes:
+        if node.op == "call_module":
+            module = prepared.get_submodule(str(node.target))
+            if isinstance(module, HistogramObserver) and not module.finite:
+                names.add(node.all_input_nodes[0].name)
+    return names
 
 
 def mend(prepared: fx.GraphModule, captured: Captured, spec: QuantSpec, calibration: Samples) -> None:
@@ -151,7 +177,6 @@ def _calibrate(prepared: fx.GraphModule, captured: Captured, calibration: Sample
                 readers.setdefault(module, set()).update(node.users)
     for observer, nodes in readers.items():
         observer.after = common_function(nodes, FLOAT_FUNCTIONS)
-    scales.fit(prepared)
 
 
 def at_once(captured: Captured, samples: Samples) -> Samples:
