@@ -13,6 +13,7 @@ from edgekit.execution import artifact as runs
 from edgekit.execution.eager import run_float
 from edgekit.lowering import onnx, pte
 from edgekit.model.capture import capture
+from edgekit.model.narrow import source_with_batch
 from edgekit.model.program import Captured, Source
 from edgekit.model.source.module import source_from_module
 from edgekit.quantization import quantize
@@ -132,7 +133,8 @@ def test_writing_models_are_built_right(function: Callable[[Writing, Tensor], Te
     source = source_of(Writing(function))
     program = quantize(capture(source, noise(1)), Scheme.INT8, QuantSpec(bias_correction=False), noise(1))
     lowered = pte.lower(program, PteSettings()) if format is Format.PTE else onnx.lower(program, OnnxSettings())
-    opened = runs.open_artifact(format, lowered.data, Cpu.ARM64, INPUTS, OUTPUTS)
+    device = source_with_batch(source, lowered.batch)
+    opened = runs.open_artifact(format, lowered.data, Cpu.ARM64, device.inputs, device.outputs)
     expected = run_float(source, noise()).outputs["y"]
     assert db(expected, opened.run(noise(), 32)["y"]) > 25
     assert db(expected - expected.mean(0), opened.run(noise(2), 32)["y"] - expected.mean(0)) < 20
