@@ -15,7 +15,9 @@ _LAYERS = {
 def note(graph: fx.Graph) -> str | None:
     """Name the recurrent layers of a captured graph, for a reader of the report; None if there are none."""
     names = dict.fromkeys(module_path(node) or node.name for node in _nodes(graph))
-    return f"Recurrent layers compute in float, their weights are stored as float: {', '.join(names)}." if names else None
+    return (
+        f"Recurrent layers compute in float, their weights are stored as float: {', '.join(names)}." if names else None
+    )
 
 
 def weights(graph: fx.Graph) -> int:
