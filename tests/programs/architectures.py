@@ -73,7 +73,8 @@ class Block(nn.Module):
         query, key, value = qkv.unbind(0)
         mixed = functional.scaled_dot_product_attention(query, key, value)
         x = x + self.proj(mixed.transpose(1, 2).reshape(b, n, c))
-        return x + self.mlp(self.norm2(x))
+        tokens: Tensor = x + self.mlp(self.norm2(x))
+        return tokens
 
 
 class VisionTransformer(nn.Module):
@@ -121,7 +122,7 @@ class Window(nn.Module):
         """Return (batch, height / 2, width / 2, 2 * channels) of a map (batch, height, width, channels)."""
         assert isinstance(self.index, Tensor)
         assert isinstance(self.mask, Tensor)
-        b, h, w, c = x.shape
+        _, h, w, c = x.shape
         y = self.windows(torch.roll(self.norm(x), (-1, -1), (1, 2)))
         many, n, _ = y.shape
         query, key, value = self.qkv(y).reshape(many, n, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)

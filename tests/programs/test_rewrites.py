@@ -202,7 +202,8 @@ class Masked(nn.Module):
             causal = self.kind == "causal"
             mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=given, is_causal=causal)
         mixed = mixed + mask[:, None, :, None] * 0.01
-        return mixed.transpose(1, 2).reshape(-1, 6, 8)
+        tokens: Tensor = mixed.transpose(1, 2).reshape(-1, 6, 8)
+        return tokens
 
 
 @pytest.mark.parametrize("kind", ["causal", "known", "known numbers", "truth", "numbers", "filled"])

@@ -135,9 +135,8 @@ def measured(
         RunError: If an artifact does not load or run, or gives other answers at another batch size.
     """
     lacking = tuple(note for artifact in artifacts for note in compatible(artifact, target))
-    references = ground.references(
-        {f"model.{format}": pair for format, pair in programs.items()}, more=(*lacking, *fixed(artifacts))
-    )
+    more = (*lacking, *fixed(artifacts))
+    references = ground.references({f"model.{format}": pair for format, pair in programs.items()}, more=more)
     traces = {
         artifact.file: run(artifact, target, job, programs[artifact.format], ground.host) for artifact in artifacts
     }
