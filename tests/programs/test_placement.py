@@ -1,6 +1,7 @@
 """Where values are rounded: for what computes with integers, and for nobody else."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ class Head(nn.Module):
         self.left, self.right = nn.Conv2d(16, 8, 3, padding=1), nn.Conv2d(16, 8, 1)
         self.last = nn.Conv2d(8, 8, 1)
 
-    def forward(self, image: Tensor) -> Tensor:
+    def forward(self, image: Tensor) -> Any:
         """Return (batch, ...) of (batch, 1, 8, 8)."""
         x = torch.relu(self.second(torch.relu(self.first(image))))
         one, other = self.left(x), self.right(x)

@@ -122,7 +122,7 @@ def test_weights_must_be_a_file(folder: Path) -> None:
     [
         ('shape = ["batch", 10]', 'shape = ["batsh", 10]',
          "outputs[0].shape: must begin with batch, as the inputs do; did you mean batch?"),
-        ("batch = 64", "batch = 64\nlength = 9", "dimensions.length: no shape uses it"),
+        ("\nbatch = 1", "\nbatch = 1\nlength = 9", "dimensions.length: no shape uses it"),
         ('name = "logits"', 'name = "image"', "outputs[0].name: image is taken by another tensor"),
         ('meaning = "logits"', 'meaning = "image"', "outputs[0].meaning: only an input can mean image"),
         ("height = 32", "height = 28", "inputs[0].shape: must be [batch, 1, 28, 32] after [preprocessing]"),
@@ -164,13 +164,42 @@ def test_parts_must_agree(folder: Path, old: str, new: str, expected: str) -> No
 
 def test_dimensions_may_be_left_out(folder: Path) -> None:
     """Without the table the batch is 1, as phones run it."""
-    change(folder, ("[dimensions]\nbatch = 64\n", ""))
+    change(folder, ("[dimensions]\nbatch = 1\n", ""))
     assert project.load(folder).spec.sizes == {"batch": Dimension(max=1)}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ("{ min = 2, max = 8 }", Dimension(min=2, max=8)),
+        ("{ max = 64, multiple = 8 }", Dimension(max=64, multiple=8)),
+        ("16", Dimension(max=16)),
+    ],
+)
+def test_dimensions_are_numbers_or_ranges(folder: Path, sizes: str, expected: Dimension) -> None:
+    """A number is the largest size."""
+    change(folder, ("\nbatch = 1\n", f"\nbatch = {sizes}\n"))
+    assert project.load(folder).spec.sizes == {"batch": expected}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "fault"),
+    [
+        ("{ min = 9, max = 8 }", "min 9 is over max 8"),
+        ("{ min = 2 }", "dimensions.batch.max: missing"),
+        ("{ max = 8, multipel = 2 }", "dimensions.batch.multipel: unknown key; did you mean multiple?"),
+        ("0", "dimensions.batch = 0: must be greater than 0"),
+    ],
+)
+def test_wrong_ranges_are_named(folder: Path, sizes: str, fault: str) -> None:
+    """With the key and what is wrong."""
+    change(folder, ("\nbatch = 1\n", f"\nbatch = {sizes}\n"))
+    assert any(fault in found for found in faults(folder)), faults(folder)
 
 
 def test_dimensions_may_be_left_out_of_static_shapes(folder: Path) -> None:
     """The default dimension need not be used."""
-    change(folder, ("[dimensions]\nbatch = 64\n", ""), ('["batch", 1, 32, 32]', "[1, 1, 32, 32]"))
+    change(folder, ("[dimensions]\nbatch = 1\n", ""), ('["batch", 1, 32, 32]', "[1, 1, 32, 32]"))
     change(folder, ('["batch", 10]', "[1, 10]"))
     assert project.load(folder).spec.inputs[0].shape == (1, 1, 32, 32)
 

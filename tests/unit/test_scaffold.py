@@ -5,18 +5,22 @@ from pathlib import Path
 import pytest
 
 from edgekit.errors import ProjectError
-from edgekit.spec import project, scaffold
+from edgekit.spec import Dimension, project, scaffold
 
 
 def test_writes_a_project_that_loads(tmp_path: Path) -> None:
-    """The written files are those of the sample, comments included, and make a valid project."""
+    """The written files are those of the sample, comments included, but for the batch, which is one, as on a phone."""
     folder = tmp_path / "deep" / "project"
     written = scaffold.init(folder)
     assert {path.name for path in written} >= {"edgekit.toml", "model.py", "weights.safetensors"}
     for path in written:
         assert path.parent == folder
-        assert path.read_bytes() == (project.SAMPLE / path.name).read_bytes()
-    assert project.load(folder).spec == project.load(project.SAMPLE).spec
+        expected = (project.SAMPLE / path.name).read_bytes()
+        if path.name == "edgekit.toml":
+            expected = expected.replace(b"\nbatch = 64\n", b"\nbatch = 1\n")
+        assert path.read_bytes() == expected
+    assert project.load(folder).spec.sizes == {"batch": Dimension(max=1)}
+    assert project.load(project.SAMPLE).spec.sizes == {"batch": Dimension(max=64)}
 
 
 def test_overwrites_nothing(tmp_path: Path) -> None:

@@ -34,6 +34,10 @@ class Source:
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What was changed of the caller's module, for a reader of the report."""
 
+    def __post_init__(self) -> None:
+        """Lay the weights out plainly: a channels-last model is built as any other."""
+        make_contiguous(self.model)
+
     @property
     def batch(self) -> int | None:
         """The number of samples that every call takes; None: any number up to `most`."""
@@ -45,10 +49,6 @@ class Source:
         """The largest number of samples that a call takes."""
         first = self.inputs[0].shape[0]
         return first if isinstance(first, int) else self.dimensions[first].max
-
-    def __post_init__(self) -> None:
-        """Lay the weights out plainly: a channels-last model is built as any other."""
-        make_contiguous(self.model)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,6 +87,7 @@ def _choose(module: fx.GraphModule, found: Channels, statistics: _Statistics) ->
     ranges = torch.zeros(len(classes), dtype=torch.float64)
     for node, tracked in statistics.wanted.items():
         ranges.scatter_reduce_(0, classes[tracked.channels], statistics.largest[node], "amax")
+    ranges = torch.where(torch.isfinite(ranges), ranges, 0)  # channels that reach infinity stay as they are
     most = torch.full_like(ranges, _LARGEST_FACTOR)
     for node, high in found.clamps:
         reach = high / ranges[classes[found.values[node].channels]].clamp(min=torch.finfo(torch.float32).tiny)

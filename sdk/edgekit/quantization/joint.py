@@ -19,8 +19,9 @@ from edgekit.quantization.uses import families
 class Joint:
     """What the uses of one weight read, and how it was rounded."""
 
+    uses: int
     inputs: list[Tensor]
-    """From `patches`, in float, for each use: about their own means, since each use has a bias of its own."""
+    """From `patches`, in float, some for each use: about their own means, since each use has a bias of its own."""
     rounded: Tensor | None = None
     """Once the first of them had its turn."""
 
@@ -43,7 +44,7 @@ def joint(prepared: fx.GraphModule, inputs: tuple[Tensor, ...]) -> dict[fx.Node,
             first = attribute(prepared, left[0])
             same = [node for node in left if torch.equal(attribute(prepared, node), first)]
             if len(same) > 1:
-                found |= dict.fromkeys(same, Joint(inputs=[]))
+                found |= dict.fromkeys(same, Joint(uses=len(same), inputs=[]))
             left = [node for node in left if node not in same]
     if found:
         _Collect(prepared, found).run(*inputs)
@@ -75,5 +76,7 @@ class _Collect(fx.Interpreter):
             data = n.args[0]
             assert isinstance(data, fx.Node)
             weight = attribute(self._graph_module, stored)
-            self._wanted[stored].inputs.append(centred(patches(n, self.env[data], weight)))
+            common = self._wanted[stored]
+            seen = patches(n, self.env[data], weight)
+            common.inputs.append(centred(seen[:, :: min(common.uses, seen.shape[1])]))
         return super().run_node(n)

@@ -1,5 +1,6 @@
 """Observers: what calibration remembers of activations and weights. They see a whole batch in one call."""
 
+import math
 from typing import Any
 
 import torch
@@ -53,6 +54,8 @@ class HistogramObserver(ObserverBase):
         self.counts = torch.zeros(_BINS, dtype=torch.float64)
         self.reach = 0.0
         self.lo, self.hi = float("inf"), float("-inf")
+        self.finite = True
+        """Whether all values seen were finite."""
         self._chosen: tuple[float, int] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,6 +63,12 @@ class HistogramObserver(ObserverBase):
         self._chosen = None
         values = x.detach()
         lo, hi = (end.item() for end in torch.aminmax(values))
+        if not math.isfinite(lo + hi):
+            # Infinity says nothing of where steps should lie, and what is not a number has no step.
+            self.finite, values = False, values[torch.isfinite(values)]
+            if not len(values):
+                return x
+            lo, hi = (end.item() for end in torch.aminmax(values))
         self.lo, self.hi = min(self.lo, lo), max(self.hi, hi)
         self._reach_to(max(abs(lo), abs(hi), _LEAST_REACH))
         # As torch.histc counts, to the last bin, in a third of its time: it takes most of a calibration.
@@ -96,7 +105,9 @@ class HistogramObserver(ObserverBase):
     def _decide(self) -> tuple[Tensor, Tensor]:
         lo, hi = min(self.lo, 0.0), max(self.hi, 0.0)
         limits = self.quant_min, self.quant_max
-        if self.ranges is Ranges.MSE and self.quant_max - self.quant_min > _BINS:
+        if lo == hi == 0:
+            pass  # nothing to choose between
+        elif self.ranges is Ranges.MSE and self.quant_max - self.quant_min > _BINS:
             # A bin does not tell how its values are rounded to steps narrower than itself, and there is nothing to be
             # won by clipping. What does clip are values that calibration never saw: steps enough are there for them.
             lo, hi = _HEADROOM * lo, _HEADROOM * hi
@@ -106,7 +117,7 @@ class HistogramObserver(ObserverBase):
             errors = quantization_error(values, counts, (scales, zero_points), *limits, self.after)
             best = int(errors.argmin())
             return scales[best], zero_points[best]
-        if self.ranges is Ranges.PERCENTILE:
+        elif self.ranges is Ranges.PERCENTILE:
             values, counts = self.histogram()
             mass = counts.cumsum(0) / counts.sum()
             lo = min(0.0, values[int(torch.searchsorted(mass, _TAIL))].item())
@@ -117,6 +128,9 @@ class HistogramObserver(ObserverBase):
     def quantize(self, x: Tensor) -> Tensor:
         """Return ``x`` rounded to the chosen steps and back."""
         scale, zero_point = self.parameters_chosen
+        if not self.finite:
+            ends = ((end - zero_point) * scale for end in (self.quant_min, self.quant_max))
+            x = x.nan_to_num(0.0).clamp(*ends)
         return torch.fake_quantize_per_tensor_affine(x, scale, zero_point, self.quant_min, self.quant_max)
 
     def calculate_qparams(self, **_unused: Any) -> tuple[Tensor, Tensor]:

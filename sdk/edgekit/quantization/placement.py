@@ -12,6 +12,7 @@ from edgekit.quantization.configuration import configuration
 from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, RECTIFIERS, WEIGHTED
 from edgekit.quantization.grouping import ANNOTATION, chosen, group
 from edgekit.quantization.outermost import float_layers
+from edgekit.quantization.scalars import is_float, write_scalars
 from edgekit.quantization.uses import open_fences
 from edgekit.spec import DYNAMIC, QuantSpec, Scheme
 
@@ -27,9 +28,10 @@ _WEIGHTLESS = {
 class Placement(XNNPACKQuantizer):
     """The XNNPACK quantizer, less the roundings that buy nothing."""
 
-    def __init__(self, scheme: Scheme, spec: QuantSpec, name: str) -> None:
-        """Take the scheme, the settings, and the model's name for messages."""
+    def __init__(self, scheme: Scheme, spec: QuantSpec, name: str, unbounded: frozenset[str] = frozenset()) -> None:
+        """Take the scheme, the settings, the model's name for messages, and the names of values that are not finite."""
         super().__init__()
+        self._unbounded = unbounded
         self._spec = spec
         self._name = name
         self._groups = spec.group_size if scheme is Scheme.W4_DYNAMIC else 1
@@ -45,12 +47,18 @@ class Placement(XNNPACKQuantizer):
     def transform_for_annotation(self, model: fx.GraphModule) -> Any:
         """Prepare a graph whose batch norms were folded: scalars become tensors, which can be rounded."""
         open_fences(model.graph)
-        return super().transform_for_annotation(model)
+        write_scalars(model)
+        return model
 
     def annotate(self, model: fx.GraphModule) -> Any:
         """Mark the nodes of a captured graph with how they are to be quantized."""
         self._skip_batch_norms(model)
         annotated = super().annotate(model)
+        _leave_integers(annotated.graph)
+        for node in annotated.graph.nodes:
+            names = {one.name for one in (node, *node.all_input_nodes)}
+            if node.target in _WEIGHTLESS and not names.isdisjoint(self._unbounded):
+                node.meta.pop(ANNOTATION, None)  # what is not finite has no step
         if self._layers is LINEAR:
             for layer in unfit(annotated.graph, self._groups):
                 layer.meta.pop(ANNOTATION, None)
@@ -113,6 +121,15 @@ def _fuse_clamp(node: fx.Node) -> None:
     if layer.target in WEIGHTED and len(layer.users) == 1 and annotation is not None and annotation.output_qspec:
         node.meta[ANNOTATION] = QuantizationAnnotation(output_qspec=annotation.output_qspec, _annotated=True)
         annotation.output_qspec = None
+
+
+def _leave_integers(graph: fx.Graph) -> None:
+    """Do not round positions, masks and counts: integers are exact as they are."""
+    for node in graph.nodes:
+        if annotation := node.meta.get(ANNOTATION):
+            rounded = [source for source, spec in annotation.input_qspec_map.items() if spec is not None]
+            if node.op == "call_function" and not all(map(is_float, (node, *rounded))):
+                del node.meta[ANNOTATION]
 
 
 def _leave_unread(graph: fx.Graph) -> None:

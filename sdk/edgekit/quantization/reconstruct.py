@@ -123,7 +123,8 @@ def correction(node: fx.Node, real: Tensor, rounded: Tensor) -> Tensor:
     """
     channel = _channel(node, rounded)
     axes = [axis for axis in range(rounded.ndim) if axis != channel]
-    return _shift(real, rounded, _function_behind(node), axes)
+    # A channel with values that are not finite has no mean error: its bias stays.
+    return _shift(real, rounded, _function_behind(node), axes).nan_to_num(0.0, 0.0, 0.0)
 
 
 def add_to_channels(node: fx.Node, values: Tensor, shift: Tensor) -> Tensor:

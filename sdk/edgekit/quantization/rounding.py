@@ -13,10 +13,11 @@ _NUMBERS = 2**25
 _ELEMENTS = 2**23
 # Columns whose errors are carried over to all that follow at once, as one matrix product.
 _BLOCK = 32
-# Columns that make up for each other's errors: inverting their moments takes the cube of this, for all columns
-# together so the square of it times their number. A layer of more inputs is rounded in parts, and what a part leaves
-# is made up for by the next one.
-_PART = 512
+# Columns that make up for each other's errors: inverting their moments takes the cube of their number, and so for all
+# columns together the square of it times the width. A layer of more inputs is rounded in parts, and what a part leaves
+# is made up for by the next one, which costs it 1 dB with 4096 inputs, 5 s of 6.
+_WHOLE = 1536
+_PART = 1024
 
 
 def patches(node: fx.Node, x: Tensor, weight: Tensor) -> Tensor:
@@ -78,15 +79,16 @@ def round_adaptively(weight: Tensor, scale: Tensor, inputs: Tensor, limits: tupl
     scales = scale.double().expand(len(weight), width).reshape(groups, -1, width).transpose(1, 2).contiguous()
     rounded = torch.empty_like(left)
     missing = None  # what the outputs lack by the parts that are rounded already, (groups, patches, outputs)
-    for start in range(0, width, _PART):
-        part = slice(start, start + _PART)
+    size = width if width <= _WHOLE else -(-width // -(-width // _PART))
+    for start in range(0, width, size):
+        part = slice(start, start + size)
         seen, own = inputs[:, :, part], left[:, part]
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(_moments(seen)))
         wanted = own.clone()
         if missing is not None:
             wanted += inverse @ ((seen.transpose(1, 2) @ missing).double() / count)
         rounded[:, part] = _round(wanted, scales[:, part], inverse, limits)
-        if start + _PART < width:
+        if start + size < width:
             lack = seen @ (own - rounded[:, part]).float()
             missing = lack if missing is None else missing + lack
     return rounded.transpose(1, 2).reshape(weight.shape).float()
@@ -94,6 +96,8 @@ def round_adaptively(weight: Tensor, scale: Tensor, inputs: Tensor, limits: tupl
 
 def centred(patches: Tensor) -> Tensor:
     """Return patches about their mean, whose error is the bias's to mend, in units of their spread; shaped alike."""
+    if not torch.isfinite(patches.sum()):
+        patches = patches.nan_to_num(0.0, 0.0, 0.0)
     about = patches - patches.mean(1, keepdim=True)
     largest = about.abs().amax((1, 2), keepdim=True)
     about /= torch.where(largest > 0, largest, 1)  # before it is squared: a signal in microvolts would vanish

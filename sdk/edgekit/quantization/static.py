@@ -8,6 +8,7 @@ reconstruction alone.
 
 import copy
 import math
+from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 import torch
@@ -92,9 +93,20 @@ def _named(scheme: Scheme, float_layers: tuple[str, ...]) -> Scheme:
 
 
 def prepare(
-    captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: Samples
+    captured: Captured,
+    scheme: Scheme,
+    spec: QuantSpec,
+    calibration: Samples,
+    unbounded: frozenset[str] = frozenset(),
 ) -> tuple[fx.GraphModule, tuple[str, ...]]:
     """Equalise channels, place observers and calibrate them.
+
+    Args:
+        captured: The float program.
+        scheme: The scheme.
+        spec: The steps to take.
+        calibration: Samples that are typical of what the model will see.
+        unbounded: Names of values known to be infinite, or no number, somewhere: they are not rounded.
 
     Returns:
         A graph with parameters of its own, which computes what the captured program does, and the paths of the layers
@@ -104,12 +116,27 @@ def prepare(
     module = copy.deepcopy(captured.program.module(check_guards=False))
     separate(module)
     if kinds := _equalized(scheme, spec):
-        equalize(module, (tensors(captured, part) for part in calibration.batches(_batch(captured, spec))), kinds)
+        equalize(module, (tensors(captured, part) for part in _parts(captured, spec, calibration)), kinds)
     fence_norms(module)
-    placement = Placement(scheme, spec, captured.source.name)
+    placement = Placement(scheme, spec, captured.source.name, unbounded)
     prepared = prepare_pt2e(module, placement)
-    _calibrate(prepared, captured, calibration, _batch(captured, spec))
+    _calibrate(prepared, captured, _parts(captured, spec, calibration))
+    found = unbounded | _not_finite(prepared)
+    if found != unbounded:  # the log of an empty bin, or a mask of infinities: seldom enough to begin again
+        return prepare(captured, scheme, spec, calibration, found)
+    scales.fit(prepared)
     return prepared, placement.kept
+
+
+def _not_finite(prepared: fx.GraphModule) -> set[str]:
+    """Return the names of the values that observers found to be infinite, or no number."""
+    names = set()
+    for node in prepared.graph.nodes:
+        if node.op == "call_module":
+            module = prepared.get_submodule(str(node.target))
+            if isinstance(module, HistogramObserver) and not module.finite:
+                names.add(node.all_input_nodes[0].name)
+    return names
 
 
 def mend(prepared: fx.GraphModule, captured: Captured, spec: QuantSpec, calibration: Samples) -> None:
@@ -135,13 +162,15 @@ def _equalized(scheme: Scheme, spec: QuantSpec) -> frozenset[Kind]:
     return frozenset(kind for kind, is_wanted in wanted.items() if is_wanted)
 
 
-def _batch(captured: Captured, spec: QuantSpec) -> int:
-    return min(spec.calibration_batch, captured.rows)
+def _parts(captured: Captured, spec: QuantSpec, calibration: Samples) -> Iterator[Samples]:
+    if captured.any_batch:
+        return calibration.batches(min(spec.calibration_batch, captured.rows))
+    return calibration.filled_up(captured.rows).batches(captured.rows)
 
 
-def _calibrate(prepared: fx.GraphModule, captured: Captured, calibration: Samples, batch: int) -> None:
+def _calibrate(prepared: fx.GraphModule, captured: Captured, parts: Iterable[Samples]) -> None:
     with torch.no_grad():
-        for part in calibration.batches(batch):
+        for part in parts:
             prepared(*tensors(captured, part))
     readers: dict[HistogramObserver, set[fx.Node]] = {}
     for node in prepared.graph.nodes:
@@ -151,7 +180,6 @@ def _calibrate(prepared: fx.GraphModule, captured: Captured, calibration: Sample
                 readers.setdefault(module, set()).update(node.users)
     for observer, nodes in readers.items():
         observer.after = common_function(nodes, FLOAT_FUNCTIONS)
-    scales.fit(prepared)
 
 
 def at_once(captured: Captured, samples: Samples) -> Samples:
@@ -160,7 +188,9 @@ def at_once(captured: Captured, samples: Samples) -> Samples:
     # Without the symbolic sizes what is left is one sample's: asking a symbol for its value would fix it.
     largest = max(math.prod(size for size in value.shape if isinstance(size, int)) for value in values)
     fitting = max(1, _LARGEST_TENSOR // (4 * largest))
-    return samples.rows(slice(fitting if captured.any_batch else captured.rows))
+    if captured.any_batch:
+        return samples.rows(slice(fitting))
+    return samples.filled_up(captured.rows).rows(slice(captured.rows))
 
 
 def tensors(captured: Captured, samples: Samples) -> tuple[Tensor, ...]:

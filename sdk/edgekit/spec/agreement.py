@@ -61,13 +61,13 @@ def disagreements(project: Project) -> list[str]:
 def _first_size_faults(key: str, spec: TensorSpec, project: Project) -> list[str]:
     """Return what is wrong with the first size of an output: it is the batch, as that of an input is."""
     one = fixed(project.sizes)
-    wanted = {str(size) for tensor in filled(project.inputs, one) for size in tensor.shape[:1]}
-    found = {str(size) for tensor in filled((spec,), one) for size in tensor.shape[:1]}
+    wanted = {size for tensor in filled(project.inputs, one) for size in tensor.shape[:1]}
+    found = {size for tensor in filled((spec,), one) for size in tensor.shape[:1]}
     if found & wanted or not wanted:
         return []
-    names = [size for tensor in project.inputs for size in tensor.shape[:1] if isinstance(size, str)]
-    mistyped = schema.did_you_mean(next(iter(found), ""), names)
-    return [f"{key}.shape: must begin with {' or '.join(sorted(wanted))}, as the inputs do{mistyped}"]
+    names = sorted({str(size) for tensor in project.inputs for size in tensor.shape[:1]})
+    mistyped = schema.did_you_mean(str(next(iter(found), "")), names)
+    return [f"{key}.shape: must begin with {' or '.join(names)}, as the inputs do{mistyped}"]
 
 
 def _scheme_faults(project: Project) -> list[str]:

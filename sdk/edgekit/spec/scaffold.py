@@ -8,6 +8,8 @@ from edgekit.spec.project import PROJECT_FILE, SAMPLE
 
 _FILES = (PROJECT_FILE, "model.py", "weights.safetensors", "calibration.npz", "evaluation.npz")
 _OPTIONAL = ("baseline.npz",)
+# The sample itself keeps its larger batches: each build of it tries them on both files.
+_BATCHES = ("\nbatch = 64\n", "\nbatch = 1\n")
 
 
 def init(folder: Path) -> tuple[Path, ...]:
@@ -23,6 +25,9 @@ def init(folder: Path) -> tuple[Path, ...]:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return tuple(Path(shutil.copyfile(SAMPLE / name, folder / name)) for name in names)
+        written = tuple(Path(shutil.copyfile(SAMPLE / name, folder / name)) for name in names)
+        settings = (folder / PROJECT_FILE).read_text(encoding="utf-8")
+        (folder / PROJECT_FILE).write_text(settings.replace(*_BATCHES), encoding="utf-8")
+        return written
     except OSError as error:
         raise ProjectError(f"{folder} cannot be written: {error}", hint="Choose another folder.") from error

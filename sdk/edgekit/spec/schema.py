@@ -63,7 +63,9 @@ def check(data: dict[str, Any], model: type[M]) -> tuple[M | None, list[str]]:
             reasons = lines.setdefault(place, [])
             if reason not in reasons:
                 reasons.append(reason)
-        return None, [f"{place}: {' or '.join(reasons)}" for place, reasons in lines.items()]
+        # Of a table that is wrong inside nobody wants to hear that it is no number.
+        inner = {place for place in lines if any(other.startswith(f"{place}.") for other in lines)}
+        return None, [f"{place}: {' or '.join(reasons)}" for place, reasons in lines.items() if place not in inner]
 
 
 def report(where: str, faults: Iterable[str]) -> str:
@@ -83,10 +85,10 @@ def _is_inside(location: Location, outer: Location) -> bool:
 
 def _explain(kind: str, message: str, location: Location, data: Any, model: type[BaseModel]) -> tuple[str, str]:
     path: list[int | str] = []
-    for part in location:
+    for number, part in enumerate(location):
         # Between the parts of a value's own path pydantic puts the members of unions that it tried.
         inside = isinstance(data, dict | list) and (part in data if isinstance(data, dict) else isinstance(part, int))
-        if not inside and kind != "missing":
+        if not inside and (kind != "missing" or number < len(location) - 1):
             continue
         path.append(part)
         data = data[part] if inside else None

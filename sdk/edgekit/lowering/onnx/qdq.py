@@ -19,6 +19,7 @@ from edgekit.lowering.onnx.values import (
 from edgekit.spec import OnnxSettings
 
 _WITH_BIAS = {"Conv", "ConvTranspose", "Gemm"}
+_WEIGHTED = _WITH_BIAS | {"MatMul"}
 _INT32 = np.iinfo(np.int32)
 
 
@@ -31,9 +32,10 @@ def tidy(model: ir.Model, settings: OnnxSettings) -> None:
             points, int16 becomes uint16 in the same way: what they stand for stays the same to the last bit.
     """
     graph = model.graph
-    for number, node in enumerate(list(graph)):
-        if node.op_type == "Transpose":
-            _fold_transpose(graph, node, number)
+    for kind, fold in (("QuantizeLinear", _fold_quantize), ("Transpose", _fold_transpose)):
+        for number, node in enumerate(list(graph)):
+            if node.op_type == kind:
+                fold(graph, node, number)
     for node in list(graph):
         if node.op_type == "Clip":
             _drop_saturated_clip(graph, node)
@@ -63,6 +65,18 @@ def strip_metadata(model: ir.Model) -> None:
         for value in node.outputs:
             value.doc_string = None
             value.metadata_props.clear()
+
+
+def _fold_quantize(graph: ir.Graph, node: ir.Node, number: int) -> None:
+    """Store what is computed of constants alone as the integers that it is rounded to: the angles of positions, say."""
+    value, output = node.inputs[0], node.outputs[0]
+    if value is None or value.const_value is None or output.is_graph_output() or constant(node.inputs[1]).size != 1:
+        return
+    scale, zero = constant(node.inputs[1]), constant(node.inputs[2])
+    kind = np.iinfo(zero.dtype)
+    steps = np.clip(np.rint(constant(value) / scale) + zero.astype(np.int64), kind.min, kind.max)
+    output.replace_all_uses_with(initializer(graph, f"k{number}", steps.astype(zero.dtype)))
+    graph.remove(node, safe=True)
 
 
 def _fold_transpose(graph: ir.Graph, node: ir.Node, number: int) -> None:
@@ -142,10 +156,12 @@ def _own_parameters(graph: ir.Graph, node: ir.Node, number: int, settings: OnnxS
     if len(node.inputs) < 3:
         return  # a bias: int32, no zero point
     zeros = constant(node.inputs[2])
-    weights = value is not None and value.const_value is not None
+    stored = value is not None and value.const_value is not None
+    # What a sum or a product reads must be of the type of its other operand, be it stored or computed.
+    weights = stored and any(use.idx > 0 and use.node.op_type in _WEIGHTED for use in node.outputs[0].uses())
     if zeros.dtype in (np.int8, np.int16) and (settings.weights if weights else settings.activations) == "uint8":
         zeros = to_unsigned(zeros)
-        if weights:
+        if stored:
             node.replace_input_with(0, initializer(graph, f"w{number}", to_unsigned(constant(value))))
     node.replace_input_with(2, initializer(graph, f"z{number}", zeros))
 
