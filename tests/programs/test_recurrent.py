@@ -76,7 +76,9 @@ def test_int8_around_them_is_what_the_program_says(name: str, format: Format) ->
     assert has_recurrent_layers(found.program.program)
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm, 2 layers, both directions, all steps"])
+@pytest.mark.parametrize(
+    "name", ["gru", "relu", "lstm, 2 layers, both directions, all steps", "tanh, 2 layers, both directions"]
+)
 def test_any_number_of_sequences(name: str) -> None:
     """An .onnx takes any; the loop of a .pte takes one at a time, and its file says so."""
     torch.manual_seed(0)
@@ -86,7 +88,7 @@ def test_any_number_of_sequences(name: str) -> None:
     many = on_device(Layers(**FAMILY[name]), (6, 4), batch="batch", format=Format.ONNX)
     check(many)
     assert many.artifact.batch is None
-    assert {"LSTM", "GRU"} & set(many.artifact.operators)
+    assert {"LSTM", "GRU", "RNN"} & set(many.artifact.operators)
 
 
 class Step(nn.Module):
