@@ -157,8 +157,7 @@ def test_onnx_is_self_contained(sample: Build) -> None:
 
 def test_the_same_inputs_give_the_same_bytes(sample: Build, tmp_path: Path) -> None:
     """Another process in another folder, from a copy of the project and with nothing cached, writes the same files."""
-    project = tmp_path / "elsewhere"
-    assert edgekit("init", project, cwd=tmp_path).code == 0
+    project = Path(shutil.copytree(SAMPLE, tmp_path / "elsewhere"))
     arguments = ("build", "--target", "android-arm64", "--output", "out", "--no-cache")
     again = edgekit(*arguments, cwd=project, PYTHONHASHSEED="7", EDGEKIT_CACHE=str(sample.cache))
     assert again.code == 0, again.err

@@ -49,6 +49,14 @@ class OneAlone(Normalised):
         return self.linear(x.view(1, 8))
 
 
+class FourAlone(Normalised):
+    """Reshapes to the four samples that it expects."""
+
+    def forward(self, x: Tensor) -> Any:
+        """Return scores."""
+        return self.linear(x.view(2, 2, 8)).view(4, 3)
+
+
 class Branching(Normalised):
     """Asks how many samples there are."""
 
@@ -186,6 +194,7 @@ CASES: dict[str, tuple[Any, Tensor, dict[str, Any], tuple[tuple[int, ...], ...]]
                    torch.randn(24, 3, 8, 8), {}, ((1, 3, 8, 8),)),
     "four samples": (lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()), torch.randn(23, 3, 8, 8),
                      {"shapes": {"input": (4, 3, 8, 8)}}, ((4, 3, 8, 8),)),
+    "four and no other": (FourAlone, X[:23], {"shapes": {"x": (4, 8)}}, ((4, 8),)),
     "any of eight": (lambda: nn.Sequential(nn.Linear(8, 8), nn.ReLU()), X, {"max_batch": 8}, ((1, 8), (8, 8), (3, 8))),
     "derived": (Halves, AUDIO, {"shapes": {"audio": ("batch", 4, "time")}, "dimensions": {"time": 64}},
                 ((1, 4, 32), (1, 4, 64), (1, 4, 7))),
@@ -242,7 +251,7 @@ def test_an_onnx_says_what_it_is(tmp_path: Path) -> None:
     said: Mapping[str, Any] = {one.key: json.loads(one.value) for one in file.metadata_props}
     assert said["edgekit.labels"] == ["ä", "b", "c"]
     assert Preprocessing.model_validate_json(json.dumps(said["edgekit.preprocessing"])) == steps
-    assert said["edgekit.dimensions"] == {"batch": {"min": None, "max": 16, "multiple": 1}}
+    assert said["edgekit.dimensions"] == {"batch": {"min": 1, "max": 16, "multiple": 1}}
 
 
 def test_batches_are_filled_up() -> None:

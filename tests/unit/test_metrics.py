@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, jaccard_score, mean_absolute_error, r2_score
 
+from edgekit.data.samples import Samples
+from edgekit.data.trace import Origin, Trace
+from edgekit.drift.compare import leg_of
 from edgekit.drift.dense import embedding_statistics, mean_iou, regression_statistics, segmentation_statistics
 from edgekit.drift.detection import Detections, detection_statistics, mean_average_precision
-from edgekit.drift.metrics import classifier_statistics, share
+from edgekit.drift.metrics import classifier_statistics, measure, share
 from edgekit.drift.statistics import Statistic, draws, points
+from edgekit.spec import DEFAULT_BUDGET, TensorSpec
 
 
 def value(statistic: Statistic, samples: int) -> float:
@@ -214,3 +218,40 @@ def test_a_reference_without_confidence_has_no_agreement() -> None:
     """There is nothing to agree with, and no number is made up."""
     shy = Detections(boxes=detections(0).boxes, scores=np.full((12, 6), 0.3), classes=detections(0).classes)
     assert set(detection_statistics(shy, shy, None)) == set()
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int32", "uint8", "bool"])
+def test_integers_are_judged_by_how_many_are_equal(dtype: str) -> None:
+    """No decibels, no distance: one of eight is wrong, whatever is in its place."""
+    reference = (np.arange(16).reshape(2, 8) % 2).astype(dtype)
+    candidate = reference.copy()
+    candidate[0, 3] = not reference[0, 3]
+    same = measure(reference, reference, logits=False, labels=None)
+    other = measure(reference, candidate, logits=False, labels=None)
+    assert (same.agreement, other.agreement) == (1.0, 15 / 16)
+    assert same.sqnr_db is None
+    assert other.sqnr_db is None
+
+
+def test_floats_have_no_share_of_equal_elements() -> None:
+    """Hardly any float is equal after rounding, and none need be."""
+    found = measure(np.ones((2, 3)), np.ones((2, 3)) * 1.01, logits=False, labels=None)
+    assert found.agreement is None
+    assert found.sqnr_db is not None
+
+
+@pytest.mark.parametrize(("wrong", "passes"), [(0, True), (8, False)])
+def test_integers_keep_or_break_the_default_budget(wrong: int, passes: bool) -> None:
+    """The limit on the SQNR does not apply to them; the one on equal elements does."""
+    values = np.arange(64).reshape(64, 1) % 5
+    other = values.copy()
+    other[:wrong] += 1
+    spec = TensorSpec(name="best", dtype="int64", shape=("batch", 1))
+    samples = Samples(inputs={"x": np.zeros((64, 1), np.float32)})
+    origin = Origin(program="float", device="cpu", device_name="here", dtype="float32", kernels="k", versions={})
+    one, two = (Trace(samples=samples, outputs={"best": array}, origin=origin) for array in (values, other))
+    (leg,) = leg_of(DEFAULT_BUDGET, "total", one, two, (spec,))
+    assert {check.name for check in leg.checks} == {"finite", "min_agreement"}
+    assert (not leg.breaches) is passes
+    (quantization,) = leg_of(DEFAULT_BUDGET, "quantization", one, two, (spec,))
+    assert {check.name for check in quantization.checks} == {"finite"}

@@ -10,6 +10,7 @@ import onnxruntime as ort
 from edgekit.base.versions import host_is_x86, installed
 from edgekit.data.samples import Array, Samples
 from edgekit.errors import RunError
+from edgekit.execution.parts import parts
 from edgekit.spec import Cpu, TensorSpec
 
 
@@ -82,10 +83,11 @@ def execute(
     """
     names = [spec.name for spec in outputs]
     rows: list[list[Any]] = []
-    for part in samples.batches(batch):
+    for part, count in parts(samples, inputs, batch):
         feed = {spec.name: np.ascontiguousarray(part.inputs[spec.name]) for spec in inputs}
         try:
-            rows.append(list(loaded.session.run(names, feed)))
+            results: list[Any] = list(loaded.session.run(names, feed))
+            rows.append([array[:count] for array in results])
         except Exception as error:  # ONNX Runtime's exceptions share no public base class
             raise RunError(f"ONNX Runtime fails on a batch of {len(part)}: {error}") from error
     return {name: np.concatenate([row[i] for row in rows]) for i, name in enumerate(names)}

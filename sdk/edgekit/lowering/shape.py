@@ -12,25 +12,6 @@ from edgekit.model.graph import is_dequantize
 _aten = torch.ops.aten
 
 
-def decompose_hardsigmoid(program: ExportedProgram) -> None:
-    """Write hard-sigmoid as ``hardtanh(x + 3, 0, 6) / 6`` in place, all of which XNNPACK takes.
-
-    ExecuTorch's own decomposition brings in scalar tensors of another dtype and their conversions, which stay outside
-    the delegate: two kernels and eight nodes in a small MobileNetV3.
-    """
-    graph = program.graph
-    for node in list(graph.nodes):
-        if node.op != "call_function" or node.target is not _aten.hardsigmoid.default:
-            continue
-        with graph.inserting_before(node):
-            shifted = graph.call_function(_aten.add.Tensor, (node.args[0], 3.0))
-            clamped = graph.call_function(_aten.hardtanh.default, (shifted, 0.0, 6.0))
-        shifted.meta, clamped.meta = dict(node.meta), dict(node.meta)
-        node.target = _aten.mul.Tensor  # changed in place: the node may be an output, known by its name
-        node.args = (clamped, 1 / 6)
-    program.graph_module.recompile()
-
-
 def pool_means(program: ExportedProgram) -> None:
     """Write means over places or tokens in place as the one form that XNNPACK takes: of 4-D, over the last two, kept.
 

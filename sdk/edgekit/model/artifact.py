@@ -28,6 +28,11 @@ class Artifact:
     planned_bytes: int | None = None
     """Memory that the file plans for the largest inputs; None where the runtime plans it."""
 
+    batch: int | None = None
+    """The only number of samples that a call takes, where the model itself takes any; None: as the model says."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the report must know: operations that a delegate refuses, for instance."""
+
     @property
     def file(self) -> str:
         """The file's name in a bundle."""

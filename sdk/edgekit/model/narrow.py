@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from edgekit.model.program import Captured, Source
+from edgekit.spec.dimensions import filled
 
 
 def for_device(program: ExportedProgram, captured: Captured) -> ExportedProgram:
@@ -22,6 +24,24 @@ def for_device(program: ExportedProgram, captured: Captured) -> ExportedProgram:
     """
     batch = captured.source.batch
     return program if batch is None or not captured.any_batch else with_batch(program, captured.source, batch)
+
+
+def source_with_batch(source: Source, batch: int | None) -> Source:
+    """Return a source that takes so many samples in every call; None changes nothing.
+
+    Args:
+        source: The source.
+        batch: The number of samples.
+    """
+    first = source.inputs[0].shape[0]
+    if batch is None or not isinstance(first, str):
+        return source
+    return replace(
+        source,
+        inputs=filled(source.inputs, {first: batch}),
+        outputs=filled(source.outputs, {first: batch}),
+        dimensions={name: sizes for name, sizes in source.dimensions.items() if name != first},
+    )
 
 
 def can_narrow(program: ExportedProgram) -> bool:

@@ -1,11 +1,15 @@
 """Verify an artifact in its own runtime on this host, as the app that loads it would run it."""
 
+from collections.abc import Callable
+
+from edgekit.data.samples import Samples
 from edgekit.data.trace import Trace
 from edgekit.execution import artifact as runs
 from edgekit.execution import orders
 from edgekit.execution.eager import run_quantized
-from edgekit.execution.proof import hold_against_program, prove
+from edgekit.execution.proof import hold_against_program, prove, try_out
 from edgekit.model.artifact import Artifact
+from edgekit.model.narrow import source_with_batch
 from edgekit.model.program import Quantized, Source
 from edgekit.pipeline.job import Job
 from edgekit.spec import Target
@@ -27,16 +31,26 @@ def verify(artifact: Artifact, target: Target, job: Job, program: tuple[Quantize
             else than its program.
     """
     quantized, answers = program
-    prove(artifact, job.source, job.evaluation, target.cpu, lambda part: run_quantized(quantized, part).outputs)
-    sizes = batches(job.source)
-    _, whole = runs.answers(artifact, job.source, job.evaluation, cpu=target.cpu, sizes=sizes)
+    source = source_with_batch(job.source, artifact.batch)
+    prove(artifact, source, job.evaluation, target.cpu, lambda part: run_quantized(quantized, part).outputs)
+    sizes = batches(job.source, artifact)
+    _, whole = runs.answers(artifact, source, job.evaluation, cpu=target.cpu, sizes=sizes)
     hold_against_program(artifact.file, whole, answers, host)
     return whole
 
 
-def batches(source: Source) -> tuple[int, ...]:
-    """Return the batch sizes that are verified."""
-    return orders.tried(orders.batch_sizes(source))
+def runs_at_all(quantized: Quantized, target: Target) -> Callable[[Artifact], None]:
+    """Return what loads an artifact of a program, runs it on the captured example, and raises `RunError` on failure."""
+    captured = quantized.captured
+    names = (spec.name for spec in captured.source.inputs)
+    arrays = (tensor.numpy() for tensor in captured.example)
+    samples = Samples(inputs=dict(zip(names, arrays, strict=True)))
+    return lambda artifact: try_out(artifact, source_with_batch(captured.source, artifact.batch), samples, target.cpu)
+
+
+def batches(source: Source, artifact: Artifact) -> tuple[int, ...]:
+    """Return the batch sizes that an artifact is verified at."""
+    return orders.tried(orders.batch_sizes(source_with_batch(source, artifact.batch)))
 
 
 def compatible(artifact: Artifact, target: Target) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from torch import fx
 
 from edgekit.model.graph import module_path
 from edgekit.model.program import Captured, Source
+from edgekit.quantization import recurrent
 from edgekit.quantization.observers import PerChannelWeightObserver
 from edgekit.quantization.placement import uneven
 from edgekit.spec import DYNAMIC, QuantSpec, Scheme
@@ -20,25 +21,28 @@ def wanted(scheme: Scheme, spec: QuantSpec) -> str:
 
 
 def notes(scheme: Scheme, spec: QuantSpec, captured: Captured) -> tuple[str, ...]:
-    """Name the layers that stay float since groups of 4-bit weights do not divide their inputs."""
+    """Name the layers that stay float: recurrent ones, and those whose inputs groups of 4-bit weights do not divide."""
+    found = recurrent.note(captured.program.graph)
+    stay = () if found is None else (found,)
     if scheme is not Scheme.W4_DYNAMIC:
-        return ()
+        return stay
     graph = captured.program.module(check_guards=False).graph
     assert isinstance(graph, fx.Graph)
     layers = uneven(graph, spec.group_size)
     if not layers:
-        return ()
+        return stay
     named = ", ".join(module_path(node) or node.name for node in layers)
-    return (f"{scheme} leaves in float, since groups of {spec.group_size} do not divide their inputs: {named}.",)
+    return (*stay, f"{scheme} leaves in float, since groups of {spec.group_size} do not divide their inputs: {named}.")
 
 
 def weight_bytes(scheme: Scheme, spec: QuantSpec, prepared: fx.GraphModule, source: Source) -> int:
     """Return the bytes that the weights are stored in.
 
-    Static schemes are to take them all, at a byte each; of a dynamic one it counts what it really takes.
+    Static schemes are to take them all but those of recurrent layers, at a byte each; of a dynamic one it counts what
+    it really takes.
     """
     if scheme not in DYNAMIC:
-        return source.float_bytes // 4
+        return source.float_bytes // 4 + 3 * recurrent.weights(prepared.graph)
     bits = 4 + _GROUP_SCALE_BITS / spec.group_size if scheme is Scheme.W4_DYNAMIC else 8
     stored = {
         node.all_input_nodes[0]

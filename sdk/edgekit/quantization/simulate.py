@@ -132,7 +132,9 @@ def sweep(
                 walk.to(place)
                 parameters[name] = _corrected(simulation, walk.fork(plans[name]), plans[name])
             parameters[None] = _corrected(simulation, walk, base)
-        for part in samples.batches(len(at_once(simulation.captured, samples))):
+        size = len(at_once(simulation.captured, samples))
+        whole = samples if simulation.captured.any_batch else samples.filled_up(size)
+        for part in whole.batches(size):
             walk = Walk(graph, base, parameters[None], tensors(simulation.captured, part))
             for place, name in forks:
                 walk.to(place)
@@ -140,7 +142,9 @@ def sweep(
             parts[None].append(walk.finish())
     names = [spec.name for spec in simulation.captured.source.outputs]
     outputs = {
-        name: {key: np.concatenate([row[place].numpy() for row in rows]) for place, key in enumerate(names)}
+        name: {
+            key: np.concatenate([row[place].numpy() for row in rows])[: len(samples)] for place, key in enumerate(names)
+        }
         for name, rows in parts.items()
     }
     return outputs[None], {name: outputs[name] for name in plans}

@@ -8,6 +8,7 @@ reconstruction alone.
 
 import copy
 import math
+from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 import torch
@@ -115,11 +116,11 @@ def prepare(
     module = copy.deepcopy(captured.program.module(check_guards=False))
     separate(module)
     if kinds := _equalized(scheme, spec):
-        equalize(module, (tensors(captured, part) for part in calibration.batches(_batch(captured, spec))), kinds)
+        equalize(module, (tensors(captured, part) for part in _parts(captured, spec, calibration)), kinds)
     fence_norms(module)
     placement = Placement(scheme, spec, captured.source.name, unbounded)
     prepared = prepare_pt2e(module, placement)
-    _calibrate(prepared, captured, calibration, _batch(captured, spec))
+    _calibrate(prepared, captured, _parts(captured, spec, calibration))
     found = unbounded | _not_finite(prepared)
     if found != unbounded:  # the log of an empty bin, or a mask of infinities: seldom enough to begin again
         return prepare(captured, scheme, spec, calibration, found)
@@ -161,13 +162,15 @@ def _equalized(scheme: Scheme, spec: QuantSpec) -> frozenset[Kind]:
     return frozenset(kind for kind, is_wanted in wanted.items() if is_wanted)
 
 
-def _batch(captured: Captured, spec: QuantSpec) -> int:
-    return min(spec.calibration_batch, captured.rows)
+def _parts(captured: Captured, spec: QuantSpec, calibration: Samples) -> Iterator[Samples]:
+    if captured.any_batch:
+        return calibration.batches(min(spec.calibration_batch, captured.rows))
+    return calibration.filled_up(captured.rows).batches(captured.rows)
 
 
-def _calibrate(prepared: fx.GraphModule, captured: Captured, calibration: Samples, batch: int) -> None:
+def _calibrate(prepared: fx.GraphModule, captured: Captured, parts: Iterable[Samples]) -> None:
     with torch.no_grad():
-        for part in calibration.batches(batch):
+        for part in parts:
             prepared(*tensors(captured, part))
     readers: dict[HistogramObserver, set[fx.Node]] = {}
     for node in prepared.graph.nodes:
@@ -185,7 +188,9 @@ def at_once(captured: Captured, samples: Samples) -> Samples:
     # Without the symbolic sizes what is left is one sample's: asking a symbol for its value would fix it.
     largest = max(math.prod(size for size in value.shape if isinstance(size, int)) for value in values)
     fitting = max(1, _LARGEST_TENSOR // (4 * largest))
-    return samples.rows(slice(fitting if captured.any_batch else captured.rows))
+    if captured.any_batch:
+        return samples.rows(slice(fitting))
+    return samples.filled_up(captured.rows).rows(slice(captured.rows))
 
 
 def tensors(captured: Captured, samples: Samples) -> tuple[Tensor, ...]:

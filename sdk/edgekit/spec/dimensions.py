@@ -35,6 +35,11 @@ class Dimension(Spec):
         """The least size."""
         return -(-(self.min or 1) // self.multiple) * self.multiple
 
+    @property
+    def told(self) -> "Dimension":
+        """The dimension with its least size written out, for readers."""
+        return self.from_least(self.least)
+
     def from_least(self, size: int) -> "Dimension":
         """Return the dimension that begins at a size, or the multiple above it."""
         return self.model_copy(update={"min": -(-size // self.multiple) * self.multiple})

@@ -75,5 +75,7 @@ def metadata(source: Source) -> dict[str, str]:
     if source.preprocessing is not None:
         found["edgekit.preprocessing"] = source.preprocessing.model_dump(mode="json")
     if source.dimensions:
-        found["edgekit.dimensions"] = {name: size.model_dump(mode="json") for name, size in source.dimensions.items()}
+        found["edgekit.dimensions"] = {
+            name: size.told.model_dump(mode="json") for name, size in source.dimensions.items()
+        }
     return {key: json.dumps(value, sort_keys=True, ensure_ascii=False) for key, value in found.items()}

@@ -16,9 +16,21 @@ def gelu(write: Writer, node: fx.Node) -> fx.Node | None:
     data = given["self"]
     if given["approximate"] != "tanh" or not is_float(data):
         return None
-    cube = write.mul(write.mul(data, data), data)
+    cube = write.mul(write.square(data), data)
     inner = write.mul(write.add(data, write.mul(cube, 0.044715)), math.sqrt(2 / math.pi))
     return write.mul(write.mul(data, 0.5), write.add(write(_aten.tanh.default, inner), 1.0))
+
+
+def hardsigmoid(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write hard-sigmoid as ``hardtanh(x + 3, 0, 6) / 6``.
+
+    ExecuTorch's own decomposition brings in scalar tensors of another dtype and their conversions, which stay outside
+    the delegate: two kernels and eight nodes in a small MobileNetV3.
+    """
+    data = arguments(node)["self"]
+    if not is_float(data):
+        return None
+    return write.mul(write(_aten.hardtanh.default, write.add(data, 3.0), 0.0, 6.0), 1 / 6)
 
 
 def elu(write: Writer, node: fx.Node) -> fx.Node | None:
@@ -38,6 +50,14 @@ def elu(write: Writer, node: fx.Node) -> fx.Node | None:
     low = write.mul(write.add(write(_aten.exp.default, low), -1.0), alpha)
     result = write.add(write(_aten.relu.default, data), low)
     return result if scale == 1.0 else write.mul(result, scale)
+
+
+def rrelu(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write a leaky ReLU of random slope as it is outside of training: with the mean slope."""
+    given = arguments(node)
+    if given["training"]:
+        return None
+    return write(_aten.leaky_relu.default, given["self"], (given["lower"] + given["upper"]) / 2)
 
 
 def softplus(write: Writer, node: fx.Node) -> fx.Node | None:

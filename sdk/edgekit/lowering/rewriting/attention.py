@@ -62,7 +62,7 @@ def _repeat_heads(write: Writer, data: fx.Node, heads: int) -> fx.Node:
 
 def _mask(
     write: Writer, mask: Any, causal: bool, length: int, others: int
-) -> tuple[fx.Node, fx.Node | None] | None | bool:
+) -> tuple[fx.Node, fx.Node | None] | bool | None:
     """Return what is added to the scores, and what rows that are masked whole are multiplied with; False: unknown."""
     if causal:
         allowed = torch.ones(length, others, dtype=torch.bool).tril()

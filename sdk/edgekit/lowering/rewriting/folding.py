@@ -1,6 +1,8 @@
 """Compute what depends on no input once, instead of in every run."""
 
 import operator
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -25,8 +27,7 @@ def fold_constants(write: Writer) -> None:
         if any(value is None for value in sources.values()):
             continue
         with torch.no_grad():
-            arguments, keywords = fx.map_arg((node.args, node.kwargs), lambda one, values=sources: values[one])
-            value = node.target(*arguments, **keywords)
+            value = _computed(node, sources)
         if isinstance(value, Tensor) and value.numel() <= _MOST_VALUES:
             known[node] = value.detach().clone()
     for node, value in known.items():
@@ -41,6 +42,12 @@ def fold_constants(write: Writer) -> None:
         else:
             node.replace_all_uses_with(constant)
     write.finish()
+
+
+def _computed(node: fx.Node, sources: Mapping[fx.Node, Tensor | None]) -> Any:
+    assert callable(node.target)
+    arguments, keywords = fx.map_arg((node.args, node.kwargs), lambda one: sources[one])
+    return node.target(*arguments, **keywords)
 
 
 def _foldable(node: fx.Node) -> bool:

@@ -68,7 +68,7 @@ def normalize(write: Writer, data: fx.Node, axes: int, eps: float, centered: boo
     rows = data if axes == 1 else write.reshape(data, [*sizes[:-axes], count])
     if centered:
         rows = write.sub(rows, _mean(write, rows))
-    variance = _mean(write, write.mul(rows, rows))
+    variance = _mean(write, write.square(rows))
     result = write.mul(rows, write(_aten.rsqrt.default, write.add(variance, eps)))
     return result if axes == 1 else write.reshape(result, sizes)
 

@@ -1,5 +1,7 @@
 """Write pads as slices behind each other."""
 
+from typing import Any
+
 import torch
 from torch import fx
 
@@ -47,7 +49,7 @@ def _constant(write: Writer, data: fx.Node, widths: list[int], value: float) -> 
     return write(_aten.constant_pad_nd.default, data, widths, value)
 
 
-_MODES = {
+_MODES: dict[Any, str] = {
     _aten.reflection_pad1d.default: "reflect",
     _aten.reflection_pad2d.default: "reflect",
     _aten.replication_pad1d.default: "replicate",

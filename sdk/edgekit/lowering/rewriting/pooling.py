@@ -13,7 +13,7 @@ _ADAPTIVE_MAXIMA = {_aten.adaptive_max_pool1d.default, _aten.adaptive_max_pool2d
 
 
 def max_pool2d(write: Writer, node: fx.Node) -> fx.Node | None:
-    """Write a pool that rounds its size up as one that need not, with the lowest number at the far edges if need be."""
+    """Write a pool that rounds its size up where there is nothing to round as one that does not."""
     given = arguments(node)
     data = given["self"]
     kernel, stride, padding, dilation = (_pair(given[key]) for key in ("kernel_size", "stride", "padding", "dilation"))
@@ -25,11 +25,9 @@ def max_pool2d(write: Writer, node: fx.Node) -> fx.Node | None:
         return None
     spans = [dilation[i] * (kernel[i] - 1) + 1 for i in range(2)]
     lacking = [(wanted[i] - 1) * stride[i] + spans[i] - (sizes[i] + 2 * padding[i]) for i in range(2)]
-    if max(lacking) <= 0:
-        return write(_aten.max_pool2d.default, data, kernel, stride, padding, dilation)
-    if isinstance(shape(data)[0], int):
+    if max(lacking) > 0:
         return None  # of fixed sizes it is taken as it is
-    return None
+    return write(_aten.max_pool2d.default, data, kernel, stride, padding, dilation)
 
 
 def pool1d(write: Writer, node: fx.Node) -> fx.Node | None:
@@ -111,7 +109,8 @@ def adaptive_average(write: Writer, node: fx.Node) -> fx.Node | None:
     if sizes == wanted:
         return write.reshape(data, shape(data))
     if all(size == 1 for size in wanted):
-        return None  # a mean, see `pool_means`
+        # A mean: see `pool_means`.
+        return write(_aten.mean.dim, data, [2], True) if len(wanted) == 1 else None
     if all(size % n == 0 for size, n in zip(sizes, wanted, strict=True)):
         kernel = [size // n for size, n in zip(sizes, wanted, strict=True)]
         if len(kernel) == 2:
@@ -154,7 +153,7 @@ def adaptive_maxima(write: Writer) -> None:
             write.at(user)
             with write.program.graph.inserting_before(user):
                 wide = data if len(kernel) == 2 else write.reshape(data, [*shape(data), 1])
-                window = (kernel + [1])[:2]
+                window = [*kernel, 1][:2]
                 pooled = write(_aten.max_pool2d.default, wide, window, window)
                 result = pooled if len(kernel) == 2 else write.reshape(pooled, shape(user))
             write.put(user, result)

@@ -71,7 +71,8 @@ def _hand_on(write: Writer, node: fx.Node, results: list[fx.Node]) -> None:
         assert user.target is operator.getitem
         write.at(user)
         with write.program.graph.inserting_before(user):
-            result = results[user.args[1]]
+            place: Any = user.args[1]
+            result = results[place]
             write.put(user, write.reshape(result, shape(result)))
 
 
@@ -116,13 +117,12 @@ def _loop(
     weights = [write.unnamed(weight.T) for weight in direction.hidden]
     biases = [None if bias is None else write.unnamed(bias) for bias in direction.hidden_biases]
     more = [*weights, *(bias for bias in biases if bias is not None)]
-    body = _body(kind, start, added, weights, biases)
+    body, values = _body(kind, start, added, weights, biases)
     module = write.program.graph_module
     name = f"step_{len(list(module.children()))}"
     module.add_submodule(name, body)
     graph = write.program.graph
     states = len(start)
-    values = [node.meta["val"] for node in body.graph.output_node().args[0]]
     steps = values[states].new_empty((shape(data)[0], *values[states].shape))
     attribute = graph.get_attr(name)
     loop = graph.call_function(torch.ops.higher_order.scan, (attribute, start, added, tuple(more)))
@@ -140,8 +140,11 @@ def _loop(
 
 def _body(
     kind: str, start: list[fx.Node], added: list[fx.Node], weights: list[fx.Node], biases: list[fx.Node | None]
-) -> fx.GraphModule:
-    """Return one step: of the states, the products of this step's input, weights and biases; new states, output."""
+) -> tuple[fx.GraphModule, list[Any]]:
+    """Return one step, and the values that it gives: the new states, and the output.
+
+    It takes the states, the products of this step's input by gate, and the weights and biases of the output before it.
+    """
     graph = fx.Graph()
 
     def placeholder(name: str, value: Any) -> fx.Node:
@@ -161,8 +164,9 @@ def _body(
     offsets = [None if node is None else placeholder(f"bias_{i}", node.meta["val"]) for i, node in enumerate(biases)]
     adding: Add = add
     after = step(adding, kind, states, inputs, own, offsets)
-    graph.output((*after, add(_aten.clone.default, after[0])))
-    return fx.GraphModule({}, graph)
+    results = [*after, add(_aten.clone.default, after[0])]
+    graph.output(tuple(results))
+    return fx.GraphModule({}, graph), [node.meta["val"] for node in results]
 
 
 def _directions(write: Writer, kind: str, given: dict[str, Any]) -> list[list[_Direction]] | None:
@@ -199,6 +203,11 @@ def _direction(kind: str, values: list[Tensor], reverse: bool) -> _Direction:
     )
 
 
+def has_recurrent_layers(program: ExportedProgram) -> bool:
+    """Whether a program has recurrent layers, whose loops want fixed sizes."""
+    return any(node.target in LAYERS for node in program.graph.nodes)
+
+
 def has_loops(program: ExportedProgram) -> bool:
     """Whether a program has loops."""
     return bool(program.graph.find_nodes(op="call_function", target=torch.ops.higher_order.scan))
@@ -214,8 +223,9 @@ def inline_weights(program: ExportedProgram) -> Callable[[fx.GraphModule], PassR
 
     def inline(module: fx.GraphModule) -> PassResult:
         for node in module.graph.find_nodes(op="call_function", target=torch.ops.higher_order.scan):
-            attribute, start, inputs, more = node.args
-            body = module.get_submodule(attribute.target)
+            given: tuple[Any, ...] = node.args
+            attribute, start, inputs, more = given
+            body: Any = module.get_submodule(attribute.target)
             places = body.graph.find_nodes(op="placeholder")[len(start) + len(inputs) :]
             for number, (place, source) in enumerate(zip(places, more, strict=True)):
                 body.register_buffer(f"held_{number}", held[source.name])

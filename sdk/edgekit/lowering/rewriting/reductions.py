@@ -42,7 +42,7 @@ def variance(write: Writer, node: fx.Node) -> fx.Node | None:
     if length <= correction:
         return None
     centered = write.sub(rows, write.sum_last(rows, 1 / length))
-    result = write.sum_last(write.mul(centered, centered), 1 / (length - correction))
+    result = write.sum_last(write.square(centered), 1 / (length - correction))
     return write.reshape(result, shape(node))
 
 
@@ -59,7 +59,7 @@ def norm(write: Writer, node: fx.Node) -> fx.Node | None:
     if order == 1:
         result = write.sum_last(write(_aten.abs.default, rows))
     else:
-        result = write(_aten.sqrt.default, write.sum_last(write.mul(rows, rows)))
+        result = write(_aten.sqrt.default, write.sum_last(write.square(rows)))
     return write.reshape(result, shape(node))
 
 
@@ -69,6 +69,8 @@ def power(write: Writer, node: fx.Node) -> fx.Node | None:
     data, exponent = given["self"], given["exponent"]
     if not isinstance(data, fx.Node) or not is_float(data) or not isinstance(exponent, int | float):
         return None
+    if exponent == 2:
+        return write.square(data) if isinstance(exponent, float) else None
     size = abs(exponent)
     if size * 4 != int(size * 4) or not 0 < size <= 4:
         return None

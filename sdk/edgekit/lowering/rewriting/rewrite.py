@@ -8,6 +8,7 @@ from torch.export import ExportedProgram
 from edgekit.lowering.rewriting import (
     activations,
     attention,
+    convolutions,
     normalization,
     padding,
     pieces,
@@ -17,7 +18,7 @@ from edgekit.lowering.rewriting import (
 )
 from edgekit.lowering.rewriting.folding import fold_constants
 from edgekit.lowering.rewriting.recurrent import loop_over_time
-from edgekit.lowering.rewriting.scalars import write_float_scalars
+from edgekit.lowering.rewriting.scalars import read_apart, write_numbers
 from edgekit.lowering.rewriting.writer import Rewrite, Writer, drop_unused
 
 _aten = torch.ops.aten
@@ -31,9 +32,11 @@ _LAYERS: dict[Any, Rewrite] = {
     _aten.masked_fill.Scalar: attention.masked,
     _aten.where.ScalarOther: attention.masked,
     _aten.where.self: attention.masked,
+    _aten.hardsigmoid.default: activations.hardsigmoid,
     _aten.gelu.default: activations.gelu,
     _aten.elu.default: activations.elu,
     _aten.elu_.default: activations.elu,
+    _aten.rrelu.default: activations.rrelu,
     _aten.celu.default: activations.elu,
     _aten.selu.default: activations.elu,
     _aten.softplus.default: activations.softplus,
@@ -48,6 +51,10 @@ _LAYERS: dict[Any, Rewrite] = {
     _aten.avg_pool2d.default: pooling.avg_pool2d,
     _aten.adaptive_avg_pool1d.default: pooling.adaptive_average,
     _aten.adaptive_avg_pool2d.default: pooling.adaptive_average,
+    _aten.conv3d.default: convolutions.conv3d,
+    _aten.conv_transpose1d.default: convolutions.grouped_transposed,
+    _aten.max_pool3d.default: convolutions.pool3d,
+    _aten.avg_pool3d.default: convolutions.pool3d,
     _aten.pad.default: padding.pad,
     _aten.constant_pad_nd.default: padding.pad,
     _aten.reflection_pad1d.default: padding.pad,
@@ -89,11 +96,12 @@ def rewrite(program: ExportedProgram) -> None:
         program: A captured or quantized program.
     """
     write = Writer(program)
-    write_float_scalars(program.graph)
     fold_constants(write)
     loop_over_time(write)
     write.rewrite(_LAYERS)
     pooling.adaptive_maxima(write)
     pieces.take_apart(write)
     write.rewrite(_PARTS)
+    write_numbers(write)
+    read_apart(program.graph)
     drop_unused(program)

@@ -104,7 +104,7 @@ class Writer:
 
     def add(self, left: fx.Node, right: fx.Node | float) -> fx.Node:
         """Return a sum."""
-        return self(_aten.add.Tensor, left, right)
+        return self(_aten.add.Tensor, left, self.beside(left, right))
 
     def sub(self, left: fx.Node, right: fx.Node) -> fx.Node:
         """Return a difference."""
@@ -112,7 +112,20 @@ class Writer:
 
     def mul(self, left: fx.Node, right: fx.Node | float) -> fx.Node:
         """Return a product."""
-        return self(_aten.mul.Tensor, left, right)
+        return self(_aten.mul.Tensor, left, self.beside(left, right))
+
+    def beside(self, data: fx.Node, number: fx.Node | float) -> fx.Node | float:
+        """Return a number as it stands beside data of four dimensions: as a constant of as many, of its own.
+
+        Beside anything else XNNPACK's passes turn a picture that lies in memory by its channels, and back.
+        """
+        if isinstance(number, fx.Node) or rank(data) != 4:
+            return number
+        return self.unnamed(torch.full((1, 1, 1, 1), float(number)))
+
+    def square(self, data: fx.Node) -> fx.Node:
+        """Return a square: as a product of integers with themselves it would be taken for an int8 operation."""
+        return self(_aten.pow.Tensor_Scalar, data, 2)
 
     def sum_last(self, data: fx.Node, factor: float = 1.0) -> fx.Node:
         """Return the sum over the last dimension, which is kept, as a matrix product with a constant.
@@ -194,13 +207,11 @@ def add_constant(program: ExportedProgram, value: Tensor) -> fx.Node:
     place = next((i for i, spec in enumerate(specs) if spec.kind is InputKind.USER_INPUT), len(specs))
     placeholders = graph.find_nodes(op="placeholder")
     first = placeholders[place] if place < len(placeholders) else next(iter(graph.nodes))
-    taken = {node.name for node in graph.nodes} | program.constants.keys() | program.state_dict.keys()
     number = len(specs)
-    while f"added_{number}" in taken or f"b_added_{number}" in taken:
+    while (name := f"added_{number}") in program.state_dict or name in program.constants:
         number += 1
-    name = f"added_{number}"
     with graph.inserting_before(first):
-        node = graph.placeholder(f"b_{name}")  # the name that a round of decompositions gives it
+        node: fx.Node = graph.placeholder(f"b_{name}")  # the name that a round of decompositions gives it
     value = value.detach().clone(memory_format=torch.contiguous_format)
     node.meta["val"] = _fake_mode(program).from_tensor(value, static_shapes=True)
     specs.insert(place, InputSpec(InputKind.BUFFER, TensorArgument(node.name), name, persistent=True))
