@@ -99,6 +99,17 @@ class ArtifactInfo(Spec):
     bytes; null for an .onnx, whose runtime plans when it runs."""
 
 
+class Refusal(Spec):
+    """A format that was asked for and could not be built; the others were."""
+
+    format: Format
+    """The format."""
+    reason: str
+    """What went wrong, with the operation where it is known."""
+    hint: str
+    """The way out."""
+
+
 class GoldenTensor(Spec):
     """One raw little-endian file."""
 
@@ -143,6 +154,8 @@ class Report(Spec):
     """The target."""
     artifacts: Annotated[tuple[ArtifactInfo, ...], Field(min_length=1)]
     """The files to load; any one of them will do."""
+    refused: tuple[Refusal, ...] = ()
+    """Formats that could not be built."""
     baseline: str
     """Where the reference was computed."""
     float_layers: tuple[str, ...] = ()
@@ -154,7 +167,7 @@ class Report(Spec):
     budget: Budget
     """What the drift was held against."""
     verdict: Literal["passed", "failed"]
-    """Whether drift and sizes are within their limits."""
+    """Whether drift and sizes are within their limits, and every format was built."""
     producer: dict[str, str]
     """Versions of the libraries that made the bundle."""
 

@@ -166,6 +166,19 @@ def _prove_lengths(
                 )
 
 
+def try_out(artifact: Artifact, source: Source, samples: Samples, cpu: Cpu) -> None:
+    """Load a file and run it on few and on many samples: whether it runs at all.
+
+    Raises:
+        RunError: If it does not load or run.
+    """
+    batch = orders.batch_sizes(source)
+    rows = orders.few(samples, batch)
+    opened = open_artifact(artifact.format, artifact.data, cpu, source.inputs, source.outputs)
+    for size in dict.fromkeys((batch.least, batch.max)):
+        opened.run(rows.rows(np.arange(size) % len(rows)), size)
+
+
 def hold_against_program(file: str, found: Trace, program: Trace, float_model: Trace) -> None:
     """Make sure that an artifact computes its program, to rounding.
 

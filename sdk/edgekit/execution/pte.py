@@ -1,6 +1,8 @@
 """Run a .pte in ExecuTorch's own runtime on this host."""
 
+import functools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from executorch.runtime import Method, Runtime, Verification
 from edgekit.base.versions import installed
 from edgekit.data.samples import Array, Samples
 from edgekit.errors import RunError
+from edgekit.execution import native
 from edgekit.execution.parts import parts
 from edgekit.spec import TensorSpec
 
@@ -42,10 +45,14 @@ def load(source: Path | bytes) -> LoadedPte:
     """
     where = source if isinstance(source, Path) else ".pte"
     data = source.read_bytes() if isinstance(source, Path) else source
+
+    def method_of() -> Method | None:
+        return Runtime.get().load_program(data, verification=Verification.InternalConsistency).load_method("forward")
+
     try:
-        method = Runtime.get().load_program(data, verification=Verification.InternalConsistency).load_method("forward")
+        method = method_of()
     except RuntimeError as error:
-        raise RunError(f"ExecuTorch cannot load {where}: {explain(error)}.", hint="Build the bundle again.") from error
+        raise _failure(f"ExecuTorch cannot load {where}", error, method_of, hint="Build the bundle again.") from error
     if method is None:
         raise RunError(f"{where} has no method named forward.", hint="Build the bundle again.")
     return LoadedPte(method=method, data=data)
@@ -65,9 +72,19 @@ def execute(
         try:
             results = loaded.method.execute(tensors)
         except RuntimeError as error:
-            raise RunError(f"ExecuTorch fails on a batch of {len(part)}: {explain(error)}.") from error
+            again = functools.partial(loaded.method.execute, tensors)
+            raise _failure(f"ExecuTorch fails on a batch of {len(part)}", error, again) from error
         rows.append(tuple(tensor.numpy()[:count].copy() for tensor in results))  # the runtime reuses its output memory
     return {spec.name: np.concatenate([row[i] for row in rows]) for i, spec in enumerate(outputs)}
+
+
+def _failure(what: str, error: RuntimeError, again: Callable[[], object], *, hint: str = "") -> RunError:
+    """Say what failed, with the code in words and what the runtime printed, all of which is noted on the error."""
+    lines = native.log_of(again)
+    failure = RunError(f"{what}: {explain(error)}{f': {native.reason(lines)}' if lines else ''}.", hint=hint)
+    for line in lines:
+        failure.add_note(line)
+    return failure
 
 
 def kernels() -> str:

@@ -7,6 +7,7 @@ from edgekit.base import cache as caches
 from edgekit.base import digest, environment
 from edgekit.base.cache import Cache, Entry
 from edgekit.lowering import onnx, pte
+from edgekit.lowering.pte import Check
 from edgekit.model import fingerprint
 from edgekit.model.artifact import Artifact
 from edgekit.model.narrow import for_device
@@ -42,8 +43,17 @@ def _onnx_settings(target: Target, scheme: Scheme) -> str:
             assert_never(scheme)
 
 
-def lower(format: Format, target: Target, quantized: Quantized, cache: Cache | None) -> tuple[Artifact, bool]:
+def lower(
+    format: Format, target: Target, quantized: Quantized, cache: Cache | None, check: Check | None = None
+) -> tuple[Artifact, bool]:
     """Return the artifact of a quantized program, and whether the cache had it.
+
+    Args:
+        format: The format.
+        target: The target, for its settings.
+        quantized: The program.
+        cache: Where artifacts are kept.
+        check: Loads and runs a file, and raises `RunError` if that fails: what is refused is left outside the delegate.
 
     Raises:
         LowerError: If the program cannot be lowered.
@@ -55,7 +65,7 @@ def lower(format: Format, target: Target, quantized: Quantized, cache: Cache | N
         key = _key(program, format.value, quantized.scheme.value, _settings(format, target))
         if key and (entry := caches.get(cache, "artifact", key)):
             return _artifact(entry), True
-    artifact = _lower(format, target, quantized)
+    artifact = _lower(format, target, quantized, check)
     if cache is not None and key:
         caches.put(cache, "artifact", key, _entry(artifact))
     return artifact, False
@@ -92,11 +102,11 @@ def _settings(format: Format, target: Target) -> dict[str, Any]:
             assert_never(format)
 
 
-def _lower(format: Format, target: Target, quantized: Quantized) -> Artifact:
+def _lower(format: Format, target: Target, quantized: Quantized, check: Check | None) -> Artifact:
     quantized = replace(quantized, program=for_device(quantized.program, quantized.captured))
     match format:
         case Format.PTE:
-            return pte.lower(quantized, target.pte)
+            return pte.lower(quantized, target.pte, check)
         case Format.ONNX:
             return onnx.lower(quantized, target.onnx)
         case _:

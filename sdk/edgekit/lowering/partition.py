@@ -1,5 +1,6 @@
 """What the delegate takes: ExecuTorch's choice, made in the bodies of loops, too."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,9 +14,23 @@ from torch.export import ExportedProgram
 class Partitioner(XnnpackPartitioner):
     """XNNPACK's partitioner, which by itself looks at the outermost graph alone; the lowering takes what is tagged."""
 
+    def __init__(self, outside: frozenset[str] = frozenset()) -> None:
+        """Take the names of the nodes that are not to be delegated."""
+        super().__init__()
+        self.outside = outside
+        self.taken: list[fx.Node] = []
+        """The nodes that were delegated, in the order of the outermost graph."""
+        for config in self.target_partitioner_configs.values():
+            setattr(config, "check_constraints", self._unless_outside(config.check_constraints))  # noqa: B010  # a method
+
+    def _unless_outside(self, check: Callable[..., bool]) -> Callable[..., bool]:
+        return lambda node, program: node.name not in self.outside and check(node, program)
+
     def partition(self, exported_program: ExportedProgram) -> PartitionResult:
         """Tag the nodes to delegate with the name of their delegate."""
         result: PartitionResult = super().partition(exported_program)  # type: ignore[no-untyped-call]
+        nodes = exported_program.graph.nodes
+        self.taken = [node for node in nodes if node.op == "call_function" and "delegation_tag" in node.meta]
         for number, body in enumerate(bodies(exported_program.graph_module)):
             inner: Any = SimpleNamespace(
                 graph_module=body,

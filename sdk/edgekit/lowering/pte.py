@@ -1,7 +1,7 @@
 """Lower a quantized program to an ExecuTorch .pte whose graph the XNNPACK delegate takes."""
 
-import contextlib
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 
 from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
@@ -10,9 +10,11 @@ from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
 from executorch.exir.lowered_backend_module import get_lowered_submodules
 from torch import fx
 
-from edgekit.errors import LowerError
+from edgekit.errors import LowerError, RunError
+from edgekit.lowering.blame import blamed
 from edgekit.lowering.decomposed import write_decomposed
 from edgekit.lowering.partition import Partitioner, bodies
+from edgekit.lowering.refusal import Try, Write, compute_in_float, without_refused
 from edgekit.lowering.rewriting import drop_unused, has_loops, has_recurrent_layers, inline_weights, rewrite
 from edgekit.lowering.shape import infer_batches, pool_means, widen_convolutions
 from edgekit.lowering.shortcuts import shortcuts
@@ -24,13 +26,22 @@ from edgekit.model.program import Quantized
 from edgekit.spec import Format, PteSettings
 from edgekit.spec.schemes import obstacle
 
+Check = Callable[[Artifact], None]
+_FIXED = (
+    "{file} takes {batch} sample in each call: for any number its delegate would leave more operations outside, which "
+    "copy and compute slowly."
+)
 
-def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
+
+def lower(quantized: Quantized, settings: PteSettings, check: Check | None = None) -> Artifact:
     """Write the .pte; the quantized program is left as it was.
+
+    What the delegate refuses, here or when the file is tried out, is looked for and left outside of it, with a note.
 
     Args:
         quantized: The program to lower.
         settings: The delegate to use.
+        check: Loads and runs the file, and raises `RunError` if that fails.
 
     Raises:
         LowerError: If ExecuTorch refuses the program, has no kernels for its scheme, or if no operation was delegated.
@@ -38,37 +49,52 @@ def lower(quantized: Quantized, settings: PteSettings) -> Artifact:
     name = quantized.captured.source.name
     if reason := obstacle(quantized.scheme, Format.PTE):
         raise LowerError(f"{name} cannot be lowered as {quantized.scheme}: {reason}.", hint="Choose another scheme.")
-    if not _batch_may_be_fixed(quantized):
-        return _lower(quantized, settings)[0]
+    any_batch = _lowering(quantized, settings, check)
+    captured = quantized.captured
+    if captured.source.batch is not None or not captured.any_batch or not can_narrow(quantized.program):
+        return _delegated(name, settings, any_batch(frozenset()), any_batch)
+    alone = replace(quantized, program=with_batch(quantized.program, captured.source, 1))
+    one = _lowering(alone, settings, check, batch=1)
     if has_recurrent_layers(quantized.program):
-        return _lower_one(quantized, settings)[0]
-    try:
-        artifact, pieces = _lower(quantized, settings)
-    except LowerError:
-        with contextlib.suppress(LowerError):
-            return _lower_one(quantized, settings)[0]
-        raise
-    if pieces > 1:
-        one, fewer = _lower_one(quantized, settings)
-        if fewer < pieces:
-            return one
+        return _delegated(name, settings, one(frozenset()), one)
+    first = any_batch(frozenset())
+    if first.artifact is None or first.pieces > 1:
+        # Pieces can be cut out of tensors of fixed sizes alone.
+        second = one(frozenset())
+        if second.artifact is not None and (first.artifact is None or second.pieces < first.pieces):
+            return _delegated(name, settings, second, one)
+    return _delegated(name, settings, first, any_batch)
+
+
+def _lowering(quantized: Quantized, settings: PteSettings, check: Check | None, batch: int | None = None) -> Write:
+    """Return what lowers a program with some nodes outside of the delegate, and tries the file out."""
+
+    def write(outside: frozenset[str]) -> Try:
+        partitioner = Partitioner(outside)
+        try:
+            artifact, pieces = _write(quantized, settings, partitioner)
+            if batch is not None:
+                artifact = replace(artifact, batch=batch, notes=(_FIXED.format(file=artifact.file, batch=batch),))
+            if check is not None:
+                check(artifact)
+        except (LowerError, RunError) as error:
+            return Try(artifact=None, error=error, taken=tuple(partitioner.taken))
+        return Try(artifact=artifact, error=None, taken=tuple(partitioner.taken), pieces=pieces)
+
+    return write
+
+
+def _delegated(name: str, settings: PteSettings, first: Try, write: Write) -> Artifact:
+    artifact = first.artifact or without_refused(name, first, write)
+    if artifact.delegated_fraction == 0:
+        raise LowerError(
+            f"Nothing of {name} was delegated to {settings.delegate}: it would run on slow portable kernels.",
+            hint="Check that the network has convolution or linear layers with static weights.",
+        )
     return artifact
 
 
-def _batch_may_be_fixed(quantized: Quantized) -> bool:
-    """Whether the program takes any number of samples, and one of a fixed number can be made of it."""
-    captured = quantized.captured
-    return captured.source.batch is None and captured.any_batch and can_narrow(quantized.program)
-
-
-def _lower_one(quantized: Quantized, settings: PteSettings) -> tuple[Artifact, int]:
-    """Lower the program for one sample a call: pieces can be cut out of tensors of fixed sizes alone."""
-    program = with_batch(quantized.program, quantized.captured.source, 1)
-    artifact, pieces = _lower(replace(quantized, program=program), settings)
-    return replace(artifact, batch=1), pieces
-
-
-def _lower(quantized: Quantized, settings: PteSettings) -> tuple[Artifact, int]:
+def _write(quantized: Quantized, settings: PteSettings, partitioner: Partitioner) -> tuple[Artifact, int]:
     """Return the .pte, and of how many delegates and operations outside it consists."""
     name = quantized.captured.source.name
     program = copy.deepcopy(quantized.program)
@@ -78,23 +104,22 @@ def _lower(quantized: Quantized, settings: PteSettings) -> tuple[Artifact, int]:
     pool_means(program)
     keep_steps(program)
     write_decomposed(program)
+    passes = [inline_weights(program)] if has_loops(program) else []
+    if partitioner.outside:
+        passes.append(compute_in_float(partitioner.outside))
     try:
         with shortcuts():
-            passes = [inline_weights(program)] if has_loops(program) else None
-            edge = to_edge_transform_and_lower(program, transform_passes=passes, partitioner=[Partitioner()])
+            edge = to_edge_transform_and_lower(program, transform_passes=passes or None, partitioner=[partitioner])
             drop_unused(edge.exported_program())
             inside, outside = _shares(edge)  # before the next line: it adds nodes for memory to the same graph
             executable = edge.to_executorch()
     except Exception as error:  # the lowering raises many unrelated classes
+        if known := blamed(name, quantized.program.graph, Format.PTE, error):
+            raise known from error
         raise LowerError(
             f"ExecuTorch cannot lower {name} for {settings.delegate}: {error}",
             hint="Run again with --debug to see which operation it stops at.",
         ) from error
-    if not inside:
-        raise LowerError(
-            f"Nothing of {name} was delegated to {settings.delegate}: it would run on slow portable kernels.",
-            hint="Check that the network has convolution or linear layers with static weights.",
-        )
     plan = executable.executorch_program.execution_plan[0]
     artifact = Artifact(
         format=Format.PTE,
@@ -102,7 +127,7 @@ def _lower(quantized: Quantized, settings: PteSettings) -> tuple[Artifact, int]:
         scheme=quantized.scheme,
         operators=tuple(sorted({f"{op.name}.{op.overload}".rstrip(".") for op in plan.operators})),
         delegates=tuple(sorted({delegate.id for delegate in plan.delegates})),
-        delegated_fraction=inside / (inside + len(outside)),
+        delegated_fraction=inside / max(inside + len(outside), 1),
         int8_fraction=graph.int8_fraction(quantized.program.graph, _int8_operations()),
         not_delegated=outside,
         # The first entry is no buffer. What a delegate allocates for itself when it is loaded is not among them.

@@ -30,6 +30,8 @@ class Artifact:
 
     batch: int | None = None
     """The only number of samples that a call takes, where the model itself takes any; None: as the model says."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the report must know: operations that a delegate refuses, for instance."""
 
     @property
     def file(self) -> str:

@@ -42,6 +42,7 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
         )
         for artifact in attempt.artifacts
     )
+    good = report.within_budget and all(info.within_size for info in infos) and not attempt.refused
     manifest = Manifest(
         schema_version=MANIFEST_VERSION,
         model=Model(
@@ -52,6 +53,7 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
         ),
         target=TargetInfo(name=target.name, platform=target.platform, cpu=target.cpu, runtimes=target.runtimes),
         artifacts=infos,
+        refused=attempt.refused,
         inputs=source.inputs,
         outputs=source.outputs,
         dimensions={name: size.max for name, size in source.dimensions.items()},
@@ -65,7 +67,7 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
         fallback=fallback,
         drift=report,
         budget=target.budget.updated(job.budget),
-        verdict="passed" if report.within_budget and all(info.within_size for info in infos) else "failed",
+        verdict="passed" if good else "failed",
         producer={"edgekit": __version__, **installed(*_PRODUCERS)},
     )
     content = bundles.contents(manifest, attempt.artifacts, files, page.of_bundle(manifest))

@@ -6,15 +6,17 @@ from dataclasses import dataclass, field
 from edgekit import lowering
 from edgekit.base.cache import Cache
 from edgekit.base.progress import Stages
+from edgekit.bundles.manifest import Refusal
 from edgekit.data.trace import Trace
 from edgekit.drift.report import DriftReport
+from edgekit.errors import EdgeKitError, LowerError, RunError
 from edgekit.execution.eager import run_quantized
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Quantized
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.keep import Keep
 from edgekit.pipeline.legs import Ground, References, drift_report
-from edgekit.pipeline.verify import batches, compatible, fixed, verify
+from edgekit.pipeline.verify import batches, compatible, runs_at_all, verify
 from edgekit.quantization import quantize
 from edgekit.spec import Format, Scheme, Target
 from edgekit.spec.schemes import calibrated, of_target
@@ -34,6 +36,8 @@ class Attempt:
     traces: dict[str, Trace]
     """The artifacts' answers, by file name."""
     report: DriftReport
+    refused: tuple[Refusal, ...] = ()
+    """The formats that could not be built."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,16 +61,20 @@ class Attempts:
             number: Which attempt at the target it is, for the names of the stages.
 
         Raises:
-            EdgeKitError: A subclass for the stage that failed.
+            EdgeKitError: A subclass for the stage that failed; of lowering and verifying, only where no format is left.
         """
         again = f", attempt {number}" if number > 1 else ""
         schemes = of_target(target, self.job.quantization)
         found = {format: self._program(scheme, float_layers, again) for format, scheme in schemes.items()}
-        artifacts = tuple(
-            self._artifact(format, target, program, float_layers, again) for format, (program, _) in found.items()
-        )
+        artifacts, errors = [], dict(self.ground.refused)
+        for format, (program, _) in found.items():
+            if format not in errors:
+                try:
+                    artifacts.append(self._artifact(format, target, program, float_layers, again))
+                except LowerError as error:
+                    errors[format] = error
         with self.stages(f"verify {target.name}{again}") as detail:
-            made = measured(self.job, target, self.ground, found, artifacts, self._verify)
+            made = measured(self.job, target, self.ground, found, tuple(artifacts), self._verify, errors)
             tried = sorted({size for artifact in artifacts for size in batches(self.job.source, artifact)})
             detail.append(f"batches {', '.join(map(str, tried))}")
         return made
@@ -98,7 +106,9 @@ class Attempts:
         if key not in self._lowered:
             with self.stages(f"lower {name}{again}") as detail:
                 with self.keep.lowering(format, target, program):
-                    artifact, detail.cached = lowering.lower(format, target, program, self.cache)
+                    artifact, detail.cached = lowering.lower(
+                        format, target, program, self.cache, runs_at_all(program, target)
+                    )
                 detail.append(f"{len(artifact.data) / 1000:.1f} kB")
             self._lowered[key] = artifact
         return self._lowered[key]
@@ -119,6 +129,7 @@ def measured(
     programs: Mapping[Format, tuple[Quantized, Trace]],
     artifacts: tuple[Artifact, ...],
     run: _Run = verify,
+    errors: Mapping[Format, EdgeKitError] | None = None,
 ) -> Attempt:
     """Hold artifacts against what the app's runtimes carry, run them, and measure every leg.
 
@@ -129,22 +140,30 @@ def measured(
         programs: For each format the program that was lowered, and its answers.
         artifacts: One for each format.
         run: Runs an artifact on the evaluation samples, and proves it in all orders of batches.
+        errors: Why formats could not be lowered.
 
     Raises:
         CompatibilityError: If a runtime lacks something that an artifact needs.
-        RunError: If an artifact does not load or run, or gives other answers at another batch size.
+        LowerError, RunError: If no format is left: one could not be lowered, or its artifact does not load or run, or
+            gives other answers at another batch size.
     """
     lacking = tuple(note for artifact in artifacts for note in compatible(artifact, target))
-    references = ground.references(
-        {f"model.{format}": pair for format, pair in programs.items()}, more=(*lacking, *fixed(artifacts))
-    )
-    traces = {
-        artifact.file: run(artifact, target, job, programs[artifact.format], ground.host) for artifact in artifacts
-    }
+    traces, errors = {}, dict(errors or {})
+    for one in artifacts:
+        try:
+            traces[one.file] = run(one, target, job, programs[one.format], ground.host)
+        except RunError as error:
+            errors[one.format] = error
+    if not traces:
+        raise next(iter(errors.values()))
+    made = {format: pair for format, pair in programs.items() if format not in errors}
+    more = (*lacking, *(note for one in artifacts for note in one.notes))
+    references = ground.references({f"model.{format}": pair for format, pair in made.items()}, more=more)
     return Attempt(
-        programs={format: program for format, (program, _) in programs.items()},
+        programs={format: program for format, (program, _) in made.items()},
         references=references,
-        artifacts=artifacts,
+        artifacts=tuple(one for one in artifacts if one.file in traces),
         traces=traces,
         report=drift_report(job, target, references, traces),
+        refused=tuple(Refusal(format=format, reason=str(one), hint=one.hint) for format, one in errors.items()),
     )

@@ -8,6 +8,7 @@ from edgekit import bundles, lowering
 from edgekit.base.cache import Cache
 from edgekit.base.progress import Progress, Stages
 from edgekit.bundles.result import BuildResult
+from edgekit.errors import LowerError, RunError
 from edgekit.pipeline.assemble import assemble
 from edgekit.pipeline.attempt import Attempts
 from edgekit.pipeline.fallback import settle, suspects
@@ -54,7 +55,7 @@ def build_job(
 
     # 3. Export it to ONNX in float, so that the quantizer is not blamed for the exporter.
     if any(Format.ONNX in target.formats for target in targets):
-        _check_float_onnx(start, job, stages, cache, kept)
+        start = _check_float_onnx(start, job, targets, stages, cache, kept)
 
     # 4. For each target quantize, lower and verify, again with layers in float where the budget asks for it; bundle.
     attempts = Attempts(job=job, ground=start, stages=stages, cache=cache, keep=kept)
@@ -68,9 +69,20 @@ def build_job(
     return BuildResult(bundles=tuple(finished), seconds=tuple(stages.seconds), cached=tuple(stages.cached))
 
 
-def _check_float_onnx(start: Ground, job: Job, stages: Stages, cache: Cache | None, keep: Keep) -> None:
+def _check_float_onnx(
+    start: Ground, job: Job, targets: tuple[Target, ...], stages: Stages, cache: Cache | None, keep: Keep
+) -> Ground:
+    """Export the float model; a target that has another format is built without this one if that fails."""
     with stages("check float onnx") as detail:
-        with keep.exporting(start.captured):
-            exported, known = lowering.export_float(start.captured, cache)
-        keep.data("float.onnx", exported)
-        detail.append(check_float_onnx(exported, job.source, start.host) + (", export from the cache" if known else ""))
+        try:
+            with keep.exporting(start.captured):
+                exported, known = lowering.export_float(start.captured, cache)
+            keep.data("float.onnx", exported)
+            found = check_float_onnx(exported, job.source, start.host)
+        except (LowerError, RunError) as error:
+            if any(len(target.formats) == 1 and Format.ONNX in target.formats for target in targets):
+                raise
+            detail.append(f"refused: {error}")
+            return replace(start, refused={Format.ONNX: error})
+        detail.append(found + (", export from the cache" if known else ""))
+    return start

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,14 +12,14 @@ from edgekit.data.trace import Trace
 from edgekit.drift.compare import leg_of
 from edgekit.drift.metrics import is_counted, sqnr_db
 from edgekit.drift.report import DriftReport, Leg
-from edgekit.errors import DataError, LowerError
+from edgekit.errors import DataError, EdgeKitError, LowerError
 from edgekit.execution import onnx
 from edgekit.execution.eager import run_float
 from edgekit.model.capture import capture
 from edgekit.model.program import Captured, Quantized, Source
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.keep import Keep
-from edgekit.spec import Cpu, Target
+from edgekit.spec import Cpu, Format, Target
 
 # Float ONNX differs from eager by rounding alone, at 100 dB and more; less than this is another computation.
 _FLOAT_ONNX_DB = 60.0
@@ -49,6 +49,8 @@ class Ground:
     baseline: Trace
     host: Trace
     notes: tuple[str, ...]
+    refused: Mapping[Format, EdgeKitError] = field(default_factory=dict)
+    """Formats that are known to fail, and why."""
 
     def references(self, programs: Mapping[str, tuple[Quantized, Trace]], *, more: tuple[str, ...] = ()) -> References:
         """Return what artifacts are held against.

@@ -24,6 +24,7 @@ from edgekit.pipeline.assemble import assemble
 from edgekit.pipeline.attempt import Attempt, measured
 from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
 from edgekit.pipeline.legs import float_answers
+from edgekit.pipeline.verify import runs_at_all
 from edgekit.quantization import quantize as quantize_captured
 from edgekit.spec import Budget, Dimension, Meaning, Preprocessing, QuantSpec, Scheme, Target, arguments
 
@@ -127,7 +128,8 @@ def lower(quantized: Quantized, *, target: str | Path, format: str) -> Artifact:
         LowerError: If the program cannot be lowered.
     """
     (wanted,) = arguments.formats_of([format])
-    artifact, _ = lowering.lower(wanted, targets.load(target), quantized, None)
+    profile = targets.load(target)
+    artifact, _ = lowering.lower(wanted, profile, quantized, None, runs_at_all(quantized, profile))
     return artifact
 
 

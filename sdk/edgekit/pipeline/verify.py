@@ -1,10 +1,13 @@
 """Verify an artifact in its own runtime on this host, as the app that loads it would run it."""
 
+from collections.abc import Callable
+
+from edgekit.data.samples import Samples
 from edgekit.data.trace import Trace
 from edgekit.execution import artifact as runs
 from edgekit.execution import orders
 from edgekit.execution.eager import run_quantized
-from edgekit.execution.proof import hold_against_program, prove
+from edgekit.execution.proof import hold_against_program, prove, try_out
 from edgekit.model.artifact import Artifact
 from edgekit.model.narrow import source_with_batch
 from edgekit.model.program import Quantized, Source
@@ -36,19 +39,18 @@ def verify(artifact: Artifact, target: Target, job: Job, program: tuple[Quantize
     return whole
 
 
+def runs_at_all(quantized: Quantized, target: Target) -> Callable[[Artifact], None]:
+    """Return what loads an artifact of a program, runs it on the captured example, and raises `RunError` on failure."""
+    captured = quantized.captured
+    names = (spec.name for spec in captured.source.inputs)
+    arrays = (tensor.numpy() for tensor in captured.example)
+    samples = Samples(inputs=dict(zip(names, arrays, strict=True)))
+    return lambda artifact: try_out(artifact, source_with_batch(captured.source, artifact.batch), samples, target.cpu)
+
+
 def batches(source: Source, artifact: Artifact) -> tuple[int, ...]:
     """Return the batch sizes that an artifact is verified at."""
     return orders.tried(orders.batch_sizes(source_with_batch(source, artifact.batch)))
-
-
-def fixed(artifacts: tuple[Artifact, ...]) -> tuple[str, ...]:
-    """Say which artifacts take a fixed number of samples although the model takes any."""
-    return tuple(
-        f"{artifact.file} takes {artifact.batch} sample in each call: for any number its delegate would leave more "
-        "operations outside, which copy and compute slowly."
-        for artifact in artifacts
-        if artifact.batch is not None
-    )
 
 
 def compatible(artifact: Artifact, target: Target) -> tuple[str, ...]:

@@ -55,9 +55,11 @@ def doubts_of(report: DriftReport) -> Iterator[str]:
 
 
 def of_manifest(manifest: Manifest) -> Iterator[str]:
-    """Yield one line for each limit that a bundle breaks: drift, then sizes."""
+    """Yield one line for each limit that a bundle breaks: drift, then sizes; then one for each format not built."""
     yield from of_drift(manifest.drift)
     yield from of_sizes(manifest.artifacts)
+    for one in manifest.refused:
+        yield f"model.{one.format} was not built: {one.reason} {one.hint}".rstrip()
 
 
 def of_sizes(artifacts: tuple[ArtifactInfo, ...]) -> Iterator[str]:

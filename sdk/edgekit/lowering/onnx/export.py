@@ -13,6 +13,7 @@ import torch
 from torch.export import ExportedProgram
 
 from edgekit.errors import LowerError
+from edgekit.lowering.blame import blamed
 from edgekit.lowering.decomposed import write_functional
 from edgekit.lowering.onnx import dynamic, qdq
 from edgekit.lowering.onnx.names import metadata, name_by_operator, name_interface
@@ -119,6 +120,8 @@ def _export(program: ExportedProgram, source: Source, opset: int | None = None) 
                 opset_version=opset,
             )
     except Exception as error:  # the exporter raises many unrelated classes
+        if known := blamed(source.name, program.graph, Format.ONNX, error):
+            raise known from error
         raise LowerError(
             f"torch.onnx cannot export {source.name}: {error}",
             hint='Leave "onnx" out of the target\'s formats, or rewrite the operation it names.',

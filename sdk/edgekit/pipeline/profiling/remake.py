@@ -19,6 +19,7 @@ from edgekit.model.program import Captured, Quantized
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.keep import Keep
 from edgekit.pipeline.legs import References, drift_report, ground
+from edgekit.pipeline.verify import runs_at_all
 from edgekit.quantization import quantize
 from edgekit.spec import Format, QuantSpec, Target
 
@@ -85,7 +86,8 @@ def remake(job: Job, manifest: Manifest, target: Target, stages: Stages, cache: 
     artifacts = []
     with stages("lower") as detail:
         for info in manifest.artifacts:
-            artifact, detail.cached = lowering.lower(info.format, target, programs[info.format], cache)
+            program = programs[info.format]
+            artifact, detail.cached = lowering.lower(info.format, target, program, cache, runs_at_all(program, target))
             _check_same(artifact, info, manifest)
             artifacts.append(artifact)
     with stages("run artifacts") as detail:

@@ -8,6 +8,7 @@ from edgekit.data.samples import Samples
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Captured
 from edgekit.pipeline.profiling.cost import Subject
+from edgekit.pipeline.verify import runs_at_all
 from edgekit.quantization import quantize
 from edgekit.spec import Format, QuantSpec, Scheme, Target
 
@@ -41,7 +42,7 @@ def of_float(format: Format, captured: Captured, target: Target, calibration: Sa
             return Subject(name=name, format=format, precision="float32", data=data, delegated_fraction=1.0)
         case Format.PTE:
             program = quantize(captured, Scheme.FLOAT, QuantSpec(), calibration)
-            artifact, _ = lowering.lower(format, target, program, cache)
+            artifact, _ = lowering.lower(format, target, program, cache, runs_at_all(program, target))
             return Subject(
                 name=name,
                 format=format,

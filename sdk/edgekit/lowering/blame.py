@@ -1,0 +1,50 @@
+"""Name the operation that an exporter has no form for, in place of the exporter's own text."""
+
+import re
+from collections.abc import Iterator
+
+from torch import fx
+
+from edgekit.errors import LowerError
+from edgekit.model import graph
+from edgekit.spec import Format
+
+_UNKNOWN = (
+    re.compile(r"Operator torch\._ops\.\w+\.(\w+)\.\w+ is not in Core ATen"),
+    re.compile(r"No ONNX function found for <OpOverload\(op='\w+\.(\w+)'"),
+    re.compile(r"No decompositions registered for .*?'\w+\.(\w+)'"),
+    re.compile(r"Missing out variants: \{'\w+::(\w+)'"),
+)
+_MOST_PLACES = 3
+
+
+def blamed(name: str, program: fx.Graph, format: Format, error: BaseException) -> LowerError | None:
+    """Return an error that names the operation, where it is, and the ways out; None where the text names none.
+
+    Args:
+        name: The model's name.
+        program: What was lowered.
+        format: What it was lowered to.
+        error: What the exporter raised; its causes are read, too.
+    """
+    text = "\n".join(str(one) for one in _causes(error))
+    found = next((match[1] for pattern in _UNKNOWN if (match := pattern.search(text))), None)
+    if found is None:
+        return None
+    nodes = [node for node in program.nodes if node.op == "call_function" and graph.operation(node) == found]
+    paths = [path for path in dict.fromkeys(map(graph.module_path, nodes)) if path][:_MOST_PLACES]
+    other = {"pte", "onnx"} - {format.value}
+    where = f" ({', '.join(paths)})" if paths else ""
+    return LowerError(
+        f"{name} cannot be lowered to .{format}, which has no form of the operation {found}{where}.",
+        hint=f"Write it with operations that there is a form for; take it out of the model, behind its last output or "
+        f"before its first input; or leave the format out: formats = {sorted(other)!r}.",
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
