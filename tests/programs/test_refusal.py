@@ -68,9 +68,8 @@ def test_what_the_delegate_refuses_stays_outside(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(pte, "keep_steps", lambda _: None)
     torch.manual_seed(0)
     program = quantized(Padded(), {"x": (3, 10, 10)}, {"y": (4, 8, 8)})
-    with pytest.raises(RunError, match="cannot load .*StaticConstantPad"):
-        source = program.captured.source
-        plain = pte.lower(program, PteSettings())
+    source, plain = program.captured.source, pte.lower(program, PteSettings())
+    with pytest.raises(RunError, match=r"cannot load .*StaticConstantPad"):
         runs.open_artifact(Format.PTE, plain.data, Cpu.ARM64, source.inputs, source.outputs)
     artifact = lowered(program)
     assert set(artifact.not_delegated) == {"constant_pad_nd (pad)"}
@@ -134,9 +133,7 @@ def test_an_operation_without_a_form_is_named(format: Format) -> None:
     """With its place, the ways out, and the exporter's error behind it."""
     torch.manual_seed(0)
     program = quantized(Beyond("erfinv"), {"x": (3, 10, 10)}, {"y": (4,)})
-    with pytest.raises(
-        LowerError, match=rf"lowered to \.{format}, which has no form of the operation erfinv"
-    ) as caught:
+    with pytest.raises(LowerError, match=rf"\.{format}, which has no form of the operation erfinv") as caught:
         lowering.lower(format, TARGET, program, None)
     assert "middle" in caught.value.message
     assert caught.value.__cause__ is not None
@@ -156,7 +153,7 @@ def test_the_other_format_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [artifact.file for artifact in manifest.artifacts] == ["model.onnx"]
     (refused,) = manifest.refused
     assert refused.format is Format.PTE
-    assert "constant_pad_nd" in refused.reason
+    assert "StaticConstantPad" in refused.reason
     assert manifest.verdict == "failed"
     assert not result.passed
     assert any("model.pte was not built" in line for line in verdict.of_manifest(manifest))

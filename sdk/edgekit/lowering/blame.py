@@ -31,7 +31,9 @@ def blamed(name: str, program: fx.Graph, format: Format, error: BaseException) -
     found = next((match[1] for pattern in _UNKNOWN if (match := pattern.search(text))), None)
     if found is None:
         return None
-    nodes = [node for node in program.nodes if node.op == "call_function" and graph.operation(node) == found]
+    calls = [node for node in program.nodes if node.op == "call_function"]
+    nodes = [node for node in calls if _plain(graph.operation(node)) == _plain(found)]
+    found = graph.operation(nodes[0]) if nodes else found
     paths = [path for path in dict.fromkeys(map(graph.module_path, nodes)) if path][:_MOST_PLACES]
     other = {"pte", "onnx"} - {format.value}
     where = f" ({', '.join(paths)})" if paths else ""
@@ -40,6 +42,11 @@ def blamed(name: str, program: fx.Graph, format: Format, error: BaseException) -
         hint=f"Write it with operations that there is a form for; take it out of the model, behind its last output or "
         f"before its first input; or leave the format out: formats = {sorted(other)!r}.",
     )
+
+
+def _plain(operation: str) -> str:
+    """Return a name as ATen and its decompositions share it: ``erfinv`` is ``erf_inv`` there."""
+    return operation.replace("_", "")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

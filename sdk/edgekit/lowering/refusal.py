@@ -76,6 +76,8 @@ def without_refused(name: str, first: Try, write: Write) -> Artifact:
                 found += alike
                 last = again
     if last.artifact is None:
+        if not found:
+            raise _unknown(name, first.error)
         raise refusal(name, found, first.error) from first.error
     why = _reason(first.error)
     notes = tuple(f"model.pte: {_place(node)} is outside the delegate, which refuses it: {why}" for node in found)
@@ -161,10 +163,12 @@ def _unknown(name: str, error: EdgeKitError) -> EdgeKitError:
     """Return the error itself where it is not the delegate's: what is outside fails as well."""
     if isinstance(error, LowerError):
         return error
-    return LowerError(
+    failure = LowerError(
         f"The .pte of {name} does not run, and no operation that is delegated is the reason: {_reason(error)}",
         hint='Leave the format out, formats = ["onnx"]; keep layers in float; or write the operation otherwise.',
     )
+    failure.__cause__ = error
+    return failure
 
 
 def _noted(artifact: Artifact, notes: tuple[str, ...]) -> Artifact:
