@@ -13,7 +13,6 @@ from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, RECT
 from edgekit.quantization.grouping import ANNOTATION, chosen, group
 from edgekit.quantization.outermost import float_layers
 from edgekit.quantization.scalars import is_float, write_scalars
-from edgekit.quantization.uses import open_fences
 from edgekit.spec import DYNAMIC, QuantSpec, Scheme
 
 _aten = torch.ops.aten
@@ -46,7 +45,6 @@ class Placement(XNNPACKQuantizer):
 
     def transform_for_annotation(self, model: fx.GraphModule) -> Any:
         """Prepare a graph whose batch norms were folded: scalars become tensors, which can be rounded."""
-        open_fences(model.graph)
         write_scalars(model)
         return model
 
@@ -96,7 +94,8 @@ class Placement(XNNPACKQuantizer):
 
 
 def _is_normalized_convolution(node: fx.Node) -> bool:
-    return "batch_norm" in str(node.target) and "conv" in str(node.all_input_nodes[0].target)
+    normed = node.op == "call_function" and "batch_norm" in str(node.target)
+    return normed and "conv" in str(node.all_input_nodes[0].target)
 
 
 def unfit(graph: fx.Graph, group: int) -> list[fx.Node]:

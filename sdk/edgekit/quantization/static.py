@@ -24,10 +24,11 @@ from edgekit.quantization import account, scales
 from edgekit.quantization.channels import Kind
 from edgekit.quantization.equalize import equalize
 from edgekit.quantization.functions import FLOAT_FUNCTIONS, common_function
+from edgekit.quantization.norms import replace_norms
 from edgekit.quantization.observers import HistogramObserver
 from edgekit.quantization.placement import Placement
 from edgekit.quantization.reconstruct import reconstruct
-from edgekit.quantization.uses import fence_norms, separate
+from edgekit.quantization.uses import separate
 from edgekit.spec import STATIC_INT8, QuantSpec, Scheme
 
 # Both streams of the reconstruction keep the tensors that are still wanted: this bounds the largest of them.
@@ -117,7 +118,7 @@ def prepare(
     separate(module)
     if kinds := _equalized(scheme, spec):
         equalize(module, (tensors(captured, part) for part in _parts(captured, spec, calibration)), kinds)
-    fence_norms(module)
+    replace_norms(module)
     placement = Placement(scheme, spec, captured.source.name, unbounded)
     prepared = prepare_pt2e(module, placement)
     _calibrate(prepared, captured, _parts(captured, spec, calibration))

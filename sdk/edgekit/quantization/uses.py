@@ -21,8 +21,6 @@ _LAYERS = {
     _aten.conv_transpose2d.input, _aten.conv_transpose3d.input, _aten.linear.default,
 }  # fmt: skip
 _NORMS = {_aten.batch_norm.default, _aten.layer_norm.default}
-# What stands between a layer and a batch norm that must not be folded into it, for as long as torchao folds.
-_FENCE = _aten.alias.default
 
 
 def separate(module: fx.GraphModule) -> int:
@@ -70,32 +68,6 @@ def families(nodes: Iterable[fx.Node]) -> dict[str, list[fx.Node]]:
         if node.op == "get_attr" and FAMILY in node.meta:
             found.setdefault(node.meta[FAMILY], []).append(node)
     return found
-
-
-def fence_norms(module: fx.GraphModule) -> None:
-    """Keep torchao from folding a batch norm into a layer whose output something else reads, too, in place.
-
-    It folds wherever a convolution stands before a batch norm: every other reader would get the normed values.
-    `open_fences` takes away what is put in between.
-    """
-    graph = module.graph
-    for node in list(graph.nodes):
-        if node.target is not _aten.batch_norm.default:
-            continue
-        before = node.args[0]
-        if before.target in _LAYERS and len(before.users) > 1:
-            with graph.inserting_before(node):
-                fence = graph.call_function(_FENCE, (before,))
-            fence.meta = dict(before.meta)
-            node.update_arg(0, fence)
-
-
-def open_fences(graph: fx.Graph) -> None:
-    """Take away what `fence_norms` put in, in place."""
-    for node in list(graph.nodes):
-        if node.target is _FENCE and any(user.target is _aten.batch_norm.default for user in node.users):
-            node.replace_all_uses_with(node.args[0])
-            graph.erase_node(node)
 
 
 def _places(node: fx.Node) -> list[int]:
