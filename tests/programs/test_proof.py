@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 import torch
-from edgekit.execution.parts import parts
 from torch import Tensor, nn
 
 from edgekit.data.samples import Array, Samples
 from edgekit.errors import RunError
 from edgekit.execution.eager import run_quantized
 from edgekit.execution.orders import at_length, few, orders, tried
+from edgekit.execution.parts import parts
 from edgekit.execution.proof import Tolerance, prove
 from edgekit.lowering import onnx, pte
 from edgekit.model.artifact import Artifact

@@ -15,7 +15,7 @@ from torch.export import ExportedProgram
 from edgekit.errors import LowerError
 from edgekit.lowering.blame import blamed
 from edgekit.lowering.decomposed import write_functional
-from edgekit.lowering.onnx import dynamic, qdq
+from edgekit.lowering.onnx import dynamic, qdq, recurrent
 from edgekit.lowering.onnx.names import metadata, name_by_operator, name_interface
 from edgekit.lowering.shortcuts import shortcuts
 from edgekit.model.artifact import Artifact
@@ -118,6 +118,7 @@ def _export(program: ExportedProgram, source: Source, opset: int | None = None) 
                 external_data=False,
                 verbose=False,
                 opset_version=opset,
+                custom_translation_table=recurrent.translations(),
             )
     except Exception as error:  # the exporter raises many unrelated classes
         if known := blamed(source.name, program.graph, Format.ONNX, error):

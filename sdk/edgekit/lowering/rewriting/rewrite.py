@@ -86,6 +86,7 @@ _PARTS: dict[Any, Rewrite] = {
     _aten.squeeze.default: pieces.drop_ones,
     _aten.unsqueeze.default: pieces.drop_ones,
     _aten.expand.default: pieces.expand,
+    _aten.expand_as.default: pieces.expand,
 }
 
 

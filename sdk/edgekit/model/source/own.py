@@ -103,6 +103,7 @@ def _plain_weights(model: nn.Module) -> None:
         warnings.simplefilter("ignore")
         for module in model.modules():
             if parametrize.is_parametrized(module):
+                _own_class(module)
                 for name in list(module.parametrizations):  # type: ignore[arg-type]
                     parametrize.remove_parametrizations(module, str(name), leave_parametrized=True)
             for hook in list(module._forward_pre_hooks.values()):
@@ -110,6 +111,12 @@ def _plain_weights(model: nn.Module) -> None:
                     remove_weight_norm(module, hook.name)
                 elif isinstance(hook, SpectralNorm):
                     remove_spectral_norm(module, hook.name)
+
+
+def _own_class(module: nn.Module) -> None:
+    """Give a copy a class of its own: that of a parametrized module holds its properties, and deepcopy shares it."""
+    kind = type(module)
+    module.__class__ = type(kind.__name__, kind.__bases__, {**vars(kind)})
 
 
 def _refuse(name: str, model: nn.Module) -> None:

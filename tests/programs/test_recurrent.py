@@ -1,0 +1,149 @@
+"""Recurrent networks: loops in a .pte, one operator in an .onnx, and single steps with their state outside."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgekit.lowering.rewriting import has_recurrent_layers
+from edgekit.spec import Format, Scheme
+from tests.programs.on_device import OnDevice, on_device, ratio
+
+pytestmark = pytest.mark.slow
+KINDS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+
+class Layers(nn.Module):
+    """A recurrent network and a linear layer behind its last step, or behind all of them, with the last state."""
+
+    def __init__(self, kind: str, every: bool = False, **options: Any) -> None:
+        super().__init__()
+        self.first = bool(options.get("batch_first"))
+        self.every = every
+        self.layers = KINDS[kind](4, 8, **options)
+        self.head = nn.Linear(16 if options.get("bidirectional") else 8, 3)
+
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Return scores of sequences (batch, 6, 4)."""
+        steps, state = self.layers(x if self.first else x.transpose(0, 1))
+        steps = steps if self.first else steps.transpose(0, 1)
+        last = state[0] if isinstance(state, tuple) else state
+        return (self.head(steps), last.transpose(0, 1)) if self.every else self.head(steps[:, -1])
+
+
+FAMILY: dict[str, dict[str, Any]] = {
+    "lstm": {"kind": "lstm", "batch_first": True},
+    "gru": {"kind": "gru", "batch_first": True},
+    "tanh": {"kind": "rnn", "batch_first": True},
+    "relu": {"kind": "rnn", "nonlinearity": "relu"},
+    "lstm, 2 layers, both directions, all steps": {
+        "kind": "lstm", "num_layers": 2, "bidirectional": True, "every": True,
+    },
+    "gru, 3 layers, no bias, all steps": {
+        "kind": "gru", "num_layers": 3, "bias": False, "batch_first": True, "every": True,
+    },
+    "gru, both directions": {"kind": "gru", "bidirectional": True, "batch_first": True},
+    "tanh, 2 layers, both directions": {"kind": "rnn", "num_layers": 2, "bidirectional": True, "batch_first": True},
+}  # fmt: skip
+
+
+def check(found: OnDevice, at_least: float = 100) -> None:
+    """Hold a file to the numbers of torch; the twin has the rows in the wrong order."""
+    assert found.db > at_least
+    assert found.wrong_db < 10
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_layers_are_loops(name: str) -> None:
+    """In float to the last digits, and nothing but the loop itself is outside of a delegate."""
+    torch.manual_seed(0)
+    found = on_device(Layers(**FAMILY[name]), (6, 4))
+    check(found)
+    assert found.artifact.not_delegated == ()
+    loops = {"aten::copy_", "aten::select_copy.int_out", "aten::sym_size.int", "aten::flip.out"}
+    assert {one for one in found.artifact.operators if not one.startswith("executorch_prim")} <= loops
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru, both directions", "tanh, 2 layers, both directions"])
+@pytest.mark.parametrize("format", list(Format))
+def test_int8_around_them_is_what_the_program_says(name: str, format: Format) -> None:
+    """The recurrence stays float, and the report says so; what is around it is rounded."""
+    torch.manual_seed(0)
+    found = on_device(Layers(**FAMILY[name]), (6, 4), scheme=Scheme.INT8, format=format)
+    check(found, min(30, ratio(found.reference[0], found.simulated[0]) - 1))
+    assert any("Recurrent layers compute in float" in note for note in found.program.notes)
+    assert has_recurrent_layers(found.program.program)
+
+
+@pytest.mark.parametrize(
+    "name", ["gru", "relu", "lstm, 2 layers, both directions, all steps", "tanh, 2 layers, both directions"]
+)
+def test_any_number_of_sequences(name: str) -> None:
+    """An .onnx takes any; the loop of a .pte takes one at a time, and its file says so."""
+    torch.manual_seed(0)
+    one = on_device(Layers(**FAMILY[name]), (6, 4), batch="batch")
+    check(one)
+    assert one.artifact.batch == 1
+    many = on_device(Layers(**FAMILY[name]), (6, 4), batch="batch", format=Format.ONNX)
+    check(many)
+    assert many.artifact.batch is None
+    assert {"LSTM", "GRU", "RNN"} & set(many.artifact.operators)
+
+
+class Step(nn.Module):
+    """One step, its state goes in and comes out: what an app that streams calls for each sample."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.cell = {"lstm": nn.LSTMCell, "gru": nn.GRUCell, "rnn": nn.RNNCell}[kind](4, 8)
+        self.kind = kind
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, ...]:
+        """Return scores and the states behind x (batch, 4)."""
+        if self.kind == "lstm":
+            state, memory = self.cell(x, (state, memory))
+            return self.head(state), state, memory
+        state = self.cell(x, state)
+        return self.head(state), state, memory * 2
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
+@pytest.mark.parametrize("format", list(Format))
+def test_single_steps_take_any_number(kind: str, format: Format) -> None:
+    """One delegate, since no piece must be cut out of the gates."""
+    torch.manual_seed(0)
+    found = on_device(Step(kind), (4,), (8,), (8,), batch="batch", format=format)
+    check(found)
+    assert found.artifact.batch is None
+    if format is Format.PTE:
+        assert (found.artifact.operators, found.delegates) == ((), 1)
+
+
+class Resumed(nn.Module):
+    """A recurrent network that goes on from a state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.LSTM(4, 8, 2, batch_first=True)
+
+    def forward(self, x: Tensor, state: Tensor, memory: Tensor) -> tuple[Tensor, ...]:
+        """Return steps and states, the batch first."""
+        steps, (state, memory) = self.layers(x, (state.transpose(0, 1), memory.transpose(0, 1)))
+        return steps, state.transpose(0, 1), memory.transpose(0, 1)
+
+
+@pytest.mark.parametrize("format", list(Format))
+def test_layers_go_on_from_a_state(format: Format) -> None:
+    """The state goes in and comes out, layer by layer."""
+    torch.manual_seed(0)
+    check(on_device(Resumed(), (6, 4), (2, 8), (2, 8), format=format))
+
+
+def test_the_file_does_not_grow_with_the_length() -> None:
+    """One step is written, however many there are."""
+    torch.manual_seed(0)
+    short, long = (on_device(Layers(**FAMILY["gru"]), (steps, 4)) for steps in (4, 64))
+    assert len(long.artifact.data) < 1.05 * len(short.artifact.data)
+    check(long)
