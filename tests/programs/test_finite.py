@@ -91,8 +91,8 @@ def test_both_runtimes_agree(how: str) -> None:
     source = program.captured.source
     for artifact in (pte.lower(program, PteSettings()), onnx.lower(program, OnnxSettings())):
         opened = open_artifact(artifact.format, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
-        assert ratio(program, opened.run(pictures(100, 2), 50)["out"]) > 15
-        assert ratio(program, opened.run(pictures(100, 2).rows(slice(None, None, -1)), 50)["out"]) < 5
+        assert ratio(program, opened.run(pictures(100, 2), 1)["out"]) > 15
+        assert ratio(program, opened.run(pictures(100, 2).rows(slice(None, None, -1)), 1)["out"]) < 5
 
 
 @pytest.mark.parametrize("strange", [float("nan"), float("inf"), float("-inf")])

@@ -128,5 +128,5 @@ def test_both_runtimes_take_integers_and_constants(kind: str) -> None:
     source, evaluation = program.captured.source, samples(kind, 50, 2)
     for artifact in (pte.lower(program, PteSettings()), onnx.lower(program, OnnxSettings())):
         opened = open_artifact(artifact.format, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
-        assert ratio(program, opened.run(evaluation, 50)["out"]) > 20
-        assert ratio(program, opened.run(evaluation.rows(slice(None, None, -1)), 50)["out"]) < 5
+        assert ratio(program, opened.run(evaluation, 1)["out"]) > 20
+        assert ratio(program, opened.run(evaluation.rows(slice(None, None, -1)), 1)["out"]) < 5

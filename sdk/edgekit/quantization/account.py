@@ -7,6 +7,7 @@ from edgekit.model.program import Captured, Source
 from edgekit.quantization import recurrent
 from edgekit.quantization.observers import PerChannelWeightObserver
 from edgekit.quantization.placement import uneven
+from edgekit.quantization.uses import BESIDE, FAMILY
 from edgekit.spec import DYNAMIC, QuantSpec, Scheme
 
 # XNNPACK keeps the scale of a group as bfloat16.
@@ -44,10 +45,11 @@ def weight_bytes(scheme: Scheme, spec: QuantSpec, prepared: fx.GraphModule, sour
     if scheme not in DYNAMIC:
         return source.float_bytes // 4 + 3 * recurrent.weights(prepared.graph)
     bits = 4 + _GROUP_SCALE_BITS / spec.group_size if scheme is Scheme.W4_DYNAMIC else 8
-    stored = {
+    observed = [
         node.all_input_nodes[0]
         for node in prepared.graph.nodes
         if node.op == "call_module" and isinstance(prepared.get_submodule(str(node.target)), PerChannelWeightObserver)
-    }
-    count = sum(node.meta["val"].numel() for node in stored)
-    return source.float_bytes - int(count * (4 - bits / 8))
+    ]
+    stored = {node.meta.get(FAMILY, node.target): node for node in observed}.values()  # a file holds a family once
+    sizes = [(node.meta["val"].numel(), 0 if BESIDE in node.meta else 4) for node in stored]
+    return source.float_bytes - int(sum(count * (before - bits / 8) for count, before in sizes))

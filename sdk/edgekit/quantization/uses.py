@@ -16,6 +16,8 @@ from edgekit.quantization.attributes import attribute, is_tensor
 _aten = torch.ops.aten
 FAMILY = "edgekit_family"
 """Key in the metadata of a parameter's node: the name that all uses of it had, where there are several."""
+BESIDE = "edgekit_beside"
+"""Key in the metadata of a parameter's node: it is a copy, and something else, an embedding say, reads the original."""
 _LAYERS = {
     _aten.conv1d.default, _aten.conv2d.default, _aten.conv3d.default, _aten.conv_transpose1d.default,
     _aten.conv_transpose2d.input, _aten.conv_transpose3d.input, _aten.linear.default,
@@ -48,7 +50,7 @@ def separate(module: fx.GraphModule) -> int:
             if number or not own:
                 node = _copy(module, nodes[0], user)
                 added += 1
-            node.meta.update(family)
+            node.meta.update(family | ({} if own else {BESIDE: True}))
             user.update_arg(place, node)
     if added:
         module.graph.eliminate_dead_code()
