@@ -56,7 +56,13 @@ def _measured(row: Row, batch: Any, known: dict[str, Any], *, stock: bool) -> di
         try:
             found = measure(row, batch, Path(folder)).to_json()
         except Exception:  # a fault of EdgeKit: the row says so until it is mended
-            refused: dict[str, Any] = {"computes": "refused", "sqnr_db": None, "delegated": 0.0, "outside": []}
+            refused: dict[str, Any] = {
+                "computes": "refused",
+                "sqnr_db": None,
+                "delegated": 0.0,
+                "outside": [],
+                "any_batch": True,
+            }
             says = f"CRASH: {traceback.format_exc(limit=-1).strip().splitlines()[-1]}"
             formats = {format: {**refused, "says": says} for format in ("pte", "onnx")}
             found = {"row": row.name, "group": row.group, "batch": batch, "formats": formats, "seconds": 0.0}

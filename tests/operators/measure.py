@@ -41,6 +41,8 @@ class Found:
     """Operations outside of the delegate, each with its module."""
     says: str
     """The refusal, with its hint; else what the report notes of this format."""
+    any_batch: bool = True
+    """Whether it takes any number of samples up to the largest, where that is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,9 +160,9 @@ def _build(
     built = result.bundles[0]
     with torch.no_grad():
         reference = _flat(model(*held))
-    order = (1,) if batch == "fixed" else _ORDER
     found = {}
     for info in built.manifest.artifacts:
+        order = (1,) if batch == "fixed" or max(info.verified_batches) == 1 else _ORDER
         run = _pte if info.format == "pte" else _onnx
         ratios = [_varying_db(one, other) for one, other in zip(reference, run(built.folder, held, order), strict=True)]
         known = [ratio for ratio in ratios if ratio is not None]
@@ -169,7 +171,8 @@ def _build(
             sqnr_db=round(min(known), 2) if known else None,
             delegated=round(info.delegated_fraction, 3),
             outside=info.not_delegated,
-            says=" ".join(note for note in built.manifest.drift.notes if "baseline" not in note),
+            any_batch=batch == "fixed" or max(info.verified_batches) > 1,
+            says=" ".join(note for note in built.manifest.drift.notes if info.file in note),
         )
     missing = Found(
         computes="refused", sqnr_db=None, delegated=0.0, outside=(), says="; ".join(built.manifest.drift.notes)

@@ -18,6 +18,8 @@ the build; where the batch varies, one load sees batches of 1, 3, 8, 2 and 16 sa
   (+) or below (-) the stock recipe of the format: ExecuTorch's PT2E with weights per channel, and the better of ONNX
   Runtime's `quantize_static` with int8 and with uint8 weights per channel; "none" where the recipe fails. The networks
   are random and small: compare rows, and read no accuracy from them.
+* **batch 1** says that a file takes one sample in each call although more were asked for: any number would cost its
+  delegate operations.
 * **outside** names what the `.pte` runs outside of the delegate.
 """
 
@@ -78,7 +80,7 @@ def _table(group: str, rows: list[dict[str, Any]]) -> str:
             cells += [
                 _WORDS[fixed["formats"][format]["computes"]],
                 _ratio(fixed["formats"][format], fixed.get("stock", {}).get(format)),
-                "" if varies is None else _WORDS[varies["formats"][format]["computes"]],
+                "" if varies is None else _varying(varies["formats"][format]),
             ]
         cells.append(", ".join(dict.fromkeys(one.split(" (")[0] for one in fixed["formats"]["pte"]["outside"])))
         lines.append(f"| {' | '.join(cells)} |")
@@ -86,6 +88,10 @@ def _table(group: str, rows: list[dict[str, Any]]) -> str:
 
 
 _WORDS = {"int8": "int8", "partly int8": "partly", "float": "float", "refused": "**refused**"}
+
+
+def _varying(found: dict[str, Any]) -> str:
+    return _WORDS[found["computes"]] + ("" if found["any_batch"] else ", batch 1")
 
 
 def _ratio(found: dict[str, Any], stock: dict[str, Any] | None) -> str:

@@ -102,7 +102,10 @@ def shapes_of(source: Source, *, any_batch: bool) -> tuple[dict[int, Any], ...]:
         source: The float model.
         any_batch: Whether the batch is symbolic although the model's is fixed.
     """
-    dims = {name: _symbol(name, size) for name, size in source.dimensions.items()}
+    first = source.inputs[0].shape[0]
+    dims = {
+        name: _symbol(name, _with_room(size) if name == first else size) for name, size in source.dimensions.items()
+    }
     batch = {0: Dim("batch", min=1, max=_LARGEST)} if any_batch else {}
     return tuple(
         {axis: dims[size] for axis, size in enumerate(spec.shape) if isinstance(size, str)} | batch
@@ -113,7 +116,7 @@ def shapes_of(source: Source, *, any_batch: bool) -> tuple[dict[int, Any], ...]:
 def _captured(source: Source, samples: Samples, rows: int, *, any_batch: bool) -> Captured:
     """Capture with the symbol ``batch`` in place of the number of samples, or with the model's own sizes."""
     shapes = shapes_of(source, any_batch=any_batch)
-    traced = _TRACED_BATCH if any_batch else min(_TRACED_BATCH, source.most)
+    traced = _TRACED_BATCH if any_batch or source.most >= _TRACED_BATCH - 1 else source.most
     example = tuple(_example(source, samples.inputs[spec.name], spec, traced) for spec in source.inputs)
     try:
         with warnings.catch_warnings(), PlainLayout():
@@ -160,12 +163,25 @@ def _symbol(name: str, size: Dimension) -> Any:
     return step * Dim(f"{symbol}_steps", min=size.least // step, max=size.max // step)
 
 
+def _with_room(size: Dimension) -> Dimension:
+    """Return a batch whose largest size is over the traced one: a size that is both is lowered as a fixed one.
+
+    Seen in ExecuTorch 1.5.1: the delegate's output then has the size that was traced, whatever goes in.
+    """
+    if size.max > _TRACED_BATCH:
+        return size
+    most = _TRACED_BATCH if size.max >= _TRACED_BATCH - 1 else size.max
+    return size.model_copy(update={"max": most + size.multiple})
+
+
 def _example(source: Source, array: Array, spec: TensorSpec, rows: int) -> Tensor:
-    """Return the first rows; a symbolic size of one would be taken for a fixed one, so another is traced."""
+    """Return the first rows; a symbolic size of one or the largest would be taken for fixed, so others are traced."""
     shape = [spec.shape[0] if isinstance(spec.shape[0], int) and rows < _TRACED_BATCH else rows, *array.shape[1:]]
     for axis, size in list(enumerate(spec.shape))[1:]:
         if isinstance(size, str) and shape[axis] == 1:
             shape[axis] = source.dimensions[size].nearest(2)
+        if isinstance(size, str) and shape[axis] == source.dimensions[size].max > 2:
+            shape[axis] = source.dimensions[size].nearest(shape[axis] - 1)
     return resized(torch.from_numpy(np.array(array[:rows], order="C")), tuple(shape))
 
 

@@ -1,8 +1,8 @@
 """Batch norms that no convolution takes into its weights become layers that are quantized as any other.
 
 In eval mode a batch norm multiplies each channel and adds to it. Behind a convolution torchao folds it into the
-weights. Elsewhere (behind an activation, a sum, a concatenation: DenseNet and pre-activation networks) it would stay in float
-between two roundings, and torchao would trace patterns of its own for as long as one is left, 20 s of CPU time.
+weights. Elsewhere (behind an activation, a sum, a concatenation: DenseNet and pre-activation networks) it would stay in
+float between two roundings, and torchao would trace patterns of its own for as long as one is left, 20 s of CPU time.
 """
 
 import torch
