@@ -115,6 +115,22 @@ class Tied(nn.Module):
         return result
 
 
+class Steps(nn.Module):
+    """A recurrent cell, four steps of it, from a state of zeros: its weights are read at every step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_input, self.of_state, self.last = nn.Linear(8, 16), nn.Linear(16, 16), nn.Linear(16, 16)
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return (batch, 16) of two (batch, 16)."""
+        state = torch.zeros(left.shape[0], 16)
+        for part in (*left.chunk(2, 1), *right.chunk(2, 1)):
+            state = torch.tanh(self.of_input(part) + self.of_state(state))
+        result: Tensor = self.last(state)
+        return result
+
+
 MODELS = {
     "siamese": Siamese,
     "apart": Apart,
@@ -123,6 +139,7 @@ MODELS = {
     "two norms, one layer": lambda: Norms(once=True),
     "norm and skip": Skipped,
     "tied": Tied,
+    "steps": Steps,
 }
 IMAGES = {"thrice": (8, 2, 2), "two norms": (4, 4, 4), "two norms, one layer": (4, 4, 4), "norm and skip": (4, 4, 4)}
 
@@ -177,7 +194,7 @@ def test_every_use_has_parameters_of_its_own(name: str) -> None:
     assert all(len(node.users) <= 1 for node in nodes)
     read = [attribute(module, node).data_ptr() for node in nodes if node.users]
     assert len(set(read)) == len(read)
-    expected = {"siamese": 2, "thrice": 2, "two norms": 2, "tied": 1}
+    expected = {"siamese": 2, "thrice": 2, "two norms": 2, "tied": 1, "steps": 4}
     assert len(families(nodes)) == expected.get(name, 0)
 
 
@@ -225,6 +242,11 @@ def test_a_weight_that_a_batch_norm_changes_is_a_weight_of_its_own() -> None:
     assert simulated(captured("two norms")) > 25
     assert simulated(captured("two norms, one layer")) > 25
     assert simulated(captured("norm and skip")) > 25
+
+
+def test_a_use_that_reads_zeros_leaves_the_others_their_steps() -> None:
+    """The first state of a recurrent cell says nothing of the scale of its weights."""
+    assert simulated(captured("steps")) > 25
 
 
 class Block(nn.Module):

@@ -14,7 +14,7 @@ from edgekit.spec import TensorSpec
 # An answer that does not vary at all has 0 dB, one that has nothing to do with its input less.
 _LEAST_DB = 3.0
 # Below this share of the energy, what varies is the rounding of float32.
-_ROUNDING = 1e-12
+_ROUNDING = 1e-13
 
 
 def varying_sqnr_db(reference: Doubles, candidate: Doubles) -> float | None:

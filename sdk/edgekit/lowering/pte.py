@@ -10,7 +10,7 @@ from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
 from executorch.exir.lowered_backend_module import get_lowered_submodules
 from torch import fx
 
-from edgekit.errors import LowerError, RunError
+from edgekit.errors import CompatibilityError, LowerError, RunError
 from edgekit.lowering.blame import blamed
 from edgekit.lowering.decomposed import write_decomposed
 from edgekit.lowering.partition import Partitioner, bodies
@@ -77,7 +77,7 @@ def _lowering(quantized: Quantized, settings: PteSettings, check: Check | None, 
                 artifact = replace(artifact, batch=batch, notes=(_FIXED.format(file=artifact.file, batch=batch),))
             if check is not None:
                 check(artifact)
-        except (LowerError, RunError) as error:
+        except (CompatibilityError, LowerError, RunError) as error:
             return Try(artifact=None, error=error, taken=tuple(partitioner.taken))
         return Try(artifact=artifact, error=None, taken=tuple(partitioner.taken), pieces=pieces)
 

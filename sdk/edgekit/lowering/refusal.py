@@ -5,7 +5,7 @@ leaving ever fewer operations outside, and then those alone stay outside, on the
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from executorch.exir.dialects._ops import ops
 from executorch.exir.pass_base import PassResult
 from torch import fx
 
-from edgekit.errors import EdgeKitError, LowerError
+from edgekit.errors import CompatibilityError, EdgeKitError, LowerError
 from edgekit.model import graph
 from edgekit.model.artifact import Artifact
 
@@ -46,42 +46,69 @@ def without_refused(name: str, first: Try, write: Write) -> Artifact:
         write: Lowers with the nodes of these names outside, and tries the file out.
 
     Raises:
+        CompatibilityError: If the app's runtime lacks what is outside already.
         LowerError: If the file does not work however few operations are delegated, or too many are refused.
     """
     assert first.error is not None
-    found: list[fx.Node] = []
-    last, tries = first, 0
-
-    def attempt(nodes: Sequence[fx.Node]) -> Try:
-        nonlocal tries
-        tries += 1
-        return write(frozenset(node.name for node in (*found, *nodes)))
-
-    while last.artifact is None and len(found) < _MOST_FOUND and tries < _MOST_TRIES:
-        nodes = [node for node in last.taken if not _is_rounding(node)]
-        if not nodes or attempt(nodes).artifact is None:
+    if isinstance(first.error, CompatibilityError):  # more outside would need more of the runtime, not less
+        raise first.error
+    search = _Search(write=write)
+    last = first
+    while last.artifact is None and len(search.found) < _MOST_FOUND and search.tries < _MOST_TRIES:
+        culprit = search.first_refused([node for node in last.taken if not _is_rounding(node)])
+        if culprit is None:
             raise _unknown(name, first.error)
-        works, fails = 0, len(nodes)  # with so many of the first delegated
-        while fails - works > 1 and tries < _MOST_TRIES:
+        last = search.leave_out(culprit)
+    if last.artifact is not None:
+        why = _reason(first.error)
+        notes = (f"model.pte: {_place(one)} is outside the delegate, which refuses it: {why}" for one in search.found)
+        return replace(last.artifact, notes=(*last.artifact.notes, *dict.fromkeys(notes)))
+    if not search.found:
+        raise _unknown(name, first.error)
+    raise refusal(name, search.found, first.error) from first.error
+
+
+@dataclass(kw_only=True)
+class _Search:
+    """What was found so far, and how often something was lowered for it."""
+
+    write: Write
+    found: list[fx.Node] = field(default_factory=list)
+    tries: int = 0
+
+    def attempt(self, nodes: Sequence[fx.Node]) -> Try:
+        """Lower without what was found, and without these."""
+        self.tries += 1
+        return self.write(frozenset(node.name for node in (*self.found, *nodes)))
+
+    def first_refused(self, nodes: Sequence[fx.Node]) -> fx.Node | None:
+        """Return the first node with which the file fails, of those that are delegated; None where it is none of them.
+
+        So many of the first work delegated, so many fail, and what lies between is halved.
+        """
+        if not nodes or self.attempt(nodes).artifact is None:
+            return None
+        works, fails = 0, len(nodes)
+        while fails - works > 1 and self.tries < _MOST_TRIES:
             middle = (works + fails) // 2
-            if attempt(nodes[middle:]).artifact is None:
+            if self.attempt(nodes[middle:]).artifact is None:
                 fails = middle
             else:
                 works = middle
-        found.append(nodes[fails - 1])
-        last = attempt(())
-        if last.artifact is None:
-            alike = [node for node in last.taken if node.target == found[-1].target]
-            if alike and (again := attempt(alike)).artifact is not None:
-                found += alike
-                last = again
-    if last.artifact is None:
-        if not found:
-            raise _unknown(name, first.error)
-        raise refusal(name, found, first.error) from first.error
-    why = _reason(first.error)
-    notes = tuple(f"model.pte: {_place(node)} is outside the delegate, which refuses it: {why}" for node in found)
-    return _noted(last.artifact, notes)
+        return nodes[fails - 1]
+
+    def leave_out(self, node: fx.Node) -> Try:
+        """Leave a node outside; where that is not enough, and all of its kind are, these."""
+        self.found.append(node)
+        last = self.attempt(())
+        alike = [other for other in last.taken if other.target == node.target]
+        if last.artifact is not None or not alike:
+            return last
+        without = self.attempt(alike)
+        if without.artifact is None:
+            return last
+        self.found += alike
+        return without
 
 
 def refusal(name: str, nodes: Sequence[fx.Node], error: EdgeKitError) -> LowerError:
@@ -169,7 +196,3 @@ def _unknown(name: str, error: EdgeKitError) -> EdgeKitError:
     )
     failure.__cause__ = error
     return failure
-
-
-def _noted(artifact: Artifact, notes: tuple[str, ...]) -> Artifact:
-    return replace(artifact, notes=(*artifact.notes, *dict.fromkeys(notes)))

@@ -40,12 +40,20 @@ def verify(artifact: Artifact, target: Target, job: Job, program: tuple[Quantize
 
 
 def runs_at_all(quantized: Quantized, target: Target) -> Callable[[Artifact], None]:
-    """Return what loads an artifact of a program, runs it on the captured example, and raises `RunError` on failure."""
+    """Return what holds an artifact of a program against the app's runtime, loads it and runs it on an example.
+
+    It raises `CompatibilityError` or `RunError` on failure.
+    """
     captured = quantized.captured
     names = (spec.name for spec in captured.source.inputs)
     arrays = (tensor.numpy() for tensor in captured.example)
     samples = Samples(inputs=dict(zip(names, arrays, strict=True)))
-    return lambda artifact: try_out(artifact, source_with_batch(captured.source, artifact.batch), samples, target.cpu)
+
+    def try_it(artifact: Artifact) -> None:
+        compatible(artifact, target)
+        try_out(artifact, source_with_batch(captured.source, artifact.batch), samples, target.cpu)
+
+    return try_it
 
 
 def batches(source: Source, artifact: Artifact) -> tuple[int, ...]:

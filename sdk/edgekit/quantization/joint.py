@@ -11,6 +11,7 @@ from torch import Tensor, fx
 
 from edgekit.quantization.attributes import attribute
 from edgekit.quantization.functions import WEIGHTED
+from edgekit.quantization.observers import PerChannelWeightObserver
 from edgekit.quantization.rounding import centred, patches
 from edgekit.quantization.uses import families
 
@@ -29,20 +30,20 @@ class Joint:
 def joint(prepared: fx.GraphModule, inputs: tuple[Tensor, ...]) -> dict[fx.Node, Joint]:
     """Return, for each weight that is still the same in several layers, what these have in common.
 
-    A batch norm of its own makes another weight of a use, which is then rounded for itself.
+    A batch norm of its own makes another weight of a use, a large bias other steps: it is then rounded for itself.
 
     Args:
         prepared: A prepared graph.
         inputs: Calibration samples.
     """
-    layers = {node: _stored(node) for node in prepared.graph.nodes if node.target in WEIGHTED}
-    weights = set(layers.values())
+    layers = [node for node in prepared.graph.nodes if node.target in WEIGHTED]
+    steps = {_stored(node): scale for node in layers if (scale := _scale(prepared, node)) is not None}
     found: dict[fx.Node, Joint] = {}
     for family in families(prepared.graph.nodes).values():
-        left = [node for node in family if node in weights]
+        left = [node for node in family if node in steps]
         while left:
-            first = attribute(prepared, left[0])
-            same = [node for node in left if torch.equal(attribute(prepared, node), first)]
+            first = attribute(prepared, left[0]), steps[left[0]]
+            same = [node for node in left if _equal((attribute(prepared, node), steps[node]), first)]
             if len(same) > 1:
                 found |= dict.fromkeys(same, Joint(uses=len(same), inputs=[]))
             left = [node for node in left if node not in same]
@@ -57,6 +58,19 @@ def _stored(layer: fx.Node) -> fx.Node:
         weight = weight.args[0]  # behind its observer
     assert isinstance(weight, fx.Node)
     return weight
+
+
+def _scale(prepared: fx.GraphModule, layer: fx.Node) -> Tensor | None:
+    """Return the scales of a layer's weight, None if it stays float."""
+    weight = layer.args[1]
+    if not isinstance(weight, fx.Node) or weight.op != "call_module":
+        return None
+    observer = prepared.get_submodule(str(weight.target))
+    return observer.scale if isinstance(observer, PerChannelWeightObserver) else None
+
+
+def _equal(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> bool:
+    return all(map(torch.equal, one, other))
 
 
 class _Collect(fx.Interpreter):

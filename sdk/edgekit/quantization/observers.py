@@ -102,10 +102,19 @@ class HistogramObserver(ObserverBase):
             self._chosen = float(scale.float()), int(zero_point)
         return self._chosen
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing but zeros was seen: any scale holds them."""
+        return min(self.lo, 0.0) == max(self.hi, 0.0) == 0
+
+    def choose(self, scale: float) -> None:
+        """Take a scale for values that are all zero."""
+        self._chosen = scale, 0
+
     def _decide(self) -> tuple[Tensor, Tensor]:
         lo, hi = min(self.lo, 0.0), max(self.hi, 0.0)
         limits = self.quant_min, self.quant_max
-        if lo == hi == 0:
+        if self.idle:
             pass  # nothing to choose between
         elif self.ranges is Ranges.MSE and self.quant_max - self.quant_min > _BINS:
             # A bin does not tell how its values are rounded to steps narrower than itself, and there is nothing to be

@@ -16,10 +16,12 @@ from edgekit.quantization.observers import HistogramObserver, PerChannelWeightOb
 _MOST_STEPS = 2.0**30
 # What a kernel multiplies the sums of a channel without weights by: far from both ends of what kernels take.
 _IDLE = 2.0**-10
+# The same where a layer reads nothing but zeros, such as a first state: its bias is then exact to this share of a step.
+_NEARLY = 2.0**-6
 
 
 def fit(prepared: fx.GraphModule) -> None:
-    """Raise the scales of weights where a bias would overflow, and give channels without weights one, in place.
+    """Raise the scales of weights where a bias would overflow, in place; give zeros, read or multiplied with, fit ones.
 
     Args:
         prepared: A calibrated graph.
@@ -31,7 +33,10 @@ def fit(prepared: fx.GraphModule) -> None:
         if isinstance(weight, PerChannelWeightObserver) and isinstance(data, HistogramObserver):
             bias = node.args[2] if len(node.args) > 2 else None
             constant = attribute(prepared, bias) if isinstance(bias, fx.Node) and bias.op == "get_attr" else None
-            weight.scale = _fitted(weight, data.parameters_chosen[0], _output_scale(prepared, node), constant)
+            output = _output_scale(prepared, node)
+            if data.idle and output is not None and not weight.empty.all():
+                data.choose(_NEARLY * output / float(weight.calculate_qparams()[0].max()))
+            weight.scale = _fitted(weight, data.parameters_chosen[0], output, constant)
 
 
 def _fitted(weight: PerChannelWeightObserver, data: float, output: float | None, bias: Tensor | None) -> Tensor:
