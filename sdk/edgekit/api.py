@@ -14,7 +14,6 @@ from edgekit.bundles.result import BuildResult
 from edgekit.drift import detection
 from edgekit.model.source import samples_of, source_from_example
 from edgekit.model.source.batches import Batch
-from edgekit.model.source.own import unwrapped
 from edgekit.pipeline.build import build_job
 from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
 from edgekit.pipeline.rebuild import build_project
@@ -103,15 +102,16 @@ def build(
     for profile in profiles:
         schemes.of_target(profile, quantization or QuantSpec())
     source = source_from_example(
-        arguments.model_name(name, type(unwrapped(model)).__name__),
+        name,
         model,
         example_inputs,
-        output_names=arguments.texts("output_names", output_names),
-        labels=arguments.texts("labels", labels),
+        output_names=output_names,
+        labels=labels,
         meanings=meanings,
         preprocessing=preprocessing,
         shapes=shapes,
-        dimensions=arguments.sizes(max_batch, dimensions),
+        max_batch=max_batch,
+        dimensions=dimensions,
     )
     own = of_functions(metrics or {}, source.outputs)
     if any(spec.meaning == "boxes" for spec in source.outputs):

@@ -19,7 +19,6 @@ from edgekit.model.capture import capture as capture_source
 from edgekit.model.program import Captured, Quantized
 from edgekit.model.source import samples_of, source_from_example
 from edgekit.model.source.batches import Batch
-from edgekit.model.source.own import unwrapped
 from edgekit.pipeline.assemble import assemble
 from edgekit.pipeline.attempt import Attempt, measured
 from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
@@ -79,15 +78,16 @@ def capture(
         CaptureError: If ``torch.export`` refuses the model.
     """
     source = source_from_example(
-        arguments.model_name(name, type(unwrapped(model)).__name__),
+        name,
         model,
         example_inputs,
-        output_names=arguments.texts("output_names", output_names),
-        labels=arguments.texts("labels", labels),
+        output_names=output_names,
+        labels=labels,
         meanings=meanings,
         preprocessing=preprocessing,
         shapes=shapes,
-        dimensions=arguments.sizes(max_batch, dimensions),
+        max_batch=max_batch,
+        dimensions=dimensions,
     )
     given = example_inputs if samples is None else samples
     return capture_source(source, samples_of(given, source, what="samples"))

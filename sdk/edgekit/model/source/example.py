@@ -13,7 +13,7 @@ from edgekit.model.source.calls import input_names, parameters
 from edgekit.model.source.derive import DEFAULT_NAMES, named_shape, output_labels, returned
 from edgekit.model.source.module import measured
 from edgekit.model.source.own import cast_hint, float_dtype, own_copy, unwrapped
-from edgekit.spec import Dimension, DType, Meaning, Preprocessing, TensorSpec
+from edgekit.spec import Dimension, DType, Meaning, Preprocessing, TensorSpec, arguments
 from edgekit.spec.agreement import label_faults, output_faults, picture_faults
 from edgekit.spec.dimensions import BATCH, Sizes, filled, fixed, ranges
 from edgekit.spec.schema import did_you_mean
@@ -24,21 +24,22 @@ _SEVERAL = 64
 
 
 def source_from_example(
-    name: str,
+    name: str | None,
     model: nn.Module,
     example_inputs: Any,
     *,
-    output_names: tuple[str, ...] = DEFAULT_NAMES,
-    labels: tuple[str, ...] = (),
+    output_names: Sequence[str] = DEFAULT_NAMES,
+    labels: Sequence[str] = (),
     meanings: Mapping[str, Meaning] | None = None,
     preprocessing: Preprocessing | None = None,
     shapes: Mapping[str, Shape] | None = None,
+    max_batch: int | None = None,
     dimensions: Mapping[str, Sizes] | None = None,
 ) -> Source:
     """Make a source of a module that the caller has; neither it nor the example is changed.
 
     Args:
-        name: The model's name.
+        name: The model's name; the class's name in lower case if it is None.
         model: The float model, in train or eval mode.
         example_inputs: The arguments of ``forward``, batch first: a tensor, a sequence, or a mapping by name.
         output_names: Names of what ``forward`` returns, in order, where it does not name it itself.
@@ -46,13 +47,17 @@ def source_from_example(
         meanings: What outputs mean, by name.
         preprocessing: How a picture becomes the first input.
         shapes: Shapes of inputs with names for what varies, by input; the batch alone varies unless given.
-        dimensions: The sizes of each name, or the largest; unless the batch is given it is 1
-            for an example of one row, else up to 64.
+        max_batch: The largest batch; unless given it is 1 for an example of one row, else up to 64.
+        dimensions: The sizes of each name in them, or the largest.
 
     Raises:
         SourceError: If the model cannot be copied or run, or returns what no artifact can.
         DataError, ProjectError: If an argument does not fit it.
     """
+    name = arguments.model_name(name, type(unwrapped(model)).__name__)
+    output_names = arguments.texts("output_names", output_names)
+    labels = arguments.texts("labels", labels)
+    largest = arguments.sizes(max_batch, dimensions)
     for label, meaning in (meanings or {}).items():
         if meaning not in get_args(Meaning):
             known = ", ".join(get_args(Meaning))
@@ -60,7 +65,7 @@ def source_from_example(
     own = own_copy(name, model)
     example = _example(name, own, example_inputs, float_dtype(unwrapped(model)))
     names = input_names(name, own, len(example))
-    sizes = ranges({BATCH: _shown(example), **(dimensions or {})})
+    sizes = ranges({BATCH: _shown(example), **largest})
     inputs = _input_specs(names, example, shapes or {}, sizes, "tensor" if preprocessing is None else "image")
     used = {size for spec in inputs for size in spec.shape}
     free = {key: size for key, size in sizes.items() if key in used and key not in fixed(sizes)}
