@@ -98,7 +98,7 @@ def test_every_intermediate_can_be_had(tmp_path: Path) -> None:
     [
         (Branches, {}, CaptureError, "capture"),
         (Sums, {}, QuantizeError, "quantize-int8"),
-        (Sums, {"quantization": QuantSpec(scheme=Scheme.FLOAT)}, LowerError, "lower-pte"),
+        (Sums, {"quantization": QuantSpec(scheme=Scheme.FLOAT), "formats": ["pte"]}, LowerError, "lower-pte"),
         (Mixed, {"max_batch": 64, "formats": ["onnx"]}, RunError, "verify-linux-x86_64-onnx"),
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from edgekit.data.samples import Samples
 from edgekit.execution import artifact as runs
 from edgekit.lowering import pte
+from edgekit.model.narrow import source_with_batch
 from edgekit.spec import Cpu, Format, PteSettings, Scheme
 from tests.programs.networks import quantized
 
@@ -43,11 +44,10 @@ def signal_to_noise(function: Callable[[Tensor], Tensor], channels: int, scheme:
     noise = np.random.default_rng(1).normal(size=(32, 3, 10, 10)).astype(np.float32)
     with torch.no_grad():
         expected = program.program.module(check_guards=False)(torch.from_numpy(noise)).double().numpy()
-    source = program.captured.source
-    opened = runs.open_artifact(
-        Format.PTE, pte.lower(program, PteSettings()).data, Cpu.ARM64, source.inputs, source.outputs
-    )
-    found = opened.run(Samples(inputs={"x": noise}), 32)["y"]
+    artifact = pte.lower(program, PteSettings())
+    source = source_with_batch(program.captured.source, artifact.batch)
+    opened = runs.open_artifact(Format.PTE, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
+    found = opened.run(Samples(inputs={"x": noise}), artifact.batch or 32)["y"]
 
     def ratio(values: np.ndarray) -> float:
         return float(10 * np.log10(np.square(expected).sum() / max(np.square(expected - values).sum(), 1e-30)))
