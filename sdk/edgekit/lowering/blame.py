@@ -16,6 +16,8 @@ _UNKNOWN = (
     re.compile(r"Missing out variants: \{'\w+::(\w+)'"),
 )
 _MOST_PLACES = 3
+# Layers whose quantized weights a delegate of every format takes.
+_HAVE_KERNELS = {"conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "linear"}
 
 
 def blamed(name: str, program: fx.Graph, format: Format, error: BaseException) -> LowerError | None:

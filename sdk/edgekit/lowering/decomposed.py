@@ -8,6 +8,8 @@ from torch import fx
 from torch._ops import OpOverload
 from torch.export import ExportedProgram
 
+from edgekit.model.graph import evaluate
+
 _aten = torch.ops.aten
 
 
@@ -87,6 +89,5 @@ def _write_convolution(node: fx.Node) -> None:
 def add_call(origin: fx.Node, target: OpOverload, *args: Any, **kwargs: Any) -> fx.Node:
     """Add a node that comes from the same module as another one, its value evaluated on fake tensors."""
     node = origin.graph.call_function(target, args, kwargs)
-    values, keywords = fx.map_arg((args, kwargs), lambda operand: operand.meta["val"])
-    node.meta = {**origin.meta, "val": target(*values, **keywords)}
+    node.meta = {**origin.meta, "val": evaluate(node)}
     return node

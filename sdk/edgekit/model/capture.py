@@ -16,6 +16,7 @@ from torch.export import Dim, ExportedProgram, export
 from edgekit.data.samples import Array, Samples
 from edgekit.errors import CaptureError
 from edgekit.model.flat import flat
+from edgekit.model.forms import STANDARD_FORMS
 from edgekit.model.layout import PlainLayout
 from edgekit.model.narrow import can_narrow
 from edgekit.model.outputs import placeholder
@@ -200,6 +201,8 @@ def _simplify(program: ExportedProgram) -> None:
             graph.erase_node(node)
         elif node.target in _RESHAPES:
             _infer_symbolic_size(node)
+        elif node.target in STANDARD_FORMS:
+            STANDARD_FORMS[node.target](node)
     graph.eliminate_dead_code()
     program.graph_module.recompile()
 

@@ -1,9 +1,11 @@
 """Questions to the nodes of a captured or quantized graph."""
 
 import operator
+from typing import Any
 
 import torch
 from torch import fx
+from torch._dispatch.python import enable_python_dispatcher
 
 # What only moves, views or measures data is no compute operation.
 _DATA_MOVEMENT = {
@@ -11,6 +13,17 @@ _DATA_MOVEMENT = {
     "split_with_sizes", "chunk", "squeeze", "sym_size", "t", "to", "transpose", "unflatten", "unsqueeze", "view",
 }  # fmt: skip
 _FUSED = {"relu", "relu_", "hardtanh", "hardtanh_"}
+
+
+def evaluate(node: fx.Node) -> Any:
+    """Return the value of a call as the values of its inputs, on fake tensors, have it.
+
+    By torch's decompositions in Python: those in C++ ask a symbolic size for its number, which fixes it for everybody.
+    """
+    assert callable(node.target)
+    arguments, keywords = fx.map_arg((node.args, node.kwargs), lambda operand: operand.meta["val"])
+    with enable_python_dispatcher():
+        return node.target(*arguments, **keywords)
 
 
 def is_quantize(node: fx.Node) -> bool:

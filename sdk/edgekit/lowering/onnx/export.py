@@ -17,6 +17,7 @@ from edgekit.lowering.blame import blamed
 from edgekit.lowering.decomposed import write_functional
 from edgekit.lowering.onnx import dynamic, qdq, recurrent
 from edgekit.lowering.onnx.names import metadata, name_by_operator, name_interface
+from edgekit.lowering.rewriting import rewrite_ceil_pools
 from edgekit.lowering.shortcuts import shortcuts
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Captured, Quantized, Source
@@ -108,6 +109,7 @@ def _graph(quantized: Quantized, settings: OnnxSettings) -> ir.Model:
 
 def _export(program: ExportedProgram, source: Source, opset: int | None = None) -> ir.Model:
     program = copy.deepcopy(program)
+    rewrite_ceil_pools(program)
     write_functional(program)
     try:
         with warnings.catch_warnings(), shortcuts():

@@ -16,6 +16,7 @@ from torch.fx.passes.infra.pass_base import PassResult
 
 from edgekit.lowering.rewriting.cells import CELLS, GATES, Add, cell, step
 from edgekit.lowering.rewriting.writer import Writer, arguments, is_fixed, is_float, shape, tensor_of
+from edgekit.model.graph import evaluate
 
 _aten = torch.ops.aten
 LAYERS = {
@@ -154,8 +155,7 @@ def _body(
 
     def add(target: Callable[..., Any], *args: Any, **keywords: Any) -> fx.Node:
         node = graph.call_function(target, args, keywords)
-        values, named = fx.map_arg((args, keywords), lambda one: one.meta["val"])
-        node.meta["val"] = target(*values, **named)
+        node.meta["val"] = evaluate(node)
         return node
 
     states = [placeholder(f"state_{i}", node.meta["val"]) for i, node in enumerate(start)]

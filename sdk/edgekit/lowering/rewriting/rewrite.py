@@ -106,3 +106,10 @@ def rewrite(program: ExportedProgram) -> None:
     write_numbers(write)
     read_apart(program.graph)
     drop_unused(program)
+
+
+def rewrite_ceil_pools(program: ExportedProgram) -> None:
+    """Write out average pools in ceil mode, in place: ONNX Runtime counts places that torch does not (seen in 1.32)."""
+    kinds = {kind: _LAYERS[kind] for kind in (_aten.avg_pool1d.default, _aten.avg_pool2d.default)}
+    if any(node.target in kinds and True in node.args[4:5] for node in program.graph.nodes):
+        Writer(program).rewrite(kinds)

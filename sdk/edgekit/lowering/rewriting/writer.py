@@ -11,6 +11,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
 
 from edgekit.lowering.decomposed import add_call
+from edgekit.model.graph import evaluate
 
 _aten = torch.ops.aten
 # The most dimensions that XNNPACK's tensors have.
@@ -61,7 +62,7 @@ class Writer:
             if node.op == "call_function" and follows and isinstance(node.meta.get("val"), Tensor):
                 if node.target is _aten.view.default and node not in self._changed:
                     node.target = _aten.reshape.default  # what it views may lie otherwise now
-                node.meta["val"] = value_of(node)
+                node.meta["val"] = evaluate(node)
                 self._changed.add(node)
         self._changed.clear()
         self.program.graph_module.recompile()
@@ -146,13 +147,6 @@ class Writer:
     def unnamed(self, value: Tensor) -> fx.Node:
         """Return a constant that stands for itself alone."""
         return add_constant(self.program, value)
-
-
-def value_of(node: fx.Node) -> Any:
-    """Return the value of a node as the values of its inputs, on fake tensors, have it."""
-    assert callable(node.target)
-    arguments, keywords = fx.map_arg((node.args, node.kwargs), lambda operand: operand.meta["val"])
-    return node.target(*arguments, **keywords)
 
 
 def shape(node: fx.Node) -> list[Any]:
