@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+import torch
 from torch import fx
 
 from edgekit.errors import LowerError
@@ -16,8 +17,27 @@ _UNKNOWN = (
     re.compile(r"Missing out variants: \{'\w+::(\w+)'"),
 )
 _MOST_PLACES = 3
+# Transposed convolutions of volumes: the portable kernel takes signals and pictures.
+_WITHOUT_KERNELS = {torch.ops.aten.conv_transpose3d.input}
 # Layers whose quantized weights a delegate of every format takes.
 _HAVE_KERNELS = {"conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "linear"}
+
+
+def check_kernels(name: str, program: fx.Graph) -> None:
+    """Refuse what neither XNNPACK nor ExecuTorch's own libraries compute, before it is lowered.
+
+    Raises:
+        LowerError: With the operation, and where it is.
+    """
+    for node in program.nodes:
+        if node.op == "call_function" and node.target in _WITHOUT_KERNELS:
+            place = f" ({graph.module_path(node)})" if graph.module_path(node) else ""
+            raise LowerError(
+                f"{name} cannot be lowered to .pte: there is no kernel for {graph.operation(node)}{place} in "
+                f"ExecuTorch's libraries.",
+                hint="Write it with operations that there are kernels for, an upsampling and a convolution for "
+                "instance; or leave the format out: formats = ['onnx'].",
+            )
 
 
 def blamed(name: str, program: fx.Graph, format: Format, error: BaseException) -> LowerError | None:

@@ -11,7 +11,7 @@ from executorch.exir.lowered_backend_module import get_lowered_submodules
 from torch import fx
 
 from edgekit.errors import CompatibilityError, LowerError, RunError
-from edgekit.lowering.blame import blamed
+from edgekit.lowering.blame import blamed, check_kernels
 from edgekit.lowering.decomposed import write_decomposed
 from edgekit.lowering.partition import Partitioner, bodies
 from edgekit.lowering.refusal import Try, Write, compute_in_float, without_refused
@@ -49,6 +49,7 @@ def lower(quantized: Quantized, settings: PteSettings, check: Check | None = Non
     name = quantized.captured.source.name
     if reason := obstacle(quantized.scheme, Format.PTE):
         raise LowerError(f"{name} cannot be lowered as {quantized.scheme}: {reason}.", hint="Choose another scheme.")
+    check_kernels(name, quantized.program.graph)
     any_batch = _lowering(quantized, settings, check)
     captured = quantized.captured
     if captured.source.batch is not None or not captured.any_batch or not can_narrow(quantized.program):
