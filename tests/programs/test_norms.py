@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,3 +103,23 @@ def test_parametrized_modules_of_the_caller_stay(wrap: Callable[[nn.Module], nn.
     assert nn.utils.parametrize.is_parametrized(model[0])
     with torch.no_grad():
         torch.testing.assert_close(model(data), before, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("bounds", [{}, {"lower": 0.2}, {"lower": 0.1, "upper": 0.5}])
+def test_a_randomized_relu_has_the_mean_of_its_bounds(bounds: dict[str, Any]) -> None:
+    """Those that are given, and torch's own for the others."""
+
+    class Rectified(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(6, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = nn.functional.rrelu(self.layer(x), **bounds)
+            return y
+
+    torch.manual_seed(0)
+    model, data = Rectified().eval(), torch.randn(20, 6)
+    captured = edgekit.capture(model, data[:2], samples=data)
+    with torch.no_grad():
+        torch.testing.assert_close(captured.program.module(check_guards=False)(data[:16])[0], model(data[:16])[0])

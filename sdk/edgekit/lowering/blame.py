@@ -19,8 +19,6 @@ _UNKNOWN = (
 _MOST_PLACES = 3
 # Transposed convolutions of volumes: the portable kernel takes signals and pictures.
 _WITHOUT_KERNELS = {torch.ops.aten.conv_transpose3d.input}
-# Layers whose quantized weights a delegate of every format takes.
-_HAVE_KERNELS = {"conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "linear"}
 
 
 def check_kernels(name: str, program: fx.Graph) -> None:

@@ -12,8 +12,10 @@ _aten = torch.ops.aten
 def _leaky_relu(node: fx.Node) -> None:
     """Write a randomized ReLU: in eval mode its slope is the mean of its bounds."""
     given: list[Any] = list(node.args)
-    lower, upper = [*given[1:3], 1 / 8, 1 / 3][:2] if len(given) > 2 else (1 / 8, 1 / 3)
-    node.target, node.args = _aten.leaky_relu.default, (given[0], (float(lower) + float(upper)) / 2)
+    defaults: list[Any] = [None, 1 / 8, 1 / 3, False]
+    data, lower, upper, random = [*given, *defaults[len(given) :]][:4]
+    if not random:
+        node.target, node.args = _aten.leaky_relu.default, (data, (float(lower) + float(upper)) / 2)
 
 
 def _even_pool(node: fx.Node) -> None:

@@ -44,10 +44,9 @@ class Keep:
 
     def capturing(self, source: Source, samples: Samples) -> AbstractContextManager[None]:
         """Keep the model, pickled, and the samples, if the capture within fails."""
-        few = samples.rows(np.arange(min(len(samples), 16)))
 
         def save(folder: Path) -> None:
-            torch.save((source, few), folder / "input.pt")
+            torch.save((source, samples.rows(np.arange(min(len(samples), 16)))), folder / "input.pt")
 
         return self._stage("capture", reproduce.CAPTURE, save)
 
