@@ -15,9 +15,9 @@ the build; where the batch varies, one load sees batches of 1, 3, 8, 2 and 16 sa
 * **int8**: all operations compute with integers; **partly**: some compute in float, see [Quantization](quantize.md);
   **float**: none computes with integers; **refused**: there is no file, and the last table says why.
 * **dB** is the SQNR of what varies over the samples against the float model, and behind it, in the rows where they were
-  compared, by how much that is above (+) or below (-) the stock recipe of the format: ExecuTorch's PT2E with weights per
-  channel, and the better of ONNX Runtime's `quantize_static` with int8 and with uint8 weights per channel; "none" where
-  the recipe fails. The networks are random and small: compare rows, and read no accuracy from them.
+  compared, by how much that is above (+) or below (-) the stock recipe of the format: ExecuTorch's PT2E with weights
+  per channel, and the better of ONNX Runtime's `quantize_static` with int8 and with uint8 weights per channel; "none"
+  where the recipe fails. The networks are random and small: compare rows, and read no accuracy from them.
 * **batch 1** says that a file takes one sample in each call although more were asked for: any number would cost its
   delegate operations.
 * **outside** names what the `.pte` runs outside of the delegate.
