@@ -12,6 +12,7 @@ from torch import fx
 
 from edgekit.errors import CompatibilityError, LowerError, RunError
 from edgekit.lowering.blame import blamed, check_kernels
+from edgekit.lowering.conversions import convert_in_delegate
 from edgekit.lowering.decomposed import write_decomposed
 from edgekit.lowering.partition import Partitioner, bodies
 from edgekit.lowering.refusal import Try, Write, compute_in_float, without_refused
@@ -104,6 +105,7 @@ def _write(quantized: Quantized, settings: PteSettings, partitioner: Partitioner
     infer_batches(program)
     pool_means(program)
     keep_steps(program)
+    convert_in_delegate(program)
     write_decomposed(program)
     passes = [inline_weights(program)] if has_loops(program) else []
     if partitioner.outside:

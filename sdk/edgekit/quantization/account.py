@@ -7,10 +7,11 @@ from edgekit.model.program import Captured, Source
 from edgekit.quantization import recurrent
 from edgekit.quantization.observers import PerChannelWeightObserver
 from edgekit.quantization.placement import uneven
+from edgekit.quantization.tables import PerChannelGroupTableObserver, PerChannelTableObserver, tables
 from edgekit.quantization.uses import BESIDE, FAMILY
 from edgekit.spec import DYNAMIC, QuantSpec, Scheme
 
-# XNNPACK keeps the scale of a group as bfloat16.
+# XNNPACK keeps the scale of a group as bfloat16, and so are those of tables.
 _GROUP_SCALE_BITS = 16
 
 
@@ -39,17 +40,30 @@ def notes(scheme: Scheme, spec: QuantSpec, captured: Captured) -> tuple[str, ...
 def weight_bytes(scheme: Scheme, spec: QuantSpec, prepared: fx.GraphModule, source: Source) -> int:
     """Return the bytes that the weights are stored in.
 
-    Static schemes are to take them all but those of recurrent layers, at a byte each; of a dynamic one it counts what
-    it really takes.
+    Static schemes are to take them all but those of recurrent layers, and tables that are kept, at a byte each; of a
+    dynamic one, and of tables, it counts what it really takes.
     """
-    if scheme not in DYNAMIC:
-        return source.float_bytes // 4 + 3 * recurrent.weights(prepared.graph)
-    bits = 4 + _GROUP_SCALE_BITS / spec.group_size if scheme is Scheme.W4_DYNAMIC else 8
-    observed = [
-        node.all_input_nodes[0]
+    observed = {
+        node.all_input_nodes[0]: module
         for node in prepared.graph.nodes
-        if node.op == "call_module" and isinstance(prepared.get_submodule(str(node.target)), PerChannelWeightObserver)
-    ]
-    stored = {node.meta.get(FAMILY, node.target): node for node in observed}.values()  # a file holds a family once
-    sizes = [(node.meta["val"].numel(), 0 if BESIDE in node.meta else 4) for node in stored]
-    return source.float_bytes - int(sum(count * (before - bits / 8) for count, before in sizes))
+        if node.op == "call_module"
+        and isinstance(module := prepared.get_submodule(str(node.target)), PerChannelWeightObserver)
+    }
+    if scheme not in DYNAMIC:
+        kept = recurrent.weights(prepared.graph) + sum(table.meta["val"].numel() for table in tables(prepared.graph))
+        packed = sum(node.meta["val"].numel() * (8 - _bits(one, scheme, spec)) / 8 for node, one in observed.items())
+        return source.float_bytes // 4 + 3 * kept - int(packed)
+    own = {node.meta.get(FAMILY, node.target): node for node in observed}.values()  # a file holds a family once
+    saved = 0.0
+    for node in own:
+        before = 0 if BESIDE in node.meta else 32
+        saved += node.meta["val"].numel() * (before - _bits(observed[node], scheme, spec)) / 8
+    return source.float_bytes - int(saved)
+
+
+def _bits(observer: PerChannelWeightObserver, scheme: Scheme, spec: QuantSpec) -> float:
+    """Return the bits that a weight takes, with its share of the scale of a group."""
+    if isinstance(observer, PerChannelTableObserver):
+        return 8
+    in_groups = scheme is Scheme.W4_DYNAMIC or isinstance(observer, PerChannelGroupTableObserver)
+    return 4 + _GROUP_SCALE_BITS / spec.group_size if in_groups else 8

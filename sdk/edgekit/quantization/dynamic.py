@@ -79,14 +79,15 @@ class PerChannelGroupWeightObserver(PerChannelWeightObserver):
 
     def quantize(self, x: Tensor) -> Tensor:
         """Return a weight rounded to the chosen steps and back."""
-        return self._steps(x) * self.spread(x)
+        return self.steps(x) * self.spread(x)
 
     def spread(self, x: Tensor) -> Tensor:
         """Return the scale of each weight, float32 of the weight's shape."""
         scale, _ = self.calculate_qparams()
         return scale.repeat_interleave(self.group_size, 1)
 
-    def _steps(self, x: Tensor) -> Tensor:
+    def steps(self, x: Tensor) -> Tensor:
+        """Return the integers of a weight, float32 of its shape."""
         return torch.clamp(torch.round(x / self.spread(x)), self.quant_min, self.quant_max)
 
     def convert(self, model: fx.GraphModule, node: fx.Node) -> None:
@@ -104,7 +105,7 @@ class PerChannelGroupWeightObserver(PerChannelWeightObserver):
             back = graph.call_function(
                 torch.ops.torchao.dequantize_affine.default,
                 (
-                    constant("_weight", self._steps(weight).to(torch.int8)),
+                    constant("_weight", self.steps(weight).to(torch.int8)),
                     (1, self.group_size),
                     constant("_scale", scale),
                     constant("_zero_point", zero),

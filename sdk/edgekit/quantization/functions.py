@@ -17,7 +17,25 @@ FLOAT_FUNCTIONS = {
 LINEAR = {_aten.linear.default}
 WEIGHTED = {_aten.conv1d.default, _aten.conv2d.default, *LINEAR}
 CLAMPS = {_aten.hardtanh.default, _aten.hardtanh_.default, _aten.relu6.default}
+GATHERS = {_aten.embedding.default, _aten.index_select.default, _aten.index.Tensor}
+"""What may read rows of a table, see `is_gather`."""
 RECTIFIERS = CLAMPS | {_aten.relu.default, _aten.relu_.default}
+
+
+def is_gather(node: fx.Node) -> bool:
+    """Whether a node reads rows, whole ones, of a tensor of two dimensions by integers."""
+    given: tuple[Any, ...] = node.args
+    if node.op != "call_function" or node.target not in GATHERS or node.kwargs:
+        return False
+    table = given[0].args[0] if given[0].op == "call_module" else given[0]  # behind its observer
+    if table.meta["val"].dim() != 2:
+        return False
+    if node.target is _aten.embedding.default:
+        return True
+    if node.target is _aten.index_select.default:
+        return given[1] in (0, -2)
+    indices = given[1]
+    return len(indices) == 1 and indices[0] is not None and indices[0].meta["val"].dtype not in (torch.bool, torch.uint8)
 
 
 def common_function(readers: Collection[fx.Node], among: Collection[Any]) -> Function | None:

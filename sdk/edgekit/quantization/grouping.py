@@ -10,7 +10,7 @@ from torchao.quantization.pt2e.quantizer import SharedQuantizationSpec
 from edgekit.errors import QuantizeError
 from edgekit.model.graph import is_compute, module_path, operation
 from edgekit.model.layers import Layer
-from edgekit.quantization.functions import WEIGHTED
+from edgekit.quantization.functions import WEIGHTED, is_gather
 from edgekit.spec.schema import did_you_mean
 
 ANNOTATION = "quantization_annotation"
@@ -50,8 +50,9 @@ def describe(path: str, nodes: Iterable[fx.Node]) -> Layer:
         nodes: Its nodes, from `group`.
     """
     nodes = tuple(nodes)
-    shapes = [_weight(node) for node in nodes if node.target in WEIGHTED]
-    first = next((node for node in nodes if node.target in WEIGHTED), nodes[0])
+    held = {weight: node for node in reversed(nodes) if (weight := _weight(node)) is not None}
+    shapes = [tuple(weight.meta["val"].shape) for weight in held]
+    first = next(reversed(held.values()), nodes[0])
     weights = sum(map(math.prod, shapes))
     return Layer(
         path=path,
@@ -113,9 +114,13 @@ def _prefixes(path: str) -> Iterable[str]:
         yield path
 
 
-def _weight(node: fx.Node) -> tuple[int, ...]:
-    weight = node.args[1]
+def _weight(node: fx.Node) -> fx.Node | None:
+    """Return what a layer multiplies with, or the table that it reads; None if it does neither."""
+    layer = node.target in WEIGHTED
+    if not layer and not is_gather(node):
+        return None
+    weight = node.args[1 if layer else 0]
     while isinstance(weight, fx.Node) and weight.op == "call_module":
         weight = weight.args[0]  # behind its observer
     assert isinstance(weight, fx.Node)
-    return tuple(weight.meta["val"].shape)
+    return weight if layer or weight.op == "get_attr" else None

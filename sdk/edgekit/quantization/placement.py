@@ -13,6 +13,7 @@ from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, RECT
 from edgekit.quantization.grouping import ANNOTATION, chosen, group
 from edgekit.quantization.outermost import float_layers
 from edgekit.quantization.scalars import is_float, write_scalars
+from edgekit.quantization.tables import annotate_tables
 from edgekit.spec import DYNAMIC, QuantSpec, Scheme
 
 _aten = torch.ops.aten
@@ -69,6 +70,7 @@ class Placement(XNNPACKQuantizer):
                 _fuse_clamp(node)
         for layer in float_layers(annotated.graph, self._spec, self._layers):
             layer.meta.pop(ANNOTATION, None)
+        annotate_tables(annotated.graph, self._spec)
         _leave_unread(annotated.graph)
         # Last: where the other layers are rounded does not depend on it, which the simulation counts on.
         self.kept = self._keep(annotated.graph)

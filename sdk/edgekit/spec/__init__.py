@@ -7,6 +7,7 @@ from edgekit.spec.preprocessing import Preprocessing, Resize
 from edgekit.spec.quantization import (
     DYNAMIC,
     STATIC_INT8,
+    Embeddings,
     Fallback,
     FormatSchemes,
     OutermostLayer,
@@ -27,6 +28,7 @@ __all__ = [
     "CustomLimit",
     "DType",
     "Dimension",
+    "Embeddings",
     "Fallback",
     "Format",
     "FormatSchemes",

@@ -71,6 +71,17 @@ class OutermostLayer(StrEnum):
     """It stays float."""
 
 
+class Embeddings(StrEnum):
+    """How tables of embeddings are stored."""
+
+    INT8 = "int8"
+    """8 bits, with a scale for each row."""
+    INT4 = "int4"
+    """4 bits, with a scale for each group of values along a row; 8 bits where groups do not divide the rows."""
+    FLOAT = "float"
+    """As they are."""
+
+
 class FormatSchemes(Spec):
     """A scheme for each format."""
 
@@ -110,7 +121,9 @@ class QuantSpec(Spec):
     """Round weights by what they do to the layer's output (GPTQ), not each to the nearest step."""
     group_size: Annotated[int, Field(gt=0, multiple_of=32)] = 32
     """Weights that share a scale in the scheme 8da4w, a multiple of 32. A layer whose inputs it does not divide stays
-    float."""
+    float. Also of tables of embeddings with 4 bits."""
+    embeddings: Embeddings = Embeddings.INT8
+    """How tables of embeddings are stored in every scheme but float; one with at most 1% of the weights stays float."""
     bias_correction: bool = True
     """Let biases take up the mean error of their layer's outputs."""
     equalization: bool = True
