@@ -1,7 +1,7 @@
 """Integers of 8 bits that become float: XNNPACK converts them in its own kernels, as a dequantization with steps of 1.
 
-The kernel outside takes a value at a time. 128 rows of 384 values, gathered from a table of integers and converted, take
-157 us with it and 24 with XNNPACK's; gathered from a table of floats 22 (x86-64, one thread).
+The kernel outside takes a value at a time. 128 rows of 384 values, gathered from a table of integers and converted,
+take 157 us with it and 24 with XNNPACK's; gathered from a table of floats 22 (x86-64, one thread).
 """
 
 import torch

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import fx
 
+from edgekit.model.bags import write_bag
+
 _aten = torch.ops.aten
 
 
@@ -45,5 +47,6 @@ STANDARD_FORMS: dict[Any, Callable[[fx.Node], None]] = {
     _aten.rrelu.default: _leaky_relu,
     _aten.adaptive_avg_pool3d.default: _even_pool,
     _aten.conv3d.padding: _even_padding,
+    _aten.embedding_bag.padding_idx: write_bag,
 }
 """What writes each of them."""

@@ -12,6 +12,7 @@ _DATA_MOVEMENT = {
     "alias", "clone", "contiguous", "detach", "expand", "flatten", "permute", "reshape", "select", "slice", "split",
     "split_with_sizes", "chunk", "squeeze", "sym_size", "t", "to", "transpose", "unflatten", "unsqueeze", "view",
 }  # fmt: skip
+_GATHERS = {"embedding", "index", "index_select"}
 _FUSED = {"relu", "relu_", "hardtanh", "hardtanh_"}
 
 
@@ -40,6 +41,13 @@ def is_dynamic(node: fx.Node) -> bool:
     """Whether the node is a quantization whose parameters are chosen while the program runs."""
     parameters = [source for source in node.all_input_nodes if source.target is operator.getitem]
     return any(_quant_name(source).startswith("choose_qparams") for one in parameters for source in one.all_input_nodes)
+
+
+def is_table_read(node: fx.Node) -> bool:
+    """Whether the node reads rows of a table that is stored as integers of 8 bits, or of 4 in pairs."""
+    value = node.meta.get("val")
+    known = node.op == "call_function" and operation(node) in _GATHERS
+    return known and isinstance(value, torch.Tensor) and value.dtype == torch.int8
 
 
 def is_compute(node: fx.Node) -> bool:
@@ -86,6 +94,8 @@ def _is_fused_activation(node: fx.Node) -> bool:
 
 
 def _runs_int8(node: fx.Node, int8_operations: frozenset[str]) -> bool:
+    if is_table_read(node):
+        return True
     data = [source for source in node.all_input_nodes if source.op == "call_function"]
     if operation(node) not in int8_operations or not all(map(is_dequantize, data)):
         return False

@@ -9,7 +9,7 @@ from edgekit.quantization.observers import PerChannelWeightObserver
 from edgekit.quantization.placement import uneven
 from edgekit.quantization.tables import PerChannelGroupTableObserver, PerChannelTableObserver, tables
 from edgekit.quantization.uses import BESIDE, FAMILY
-from edgekit.spec import DYNAMIC, QuantSpec, Scheme
+from edgekit.spec import DYNAMIC, Embeddings, QuantSpec, Scheme
 
 # XNNPACK keeps the scale of a group as bfloat16, and so are those of tables.
 _GROUP_SCALE_BITS = 16
@@ -22,10 +22,13 @@ def wanted(scheme: Scheme, spec: QuantSpec) -> str:
     return "linear" if scheme in DYNAMIC else "convolution, linear, add or mul"
 
 
-def notes(scheme: Scheme, spec: QuantSpec, captured: Captured) -> tuple[str, ...]:
-    """Name the layers that stay float: recurrent ones, and those whose inputs groups of 4-bit weights do not divide."""
-    found = recurrent.note(captured.program.graph)
-    stay = () if found is None else (found,)
+def notes(scheme: Scheme, spec: QuantSpec, captured: Captured, prepared: fx.GraphModule) -> tuple[str, ...]:
+    """Name the layers that stay float: recurrent ones, and those whose inputs groups of 4-bit weights do not divide.
+
+    And the tables of embeddings that have 8 bits where 4 were asked for.
+    """
+    found = recurrent.note(captured.program.graph), _wide_tables(spec, prepared)
+    stay = tuple(note for note in found if note is not None)
     if scheme is not Scheme.W4_DYNAMIC:
         return stay
     graph = captured.program.module(check_guards=False).graph
@@ -37,20 +40,38 @@ def notes(scheme: Scheme, spec: QuantSpec, captured: Captured) -> tuple[str, ...
     return (*stay, f"{scheme} leaves in float, since groups of {spec.group_size} do not divide their inputs: {named}.")
 
 
+def _wide_tables(spec: QuantSpec, prepared: fx.GraphModule) -> str | None:
+    if spec.embeddings is not Embeddings.INT4:
+        return None
+    observed = [node for node, observer in _observers(prepared) if isinstance(observer, PerChannelTableObserver)]
+    names = dict.fromkeys(module_path(user) or user.name for node in observed for user in node.users)
+    return (
+        f"Tables of embeddings have 8 bits, since groups of {spec.group_size} do not divide their rows: "
+        f"{', '.join(names)}."
+        if names
+        else None
+    )
+
+
+def _observers(prepared: fx.GraphModule) -> list[tuple[fx.Node, PerChannelWeightObserver]]:
+    """Return what observes weights and tables, by its node."""
+    modules = [
+        (node, prepared.get_submodule(str(node.target))) for node in prepared.graph.nodes if node.op == "call_module"
+    ]
+    return [(node, module) for node, module in modules if isinstance(module, PerChannelWeightObserver)]
+
+
 def weight_bytes(scheme: Scheme, spec: QuantSpec, prepared: fx.GraphModule, source: Source) -> int:
     """Return the bytes that the weights are stored in.
 
     Static schemes are to take them all but those of recurrent layers, and tables that are kept, at a byte each; of a
     dynamic one, and of tables, it counts what it really takes.
     """
-    observed = {
-        node.all_input_nodes[0]: module
-        for node in prepared.graph.nodes
-        if node.op == "call_module"
-        and isinstance(module := prepared.get_submodule(str(node.target)), PerChannelWeightObserver)
-    }
+    observed = {node.all_input_nodes[0]: observer for node, observer in _observers(prepared)}
     if scheme not in DYNAMIC:
-        kept = recurrent.weights(prepared.graph) + sum(table.meta["val"].numel() for table in tables(prepared.graph))
+        kept: int = recurrent.weights(prepared.graph) + sum(
+            table.meta["val"].numel() for table in tables(prepared.graph)
+        )
         packed = sum(node.meta["val"].numel() * (8 - _bits(one, scheme, spec)) / 8 for node, one in observed.items())
         return source.float_bytes // 4 + 3 * kept - int(packed)
     own = {node.meta.get(FAMILY, node.target): node for node in observed}.values()  # a file holds a family once

@@ -35,7 +35,9 @@ def is_gather(node: fx.Node) -> bool:
     if node.target is _aten.index_select.default:
         return given[1] in (0, -2)
     indices = given[1]
-    return len(indices) == 1 and indices[0] is not None and indices[0].meta["val"].dtype not in (torch.bool, torch.uint8)
+    return (
+        len(indices) == 1 and indices[0] is not None and indices[0].meta["val"].dtype not in (torch.bool, torch.uint8)
+    )
 
 
 def common_function(readers: Collection[fx.Node], among: Collection[Any]) -> Function | None:

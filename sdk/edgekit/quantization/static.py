@@ -18,7 +18,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from edgekit.data.samples import Samples
 from edgekit.errors import EdgeKitError, QuantizeError
 from edgekit.model.capture import capture_again
-from edgekit.model.graph import is_quantize
+from edgekit.model.graph import is_quantize, is_table_read
 from edgekit.model.program import Captured, Quantized
 from edgekit.quantization import account, scales
 from edgekit.quantization.channels import Kind
@@ -59,7 +59,7 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
         )
     try:
         prepared, float_layers = prepare(captured, scheme, spec, calibration)
-        notes = account.notes(scheme, spec, captured)
+        notes = account.notes(scheme, spec, captured, prepared)
         mend(prepared, captured, spec, calibration)
         stored = account.weight_bytes(scheme, spec, prepared, captured.source)
         program = capture_again(convert_pt2e(prepared), captured)
@@ -69,7 +69,7 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
         raise QuantizeError(
             f"{name} cannot be quantized: {error}", hint="Run again with --debug to see where."
         ) from error
-    if not any(is_quantize(node) for node in program.graph.nodes):
+    if not any(is_quantize(node) or is_table_read(node) for node in program.graph.nodes):
         raise QuantizeError(
             f"Nothing in {name} was quantized: it has no {account.wanted(scheme, spec)} layer that the {scheme} scheme "
             "takes.",

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec
+from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, QuantizationSpecBase
 
 from edgekit.quantization.attributes import attribute
 from edgekit.quantization.dynamic import PerChannelGroupWeightObserver
@@ -63,7 +63,7 @@ def annotate_tables(graph: fx.Graph, spec: QuantSpec) -> None:
         return
     for table, reads in tables(graph).items():
         for read in reads:
-            specs = {table: _specification(table, spec)}
+            specs: dict[fx.Node, QuantizationSpecBase | None] = {table: _specification(table, spec)}
             read.meta[ANNOTATION] = QuantizationAnnotation(input_qspec_map=specs, _annotated=True)
 
 
@@ -84,12 +84,6 @@ def tables(graph: fx.Graph) -> dict[fx.Node, list[fx.Node]]:
         if fits and gathered and value.numel() > least and any(read in computed for read in reads):
             found[node] = reads
     return found
-
-
-def uneven_tables(graph: fx.Graph, group: int) -> list[fx.Node]:
-    """Return the reads of tables whose rows are no multiple of the group that shares a scale."""
-    found = tables(graph)
-    return [read for table, reads in found.items() if table.meta["val"].shape[1] % group for read in reads]
 
 
 def _computed(graph: fx.Graph) -> set[fx.Node]:

@@ -20,6 +20,7 @@ from edgekit.lowering.onnx.names import metadata, name_by_operator, name_interfa
 from edgekit.lowering.rewriting import rewrite_ceil_pools
 from edgekit.lowering.shortcuts import shortcuts
 from edgekit.model.artifact import Artifact
+from edgekit.model.graph import is_table_read
 from edgekit.model.program import Captured, Quantized, Source
 from edgekit.spec import Format, OnnxSettings, Scheme
 from edgekit.spec.schemes import obstacle
@@ -63,7 +64,8 @@ def lower(quantized: Quantized, settings: OnnxSettings) -> Artifact:
     integer = [kind for kind in compute if kind.startswith(_INTEGER) or "Integer" in kind]
     # Most of 16 bits the CPU computes in float between the roundings; that these are there is all that can be asked.
     rounds = scheme is Scheme.W8A16 and "QuantizeLinear" in kinds
-    if not (integer or rounds or scheme is Scheme.FLOAT):
+    stores = any(map(is_table_read, quantized.program.graph.nodes))
+    if not (integer or rounds or stores or scheme is Scheme.FLOAT):
         raise LowerError(
             f"ONNX Runtime would run nothing of {source.name} as {scheme}: found {sorted(set(kinds))}.",
             hint="Check that the network has convolution or linear layers with static weights.",

@@ -106,6 +106,10 @@ def _plain_weights(model: nn.Module) -> None:
                 _own_class(module)
                 for name in list(module.parametrizations):  # type: ignore[arg-type]
                     parametrize.remove_parametrizations(module, str(name), leave_parametrized=True)
+            if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.max_norm is not None:
+                rows = torch.arange(module.num_embeddings)  # it shortens the rows that are read, in the table itself
+                torch.embedding_renorm_(module.weight.data, rows, module.max_norm, module.norm_type)
+                module.max_norm = None
             for hook in list(module._forward_pre_hooks.values()):
                 if isinstance(hook, WeightNorm):
                     remove_weight_norm(module, hook.name)
