@@ -66,13 +66,32 @@ def weighted() -> Iterator[Row]:
         shapes=((10,),),
         tokens=50,
     )
-    yield Row(
-        name="EmbeddingBag",
-        group=group,
-        make=lambda: nn.Sequential(nn.EmbeddingBag(50, 16, mode="mean"), nn.Linear(16, 6)),
-        shapes=((10,),),
-        tokens=50,
-    )
+    bags: dict[str, Callable[[], nn.Module]] = {
+        "": partial(nn.EmbeddingBag, 50, 16, mode="mean"),
+        ", sum": partial(nn.EmbeddingBag, 50, 16, mode="sum"),
+        ", largest": partial(nn.EmbeddingBag, 50, 16, mode="max"),
+        ", padding": partial(nn.EmbeddingBag, 50, 16, mode="mean", padding_idx=0),
+    }
+    for name, bag in bags.items():
+        yield Row(name=f"EmbeddingBag{name}", group=group, make=partial(_summed, bag), shapes=((10,),), tokens=50)
+    yield Row(name="rows by index", group=group, make=_Indexed, shapes=((10,),), tokens=50)
+
+
+def _summed(bag: Callable[[], nn.Module]) -> nn.Module:
+    return nn.Sequential(bag(), nn.Linear(16, 6))
+
+
+class _Indexed(nn.Module):
+    """A table that is no module, as code of one's own has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows, self.last = nn.Parameter(torch.randn(50, 16)), nn.Linear(16, 6)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return (batch, 10, 6) of ids (batch, 10)."""
+        found: Tensor = self.last(self.rows[ids])
+        return found
 
 
 def _settled(kind: Callable[..., nn.Module], **options: bool) -> nn.Module:

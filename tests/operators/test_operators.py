@@ -21,7 +21,6 @@ AGAIN = (
 )  # fmt: skip
 # Built in neither format, and why.
 NEITHER = {
-    "weights/EmbeddingBag": "torch.onnx writes an invalid graph, and ExecuTorch's libraries have no kernel",
     "pool/AvgPool3d, ceil mode": "ONNX Runtime averages over other places, and ExecuTorch's libraries have no kernel",
     "pool/AdaptiveAvgPool3d to 5": "parts of unequal size, for which neither has a form",
     "reduce/median": "neither has a form",
