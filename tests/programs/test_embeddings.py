@@ -22,6 +22,7 @@ from edgekit.model.capture import capture
 from edgekit.model.graph import is_table_read
 from edgekit.model.program import Captured, Quantized
 from edgekit.model.source.module import source_from_module
+from edgekit.pipeline.profiling.values import profile
 from edgekit.quantization import quantize
 from edgekit.quantization.sensitivity import sensitivities
 from edgekit.quantization.simulate import simulate
@@ -223,6 +224,8 @@ def test_a_table_is_a_layer_that_can_be_blamed() -> None:
     assert found.ranking[0].layer.path == "table"
     assert found.ranking[0].gain_db is not None
     assert found.ranking[0].gain_db > 3
+    (table,) = [layer for layer in profile(simulation) if layer.path == "table"]
+    assert (table.values[0].kind, table.values[0].values) == ("weight", ROWS * WIDTH)
 
 
 def lowered(program: Quantized) -> list[Artifact]:

@@ -64,7 +64,7 @@ def _activation(name: str, observer: HistogramObserver) -> ValueProfile:
 def _weight(name: str, weight: Tensor, observer: PerChannelWeightObserver) -> ValueProfile:
     scales, _ = observer.calculate_qparams()
     rows = weight.detach().movedim(observer.ch_axis, 0).flatten(1).double()
-    steps = rows / scales.double()[:, None]
+    steps = rows / observer.spread(rows).double()
     outside = (steps < observer.quant_min - 0.5) | (steps > observer.quant_max + 0.5)
     widest = float(scales.max())
     ends = [float(end) for end in torch.aminmax(rows)]
