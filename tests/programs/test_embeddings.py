@@ -288,3 +288,21 @@ def test_tables_alone_are_something_that_is_quantized() -> None:
         assert np.array_equal(opened.run(samples(60, 2), 4)["out"], expected)
     with pytest.raises(QuantizeError, match="Nothing in net was quantized"):
         quantize(program.captured, Scheme.INT8, QuantSpec(embeddings=Embeddings.FLOAT), samples(64, 1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", [Embeddings.INT8, Embeddings.INT4])
+def test_sequences_may_vary_in_length(bits: Embeddings) -> None:
+    """With a batch that varies, too: two sizes that no reshape can infer at once."""
+    torch.manual_seed(0)
+    ids = TensorSpec(name="ids", shape=("batch", "length"), dtype="int64")
+    out = TensorSpec(name="out", shape=("batch", "length", WIDTH))
+    source = source_from_module("net", Rows(), (ids,), (out,), {"batch": 64, "length": 20})
+    program = quantize(capture(source, samples(64, 1)), Scheme.INT8, QuantSpec(embeddings=bits), samples(64, 1))
+    for artifact in lowered(program):
+        opened = open_artifact(artifact.format, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
+        for length in (3, 17):
+            some = Samples(inputs={"ids": np.random.default_rng(length).integers(0, ROWS, (8, length))})
+            expected = run_quantized(program, some).outputs["out"]
+            assert np.array_equal(opened.run(some, artifact.batch or 4)["out"], expected)
+            assert not np.array_equal(expected, np.roll(expected, 1, 1))

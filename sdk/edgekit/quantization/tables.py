@@ -166,13 +166,14 @@ def _packed(steps: Tensor, group: int) -> Tensor:
 def _four_bits(call: Call, rows: fx.Node, scales: fx.Node, sizes: tuple[Any, ...], *, group: int) -> fx.Node:
     """Take bytes apart in float, which is exact: the kernels for it are fast, and both formats have them."""
     *places, width = sizes
+    known = [size if isinstance(size, int) else -1 for size in places]
 
     def shaped(value: fx.Node, *last: int) -> fx.Node:
-        known = [size if isinstance(size, int) else -1 for size in places]
-        if known.count(-1) > 1:
-            last_only = call(_aten.flatten.using_ints, value, -2, -1) if len(last) == 1 else None
-            return last_only or call(_aten.unflatten.int, value, -1, list(last))
-        return call(_aten.reshape.default, value, [*known, *last])
+        if known.count(-1) < 2:  # a delegate takes the form that infers one size
+            return call(_aten.reshape.default, value, [*known, *last])
+        if len(last) == 1:
+            return call(_aten.flatten.using_ints, value, -2, -1)
+        return call(_aten.unflatten.int, value, -1, list(last))
 
     both = shaped(call(_aten.to.dtype, rows, torch.float32), width // group, group // 2)
     upper = call(_aten.floor.default, call(_aten.mul.Tensor, both, 1 / _UPPER))
