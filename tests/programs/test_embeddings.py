@@ -245,7 +245,7 @@ def test_both_runtimes_read_the_same_rows(name: str, bits: Embeddings) -> None:
         opened = open_artifact(artifact.format, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
         found = opened.run(samples(60, 2), artifact.batch or 4)["out"]
         assert apart(expected, found) > least
-        assert apart(expected, np.roll(found, 1, 0)) < 10
+        assert apart(expected, np.roll(found, 1, 0)) < 20
 
 
 @pytest.mark.slow
