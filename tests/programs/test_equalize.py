@@ -2,7 +2,7 @@
 
 import copy
 import itertools
-import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, fx, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from edgekit.data.samples import Samples
 from edgekit.drift.metrics import sqnr_db
@@ -353,11 +354,25 @@ class Wide(nn.Module):
         return logits
 
 
-def test_many_channels_take_seconds() -> None:
-    """There is no loop over channels; it took more than a minute. Measured is the process, not the machine."""
+class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts what torch is asked to compute."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Count an operation, and compute it."""
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_many_channels_take_no_more_operations() -> None:
+    """There is no loop over channels; it took more than a minute."""
     torch.manual_seed(0)
     calibration = pictures(64, 1)
     module = graph_of(captured(uneven(Wide()), calibration))
-    start = time.process_time()
-    assert equalize(module, [(torch.from_numpy(calibration.inputs["image"]),)], ALL) > 10_000
-    assert time.process_time() - start < 20
+    with Operations() as operations:
+        channels = equalize(module, [(torch.from_numpy(calibration.inputs["image"]),)], ALL)
+    assert channels > 10_000
+    assert operations.count < channels

@@ -52,6 +52,10 @@ class Samples:
         for start in range(0, len(self), size):
             yield self.rows(slice(start, start + size))
 
+    def spread(self, count: int) -> "Samples":
+        """Return so many of the samples, evenly spread; all of them if there are no more."""
+        return self if count >= len(self) else self.rows(np.arange(count, dtype=np.int64) * len(self) // count)
+
     def filled_up(self, size: int) -> "Samples":
         """Return the samples, and as many of the first ones again as make their number a multiple of ``size``."""
         missing = -len(self) % size

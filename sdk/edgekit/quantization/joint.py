@@ -3,6 +3,7 @@
 So the same integers stand in all of them, and a file holds them once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor, fx
 from edgekit.quantization.attributes import attribute
 from edgekit.quantization.functions import WEIGHTED
 from edgekit.quantization.observers import PerChannelWeightObserver
-from edgekit.quantization.rounding import centred, patches
+from edgekit.quantization.rounding import centred, most_patches, patches
 from edgekit.quantization.uses import families
 
 
@@ -27,14 +28,14 @@ class Joint:
     """Once the first of them had its turn."""
 
 
-def joint(prepared: fx.GraphModule, inputs: tuple[Tensor, ...]) -> dict[fx.Node, Joint]:
+def joint(prepared: fx.GraphModule, parts: Sequence[tuple[Tensor, ...]]) -> dict[fx.Node, Joint]:
     """Return, for each weight that is still the same in several layers, what these have in common.
 
     A batch norm of its own makes another weight of a use, a large bias other steps: it is then rounded for itself.
 
     Args:
         prepared: A prepared graph.
-        inputs: Calibration samples.
+        parts: Calibration samples, as the arguments of one call each.
     """
     layers = [node for node in prepared.graph.nodes if node.target in WEIGHTED]
     steps = {_stored(node): scale for node in layers if (scale := _scale(prepared, node)) is not None}
@@ -48,7 +49,11 @@ def joint(prepared: fx.GraphModule, inputs: tuple[Tensor, ...]) -> dict[fx.Node,
                 found |= dict.fromkeys(same, Joint(uses=len(same), inputs=[]))
             left = [node for node in left if node not in same]
     if found:
-        _Collect(prepared, found).run(*inputs)
+        collect = _Collect(prepared, found, len(parts))
+        for part in parts:
+            collect.run(*part)
+        for layer, seen in collect.seen.items():
+            found[_stored(layer)].inputs.append(centred(torch.cat(seen, 1)))
     return found
 
 
@@ -76,9 +81,11 @@ def _equal(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> bool:
 class _Collect(fx.Interpreter):
     """Runs a prepared graph in float, without letting its observers see anything."""
 
-    def __init__(self, module: fx.GraphModule, wanted: dict[fx.Node, Joint]) -> None:
+    def __init__(self, module: fx.GraphModule, wanted: dict[fx.Node, Joint], parts: int) -> None:
         super().__init__(module)
-        self._graph_module, self._wanted = module, wanted
+        self._graph_module, self._wanted, self._parts = module, wanted, parts
+        self.seen: dict[fx.Node, list[Tensor]] = {}
+        """What each layer read, in parts."""
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
         """Read through an observer."""
@@ -90,7 +97,6 @@ class _Collect(fx.Interpreter):
             data = n.args[0]
             assert isinstance(data, fx.Node)
             weight = attribute(self._graph_module, stored)
-            common = self._wanted[stored]
-            seen = patches(n, self.env[data], weight)
-            common.inputs.append(centred(seen[:, :: min(common.uses, seen.shape[1])]))
+            most = max(1, most_patches(n, weight) // (self._wanted[stored].uses * self._parts))
+            self.seen.setdefault(n, []).append(patches(n, self.env[data], weight, most))
         return super().run_node(n)

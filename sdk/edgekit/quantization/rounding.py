@@ -1,5 +1,8 @@
 """Adaptive rounding: weights go up or down so that the layer's output, not the weight, changes least."""
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, fx
 from torch.nn import functional
@@ -7,10 +10,9 @@ from torch.nn import functional
 _aten = torch.ops.aten
 # Added to the diagonal of the second moments, as a share of its mean: what the samples do not tell stays put.
 _DAMPING = 0.01
-# Input patches that the second moments are estimated from, the most numbers in them, and in what is unfolded at once.
+# Input patches that the second moments are estimated from, and the most numbers in them.
 _PATCHES = 16384
-_NUMBERS = 2**25
-_ELEMENTS = 2**23
+_NUMBERS = 2**24
 # Columns whose errors are carried over to all that follow at once, as one matrix product.
 _BLOCK = 32
 # Columns that make up for each other's errors: inverting their moments takes the cube of their number, and so for all
@@ -20,18 +22,35 @@ _WHOLE = 1536
 _PART = 1024
 
 
-def patches(node: fx.Node, x: Tensor, weight: Tensor) -> Tensor:
+def gather(node: fx.Node, parts: Sequence[Tensor], weight: Tensor) -> Tensor:
     """Return what a layer multiplies its weights with, of shape (groups, patches, inputs of one output).
+
+    Args:
+        node: A conv1d, conv2d or linear node.
+        parts: Its inputs for parts of the samples, batch first.
+        weight: Its weight, output channels first.
+    """
+    most = max(1, most_patches(node, weight) // len(parts))
+    return torch.cat([patches(node, part, weight, most) for part in parts], 1)
+
+
+def most_patches(node: fx.Node, weight: Tensor) -> int:
+    """Return how many patches of a layer's inputs its second moments are estimated from at most."""
+    return max(1, min(_PATCHES, _NUMBERS // weight[0].numel() // _groups(node)))
+
+
+def patches(node: fx.Node, x: Tensor, weight: Tensor, most: int) -> Tensor:
+    """Return some of what a layer multiplies its weights with, as `gather` does, evenly spread: the same ones always.
 
     Args:
         node: A conv1d, conv2d or linear node.
         x: Its input, batch first.
         weight: Its weight, output channels first.
+        most: How many patches to return at most.
     """
     if node.target is _aten.linear.default:
-        return _some(x.reshape(1, -1, x.shape[-1]))
+        return _some(x.reshape(1, -1, x.shape[-1]), most)
     arguments = [*node.args, *[None] * (7 - len(node.args))]
-    groups = arguments[6] if isinstance(arguments[6], int) else 1
 
     def pair(value: object, default: int) -> tuple[int, ...]:
         given = tuple(value) if isinstance(value, list | tuple) and value else (default,)
@@ -40,19 +59,27 @@ def patches(node: fx.Node, x: Tensor, weight: Tensor) -> Tensor:
     stride, padding, dilation = pair(arguments[3], 1), pair(arguments[4], 0), pair(arguments[5], 1)
     if weight.ndim == 3:  # a conv1d is a conv2d on pictures of height 1
         x, weight = x[:, :, None], weight[:, :, None]
-    rows = max(1, _ELEMENTS * stride[0] * stride[1] // (x[0].numel() * weight[0, 0].numel()))
-    x = x[:: max(1, -(-len(x) // rows))]
-    columns = functional.unfold(x, weight.shape[2:], dilation, padding, stride)  # (samples, inputs, places)
+    # A coarser grid of places in the first place, so that few are unfolded that are not wanted.
+    high, wide = (
+        (size + 2 * pad - step * (kernel - 1) - 1) // hop + 1
+        for size, pad, step, kernel, hop in zip(x.shape[2:], padding, dilation, weight.shape[2:], stride, strict=True)
+    )
+    surplus = len(x) * high * wide / most
+    coarser = max(1, int(surplus if high == 1 else math.sqrt(surplus)))
+    steps = tuple(hop * min(coarser, size) for hop, size in zip(stride, (high, wide), strict=True))
+    columns = functional.unfold(x, weight.shape[2:], dilation, padding, steps)  # (samples, inputs, places)
     samples, _, places = columns.shape
+    groups = _groups(node)
     columns = columns.view(samples, groups, -1, places).permute(1, 0, 3, 2)
-    return _some(columns.reshape(groups, samples * places, -1))
+    return _some(columns.reshape(groups, samples * places, -1), most)
 
 
-def _some(columns: Tensor) -> Tensor:
-    """Return at most `_PATCHES` patches, fewer of many inputs, evenly spread: the same ones each time."""
-    groups, count, width = columns.shape
-    most = max(1, min(_PATCHES, _NUMBERS // (groups * width)))
-    return columns[:, :: max(1, count // most)]
+def _groups(node: fx.Node) -> int:
+    return node.args[6] if len(node.args) > 6 and isinstance(node.args[6], int) else 1
+
+
+def _some(columns: Tensor, most: int) -> Tensor:
+    return columns[:, :: -(-columns.shape[1] // most)]
 
 
 def round_adaptively(weight: Tensor, scale: Tensor, inputs: Tensor, limits: tuple[int, int]) -> Tensor:
@@ -99,10 +126,12 @@ def centred(patches: Tensor) -> Tensor:
     if not torch.isfinite(patches.sum()):
         patches = patches.nan_to_num(0.0, 0.0, 0.0)
     about = patches - patches.mean(1, keepdim=True)
-    largest = about.abs().amax((1, 2), keepdim=True)
+    largest = torch.linalg.vector_norm(about, math.inf, (1, 2), keepdim=True)
     about /= torch.where(largest > 0, largest, 1)  # before it is squared: a signal in microvolts would vanish
-    spread = about.square().mean((1, 2), keepdim=True).sqrt()
-    return about / torch.where(spread > 0, spread, 1)
+    numbers = about[0].numel()
+    spread = torch.linalg.vector_norm(about, 2, (1, 2), keepdim=True) / math.sqrt(numbers)
+    about /= torch.where(spread > 0, spread, 1)
+    return about
 
 
 def _moments(inputs: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ from edgekit.data.samples import Array, Samples
 from edgekit.model.layers import Layer
 from edgekit.model.program import Captured
 from edgekit.quantization.attributes import attribute
+from edgekit.quantization.correction import bias_of
 from edgekit.quantization.grouping import ANNOTATION, describe, group
-from edgekit.quantization.reconstruct import bias_of
 from edgekit.quantization.static import at_once, mend, prepare, tensors
 from edgekit.quantization.switches import Layout, Plan, alone, layout, without
 from edgekit.quantization.walk import Parameters, Walk, first_difference

@@ -27,6 +27,7 @@ from edgekit.quantization.functions import FLOAT_FUNCTIONS, common_function
 from edgekit.quantization.norms import replace_norms
 from edgekit.quantization.observers import HistogramObserver
 from edgekit.quantization.placement import Placement
+from edgekit.quantization.portions import portions
 from edgekit.quantization.reconstruct import reconstruct
 from edgekit.quantization.uses import separate
 from edgekit.spec import STATIC_INT8, QuantSpec, Scheme
@@ -143,7 +144,7 @@ def _not_finite(prepared: fx.GraphModule) -> set[str]:
 def mend(prepared: fx.GraphModule, captured: Captured, spec: QuantSpec, calibration: Samples) -> None:
     """Take the steps that change weights and biases, in place: see `reconstruct`."""
     if spec.adaptive_rounding or spec.bias_correction:
-        reconstruct(prepared, tensors(captured, at_once(captured, calibration)), spec)
+        reconstruct(prepared, [tensors(captured, part) for part in portions(captured, calibration)], spec)
 
 
 def _equalized(scheme: Scheme, spec: QuantSpec) -> frozenset[Kind]:

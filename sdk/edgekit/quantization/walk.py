@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, fx
 
-from edgekit.quantization.reconstruct import add_to_channels, bias_of, correction
+from edgekit.quantization.correction import add_to_channels, bias_of, correction
 from edgekit.quantization.switches import Layout, Plan
 
 

@@ -1,0 +1,63 @@
+"""Portions: how many calibration samples the reconstruction takes, and how many of them at once."""
+
+import math
+
+from torch import Tensor, fx
+
+from edgekit.data.samples import Samples
+from edgekit.model.program import Captured
+from edgekit.quantization.functions import WEIGHTED
+
+# Bytes that are held between two layers, of both streams of all samples. Samples beyond it are left out: how many are
+# taken, and so what is built, must not depend on the machine.
+_HELD = 3 * 2**27
+# Numbers in the largest tensor of a part: what is computed on the way to the next layer stays in the processor's cache.
+_PART = 2**21
+
+
+def portions(captured: Captured, samples: Samples) -> list[Samples]:
+    """Return the samples to reconstruct with, evenly spread, in parts.
+
+    Args:
+        captured: The float program.
+        samples: All calibration samples.
+    """
+    batch = len(captured.example[0])
+    sizes = {node: _numbers(node) / batch for node in captured.program.graph.nodes}
+    held = max(2 * 4 * _most_between_layers(captured, sizes), 1)
+    count = min(len(samples), max(1, int(_HELD / held)))
+    chosen = samples.spread(count)
+    if not captured.any_batch:
+        return list(chosen.filled_up(captured.rows).batches(captured.rows))
+    size = max(1, min(captured.rows, int(_PART / max(1.0, *sizes.values()))))
+    return list(chosen.batches(size))
+
+
+def _most_between_layers(captured: Captured, sizes: dict[fx.Node, float]) -> float:
+    """Return the most numbers that a sample has in values which a layer, or what comes after it, still reads."""
+    graph = captured.program.graph
+    given = set(captured.program.graph_signature.user_inputs)
+    last_use = {source: place for place, node in enumerate(graph.nodes) for source in node.all_input_nodes}
+    ends: dict[int, float] = {}
+    live = most = 0.0
+    for place, node in enumerate(graph.nodes):
+        if node.target in WEIGHTED:
+            most = max(most, live)
+        live -= ends.get(place, 0)
+        if node in last_use and (node.op == "call_function" or node.name in given):
+            live += sizes[node]
+            ends[last_use[node]] = ends.get(last_use[node], 0) + sizes[node]
+    return most
+
+
+def _numbers(node: fx.Node) -> int:
+    value = node.meta.get("val")
+    return math.prod(map(_hint, value.shape)) if isinstance(value, Tensor) else 0
+
+
+def _hint(size: object) -> int:
+    """Return a size as it was traced; asking a symbol for its value would fix it."""
+    if isinstance(size, int):
+        return size
+    hint = getattr(getattr(size, "node", None), "hint", None)
+    return int(hint) if hint is not None else 1
