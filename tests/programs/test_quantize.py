@@ -595,7 +595,8 @@ def test_rounding_grows_with_the_width_and_not_with_its_cube(width: int, monkeyp
 
     def noted(moments: Tensor, **options: bool) -> Tensor:
         inverted.append(moments.shape[-1])
-        return cholesky(moments, **options)
+        result: Tensor = cholesky(moments, **options)
+        return result
 
     monkeypatch.setattr(torch.linalg, "cholesky", noted)
     rounded_layer(width)
