@@ -9,7 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 WORK = ROOT / ".bench"
 REQUIREMENTS = Path(__file__).parent / "requirements"
-NAMES = tuple(sorted(path.stem for path in REQUIREMENTS.glob("*.txt")))
+# The zoo's environment is none of a peer, and made by bench/zoo/environment.py.
+NAMES = tuple(sorted(path.stem for path in REQUIREMENTS.glob("*.txt") if path.stem != "zoo"))
 
 
 def python_of(environment: str) -> Path:

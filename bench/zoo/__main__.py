@@ -1,0 +1,111 @@
+"""The command line of the zoo: see ``scripts/zoo``."""
+
+import argparse
+import re
+import sys
+import time
+import traceback
+import warnings
+from importlib.metadata import version
+
+import torch
+
+from bench.environments import ROOT, WORK
+from bench.zoo import page, results
+from bench.zoo.catalog import ENTRIES
+from bench.zoo.entry import Entry
+from bench.zoo.measure import of_model
+from bench.zoo.ours import STEPS
+from bench.zoo.run import run
+from edgekit.base.versions import cpu_name
+
+FILE, PAGE = ROOT / "docs" / "zoo.json", ROOT / "docs" / "zoo.md"
+_LIBRARIES = (
+    "torch",
+    "torchao",
+    "executorch",
+    "onnx",
+    "onnxruntime",
+    "torchvision",
+    "timm",
+    "transformers",
+    "ultralytics",
+)
+
+
+def main() -> int:
+    """Build and measure the networks that a pattern names, all unless one is given; keep the others' results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="pattern of the names of networks")
+    parser.add_argument("--no-stock", action="store_true", help="leave the stock recipes as they were measured before")
+    parser.add_argument("--off", action="append", default=[], choices=[*STEPS, "all"], help="build without a step too")
+    parser.add_argument("--list", action="store_true", help="say what there is")
+    parser.add_argument("--check", action="store_true", help="make each network and run one sample")
+    parser.add_argument("--page", action="store_true", help="write the page again from docs/zoo.json")
+    chosen = parser.parse_args()
+    warnings.simplefilter("ignore")
+    entries = [entry for entry in ENTRIES.values() if re.search(chosen.only, entry.name)]
+    if chosen.list:
+        for entry in entries:
+            _say(f"{entry.name}: {entry.source}, {entry.weights} weights, {entry.scheme}{_missing(entry)}")
+        return 0
+    if chosen.check:
+        return sum(not _checked(entry) for entry in entries)
+    if not chosen.page:
+        off = tuple(STEPS) if "all" in chosen.off else tuple(chosen.off)
+        for number, entry in enumerate(entries):
+            if entry.missing():
+                _say(f"{entry.name}: left out{_missing(entry)}")
+                continue
+            _say(f"{number + 1}/{len(entries)} {entry.name}")
+            before = results.load(FILE)
+            known = {one.name: one for one in before.networks}.get(entry.name)
+            found = run(entry, WORK / "zoo-work" / entry.name, _say, stock=not chosen.no_stock, off=off, before=known)
+            here = {"machine": cpu_name(), "versions": tuple(_versions())}
+            after = results.load(FILE).merged(found, list(ENTRIES)).model_copy(update=here)
+            FILE.write_text(after.model_dump_json(indent=1, exclude_defaults=True) + "\n", encoding="utf-8")
+    PAGE.write_text(page.render(results.load(FILE)), encoding="utf-8")
+    return 0
+
+
+def _checked(entry: Entry) -> bool:
+    if entry.missing():
+        _say(f"{entry.name}: left out{_missing(entry)}")
+        return True
+    start = time.perf_counter()
+    torch.set_num_threads(1)
+    try:
+        model = entry.make()
+        rows = [entry.samples(part) for part in ("calibration", "evaluation")]
+        found = of_model(model, tuple(array[:1] for array in rows[1]))
+    except Exception as error:
+        traceback.print_exc()
+        _say(f"{entry.name}: FAILED: {type(error).__name__}: {error}")
+        return False
+    count = sum(one.numel() for one in model.parameters())
+    shapes = ", ".join(f"{one.dtype} {list(one.shape)}" for one in rows[0])
+    outputs = ", ".join(f"{list(one.shape)} {one.std():.3g}" for one in found)
+    _say(f"{entry.name}: {count:,} parameters; {shapes} -> {outputs}; {time.perf_counter() - start:.1f} s")
+    return len(found) == len(entry.outputs)
+
+
+def _missing(entry: Entry) -> str:
+    return f"; missing: {', '.join(entry.missing())}" if entry.missing() else ""
+
+
+def _versions() -> list[str]:
+    found = []
+    for name in _LIBRARIES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except ImportError:
+            continue
+    return found
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

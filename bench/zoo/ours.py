@@ -1,0 +1,60 @@
+"""EdgeKit, as a user calls it."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import edgekit
+from bench.zoo.entry import Entry, Task
+from edgekit.spec import Meaning, QuantSpec
+
+TARGET = "linux-x86_64"
+STEPS: dict[str, dict[str, Any]] = {
+    "equalization": {"equalization": False},
+    "smooth_quant": {"smooth_quant": False},
+    "adaptive_rounding": {"adaptive_rounding": False},
+    "bias_correction": {"bias_correction": False},
+    "ranges": {"ranges": "minmax"},
+}
+_MEANINGS: dict[Task, Meaning] = {"top-1": "logits", "pixels": "segmentation", "cosine": "embedding"}
+
+
+def build(recipe: str, entry: Entry, model: nn.Module, fit: list[Tensor], place: Path) -> dict[str, Any]:
+    """Build both formats with the defaults, or with one step switched off, and say what became of them.
+
+    Args:
+        recipe: ``edgekit`` or ``off-STEP``.
+        entry: The network.
+        model: The same, made.
+        fit: The calibration samples.
+        place: Where the files go, as ``model.pte`` and ``model.onnx``.
+    """
+    options: dict[str, Any] = STEPS[recipe.removeprefix("off-")] if recipe.startswith("off-") else {}
+    if entry.scheme != "int8":
+        options = {**options, "scheme": entry.scheme}
+    held = [torch.from_numpy(array) for array in entry.samples("evaluation")]
+    result = edgekit.build(
+        model,
+        [tensor[:1] for tensor in fit],
+        target=TARGET,
+        calibration=[tuple(fit)],
+        evaluation=[tuple(held)],
+        output=place / "bundles",
+        name="network",
+        output_names=entry.outputs,
+        meanings={entry.outputs[0]: _MEANINGS[entry.task]} if entry.task in _MEANINGS else {},
+        quantization=QuantSpec(**options),
+        cache=False,
+    )
+    built = result.bundles[0]
+    for info in built.manifest.artifacts:
+        shutil.copy(built.folder / info.file, place / f"model.{info.format}")
+    return {
+        "seconds": {stage: round(seconds, 2) for stage, seconds in result.seconds},
+        "refused": {str(one.format): one.reason for one in built.manifest.refused},
+        "notes": list(built.manifest.drift.notes),
+        "verdict": built.manifest.verdict,
+    }
