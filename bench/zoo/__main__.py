@@ -1,12 +1,14 @@
 """The command line of the zoo: see ``scripts/zoo``."""
 
 import argparse
+import json
 import re
 import sys
 import time
 import traceback
 import warnings
 from importlib.metadata import version
+from pathlib import Path
 
 import torch
 
@@ -42,6 +44,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="say what there is")
     parser.add_argument("--check", action="store_true", help="make each network and run one sample")
     parser.add_argument("--page", action="store_true", help="write the page again from docs/zoo.json")
+    parser.add_argument("--gpu", type=Path, metavar="FILE", help="take in what bench.zoo.baselines wrote on a GPU")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
     entries = [entry for entry in ENTRIES.values() if re.search(chosen.only, entry.name)]
@@ -51,7 +54,9 @@ def main() -> int:
         return 0
     if chosen.check:
         return sum(not _checked(entry) for entry in entries)
-    if not chosen.page:
+    if chosen.gpu:
+        _write(results.load(FILE).with_gpu(json.loads(chosen.gpu.read_text(encoding="utf-8"))))
+    elif not chosen.page:
         off = tuple(STEPS) if "all" in chosen.off else tuple(chosen.off)
         for number, entry in enumerate(entries):
             if entry.missing():
@@ -63,9 +68,13 @@ def main() -> int:
             found = run(entry, WORK / "zoo-work" / entry.name, _say, stock=not chosen.no_stock, off=off, before=known)
             here = {"machine": cpu_name(), "versions": tuple(_versions())}
             after = results.load(FILE).merged(found, list(ENTRIES)).model_copy(update=here)
-            FILE.write_text(after.model_dump_json(indent=1, exclude_defaults=True) + "\n", encoding="utf-8")
+            _write(after)
     PAGE.write_text(page.render(results.load(FILE)), encoding="utf-8")
     return 0
+
+
+def _write(found: results.Results) -> None:
+    FILE.write_text(found.model_dump_json(indent=1, exclude_defaults=True) + "\n", encoding="utf-8")
 
 
 def _checked(entry: Entry) -> bool:

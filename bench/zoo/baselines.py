@@ -3,11 +3,12 @@
 Needs torch and NumPy, and of the other packages those whose networks are to be run; EdgeKit only for the baseline of
 the packaged sample, which is recorded as well. What fails is written down and left behind.
 
-``--out DIR`` takes the results. ``--pack DIR`` writes samples and shipped weights for a machine that has neither, and
-``--packed DIR`` reads them there.
+``--out DIR`` takes the results. ``--pack FILE`` writes samples and shipped weights for a machine that has neither, and
+``--packed FILE`` reads them there.
 """
 
 import argparse
+import copy
 import json
 import os
 import re
@@ -45,8 +46,10 @@ def main() -> int:
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--only", default="", help="pattern of the names of networks")
     parser.add_argument("--seconds", type=float, default=420, help="begin no network after so long")
-    parser.add_argument("--pack", type=Path, help="write samples and weights to carry, and do nothing else")
-    parser.add_argument("--packed", type=Path, help="where what was carried lies")
+    parser.add_argument(
+        "--pack", type=Path, metavar="FILE.zip", help="write samples and weights to carry, and do nothing else"
+    )
+    parser.add_argument("--packed", type=Path, metavar="FILE.zip", help="what was carried")
     parser.add_argument("--no-sample", action="store_true", help="leave the packaged sample's baseline out")
     chosen = parser.parse_args()
     sys.path.insert(0, str(_ROOT / "sdk"))
@@ -70,14 +73,23 @@ def main() -> int:
         if time.monotonic() - began > chosen.seconds:
             report["networks"][entry.name] = {"error": "not begun: the time was over"}
             continue
-        report["networks"][entry.name] = _network(entry, chosen.device)
+        report["networks"][entry.name] = on_device(entry, chosen.device)
         _write(report, chosen.out)
         print(entry.name, json.dumps(report["networks"][entry.name]), flush=True)  # noqa: T201
     _write(report, chosen.out)
     return 0
 
 
-def _network(entry: Entry, device: str) -> dict[str, Any]:
+def on_device(entry: Entry, device: str) -> dict[str, Any]:
+    """Run a network in every mode, and hold each against float32 on the CPU.
+
+    Args:
+        entry: The network.
+        device: ``cuda`` or ``cpu``.
+
+    Returns:
+        SQNR in dB of what varies over the samples, and seconds of one sample, by mode; or why there is nothing.
+    """
     found: dict[str, Any] = {"weights": entry.weights, "sqnr_db": {}, "seconds": {}, "errors": {}}
     start = time.perf_counter()
     try:
@@ -93,8 +105,8 @@ def _network(entry: Entry, device: str) -> dict[str, Any]:
     for mode, (dtype, tf32) in _MODES.items():
         try:
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
-            moved = entry.make() if dtype is not torch.float32 else model
-            outputs, taken = _timed(moved.to(device, dtype), rows, device, dtype)
+            moved = copy.deepcopy(model).to(device, dtype)
+            outputs, taken = _timed(moved, rows, device, dtype)
             pairs = zip(reference, outputs, strict=True)
             found["sqnr_db"][mode] = round(min(_varying_db(one, other) for one, other in pairs), 2)
             found["seconds"][mode] = round(taken, 4)

@@ -1,18 +1,20 @@
-"""What networks need and another machine may lack: samples, shipped weights and small packages, in one folder."""
+"""What networks need and another machine may lack: samples, shipped weights and small packages, in one archive."""
 
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.zoo import carried
+from bench.zoo.data import Part
 from bench.zoo.entry import Entry
 from bench.zoo.packages import folder_of
-from bench.zoo.seeded import STATISTICS_SAMPLES
 
-_EVALUATION = 8
-_LARGE = 400_000
+# How many samples are enough, by part, and how many of inputs with more numbers than the limit.
+_ENOUGH: dict[Part, tuple[int, int]] = {"calibration": (8, 2), "evaluation": (4, 2)}
+_LARGE = 250_000
 # Of each package only what is read: the weights, and the modules of those that are imported.
 _SHIPPED = {
     "efficientnet_lite_pytorch": ("*.py",),
@@ -30,39 +32,37 @@ _COMMAND_LINE = (
 _PYTHON = "3.12"
 
 
-def pack(entries: Sequence[Entry], folder: Path) -> None:
-    """Write samples, shipped weights and packages; what is not installed here is left out."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    wanted = [
-        (entry.data, part, min(count, _fewer(entry, part)))
-        for entry in entries
-        if not entry.missing()
-        for part, count in (("calibration", STATISTICS_SAMPLES), ("evaluation", min(entry.evaluation, _EVALUATION)))
-    ]
-    carried.write(wanted, folder / "samples.npz")  # type: ignore[arg-type]
-    for package, patterns in _SHIPPED.items():
-        try:
-            source = folder_of(package)
-        except ModuleNotFoundError:
-            continue
-        for file in (one for pattern in patterns for one in source.glob(pattern)):
-            place = folder / "shipped" / package / file.relative_to(source)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, place)
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
-    command += ["--python-version", _PYTHON, "--target", str(folder / "command-line"), *_COMMAND_LINE]
-    subprocess.run(command, check=False)
+def pack(entries: Sequence[Entry], file: Path) -> None:
+    """Write samples, shipped weights and packages into a zip archive; what is not installed here is left out."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        here = [entry for entry in entries if not entry.missing()]
+        wanted = [(entry.data, part, _enough(entry, part)) for entry in here for part in _ENOUGH]
+        carried.write(wanted, folder / "samples.npz")
+        for package, patterns in _SHIPPED.items():
+            try:
+                source = folder_of(package)
+            except ModuleNotFoundError:
+                continue
+            for one in (found for pattern in patterns for found in source.glob(pattern)):
+                target = folder / "shipped" / package / one.relative_to(source)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(one, target)
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:"]
+        command += ["--python-version", _PYTHON, "--target", str(folder / "command-line"), *_COMMAND_LINE]
+        subprocess.run(command, check=False)
+        shutil.make_archive(str(file.with_suffix("")), "zip", folder)
 
 
-def unpack(folder: Path) -> None:
-    """Take samples from a folder, and packages that are not installed."""
+def unpack(file: Path) -> None:
+    """Take samples from an archive, and those of its packages that are not installed."""
+    folder = Path(tempfile.mkdtemp(prefix="zoo-"))
+    shutil.unpack_archive(file, folder)
     carried.read(folder / "samples.npz")
-    sys.path += [str((folder / name).resolve()) for name in ("shipped", "command-line")]
+    sys.path += [str(folder / name) for name in ("shipped", "command-line")]
 
 
-def _fewer(entry: Entry, part: str) -> int:
-    """Return how many samples are enough: large pictures are many numbers."""
+def _enough(entry: Entry, part: Part) -> int:
     (first, *_) = entry.data.rows("evaluation", 1)
-    few = first.size > _LARGE
-    return (4 if few else STATISTICS_SAMPLES) if part == "calibration" else (2 if few else _EVALUATION)
+    most, of_large = _ENOUGH[part]
+    return of_large if first.size > _LARGE else most

@@ -191,7 +191,10 @@ def _gpu(results: Results) -> str:
         for one in results.networks
         if one.gpu
     ]
-    text = "SQNR in dB of what a GPU computes against float32 on a CPU, by `python -m bench.zoo.baselines`."
+    text = (
+        f"SQNR in dB of what {results.gpu or 'a GPU'} computes, against float32 on that machine's CPU, by "
+        "`python -m bench.zoo.baselines`; on fewer samples."
+    )
     return f"## The server's own noise\n\n{text}\n\n" + table(("network", *kinds), rows) if rows else ""
 
 

@@ -1,7 +1,7 @@
 """What was measured of the zoo, as values that go to docs/zoo.json and come back."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -82,12 +82,25 @@ class Results(Spec):
     machine: str = ""
     versions: tuple[str, ...] = ()
     networks: tuple[NetworkResult, ...] = ()
+    gpu: str = ""
+    """Where the figures of a GPU are from."""
 
     def merged(self, found: NetworkResult, order: list[str]) -> "Results":
         """Return these results with one network's put in, those of the order first."""
         networks = {one.name: one for one in self.networks} | {found.name: found}
         known = [networks[name] for name in order if name in networks]
         return self.model_copy(update={"networks": tuple(known)})
+
+    def with_gpu(self, report: dict[str, Any]) -> "Results":
+        """Return these results with what ``bench.zoo.baselines`` found on a GPU."""
+        known = report["networks"]
+        networks = [
+            one.model_copy(update={"gpu": found}) if (found := known.get(one.name, {}).get("sqnr_db")) else one
+            for one in self.networks
+        ]
+        machine = report["machine"]
+        where = f"{machine['device']}, torch {machine['torch']}"
+        return self.model_copy(update={"networks": tuple(networks), "gpu": where})
 
 
 def load(file: Path) -> Results:

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench.zoo import demands, page
+from bench.zoo import baselines, carried, demands, page
 from bench.zoo.catalog import ENTRIES
 from bench.zoo.entry import Entry
 from bench.zoo.measure import EQUAL_DB, of_model, ratios
+from bench.zoo.pictures import Pictures
 from bench.zoo.results import FileResult, NetworkResult, Recipe, Results
 from bench.zoo.run import run
 from bench.zoo.tasks import agreement
@@ -161,6 +162,44 @@ def test_results_are_merged_and_come_back() -> None:
     assert ours is not None
     assert ours.sqnr_db == 31
     assert Results.model_validate_json(again.model_dump_json(exclude_defaults=True)) == again
+
+
+def test_samples_that_were_carried_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as there are, near those that would be drawn; what was not carried is drawn."""
+    monkeypatch.setattr(carried, "_carried", {})
+    here, other = Pictures(8, 8), Pictures(8, 9)
+    carried.write([(here, "evaluation", 2), (here, "evaluation", 3)], tmp_path / "samples.npz")
+    carried.read(tmp_path / "samples.npz")
+    (drawn,), (taken,) = here.rows("evaluation", 5), carried.drawn(here, "evaluation", 5)
+    assert taken.shape == (3, 3, 8, 8)
+    assert taken.dtype == np.float32
+    assert np.allclose(taken, drawn[:3], atol=2e-3)
+    assert not np.array_equal(taken, drawn[:3])
+    assert np.array_equal(carried.drawn(other, "evaluation", 2)[0], other.rows("evaluation", 2)[0])
+
+
+def test_what_fails_on_a_server_is_written_down() -> None:
+    """A network that cannot be made, and one that can: float32 on the same device is equal, bfloat16 is not."""
+    entry = next(one for one in SMALL if one.task == "cosine")
+    found = baselines.on_device(replace(entry, evaluation=4), "cpu")
+    assert found["sqnr_db"]["float32"] == EQUAL_DB
+    assert 20 < found["sqnr_db"]["bfloat16"] < 80
+    broken = replace(entry, make=lambda: torch.nn.Linear(1, 1))
+    assert "error" in baselines.on_device(broken, "cpu")
+    lacking = replace(entry, needs=("no_such_package",))
+    assert baselines.on_device(lacking, "cpu") == {"error": "missing: no_such_package"}
+
+
+def test_figures_of_a_gpu_are_taken_in() -> None:
+    """Beside the network of that name; a network that failed there stays as it was."""
+    report = {
+        "machine": {"device": "some GPU", "torch": "2"},
+        "networks": {"a": {"sqnr_db": {"TF32": 60.5}}, "b": {"error": "x"}},
+    }
+    found = Results(networks=(network("a", 30, 29), network("b", 30, 29))).with_gpu(report)
+    assert [one.gpu for one in found.networks] == [{"TF32": 60.5}, {}]
+    assert "| a | 60.5 |" in page.render(found)
+    assert "some GPU" in page.render(found)
 
 
 def test_the_page_is_what_the_results_say() -> None:
