@@ -18,7 +18,7 @@ from bench.zoo.catalog import ENTRIES
 from bench.zoo.entry import Entry
 from bench.zoo.measure import of_model
 from bench.zoo.ours import STEPS
-from bench.zoo.run import run
+from bench.zoo.run import BESIDE, run
 from edgekit.base.versions import cpu_name
 
 FILE, PAGE = ROOT / "docs" / "zoo.json", ROOT / "docs" / "zoo.md"
@@ -39,7 +39,7 @@ def main() -> int:
     """Build and measure the networks that a pattern names, all unless one is given; keep the others' results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="pattern of the names of networks")
-    parser.add_argument("--no-stock", action="store_true", help="leave the stock recipes as they were measured before")
+    parser.add_argument("--no-stock", action="store_true", help="leave float files and stock recipes as they were")
     parser.add_argument("--off", action="append", default=[], choices=[*STEPS, "all"], help="build without a step too")
     parser.add_argument("--list", action="store_true", help="say what there is")
     parser.add_argument("--check", action="store_true", help="make each network and run one sample")
@@ -65,7 +65,14 @@ def main() -> int:
             _say(f"{number + 1}/{len(entries)} {entry.name}")
             before = results.load(FILE)
             known = {one.name: one for one in before.networks}.get(entry.name)
-            found = run(entry, WORK / "zoo-work" / entry.name, _say, stock=not chosen.no_stock, off=off, before=known)
+            found = run(
+                entry,
+                WORK / "zoo-work" / entry.name,
+                _say,
+                beside=() if chosen.no_stock else BESIDE,
+                off=off,
+                before=known,
+            )
             here = {"machine": cpu_name(), "versions": tuple(_versions())}
             after = results.load(FILE).merged(found, list(ENTRIES)).model_copy(update=here)
             _write(after)

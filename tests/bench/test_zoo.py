@@ -214,8 +214,8 @@ def test_the_page_is_what_the_results_say() -> None:
 @pytest.mark.parametrize("entry", SMALL, ids=lambda entry: entry.name)
 def test_a_small_network_is_built_and_measured(entry: Entry, tmp_path: Path) -> None:
     """Both formats, near the float model, by the runner itself."""
-    short = replace(entry, calibration=16, evaluation=8)
-    found = run(short, tmp_path, lambda _: None, stock=False, off=(), before=None)
+    short = replace(entry, calibration=8, evaluation=4)
+    found = run(short, tmp_path, lambda _: None, beside=(), off=(), before=None)
     ours = found.recipes["edgekit"]
     assert not ours.refused
     assert demands.builds(found) == demands.FORMATS
@@ -227,7 +227,3 @@ def test_a_small_network_is_built_and_measured(entry: Entry, tmp_path: Path) -> 
         assert file.sqnr_db is not None
         assert file.sqnr_db > 10
         assert file.median_ms
-        plain = found.file("float", format)
-        assert plain is not None
-        assert plain.sqnr_db is not None
-        assert plain.sqnr_db > 60
