@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import edgekit
 from bench.zoo.entry import Entry, Task
-from edgekit.spec import Meaning, QuantSpec
+from edgekit.spec import Meaning, QuantSpec, Ranges
 
 TARGET = "linux-x86_64"
 STEPS: dict[str, dict[str, Any]] = {
@@ -17,7 +17,7 @@ STEPS: dict[str, dict[str, Any]] = {
     "smooth_quant": {"smooth_quant": False},
     "adaptive_rounding": {"adaptive_rounding": False},
     "bias_correction": {"bias_correction": False},
-    "ranges": {"ranges": "minmax"},
+    "ranges": {"ranges": Ranges.MINMAX},
 }
 _MEANINGS: dict[Task, Meaning] = {"top-1": "logits", "pixels": "segmentation", "cosine": "embedding"}
 
