@@ -18,6 +18,7 @@ from edgekit.execution.eager import run_float, run_quantized
 from edgekit.model.capture import capture
 from edgekit.model.program import Captured
 from edgekit.model.source.module import source_from_module
+from edgekit.pipeline.stages import capture as capture_example
 from edgekit.quantization import quantize
 from edgekit.quantization.channels import Kind, components
 from edgekit.quantization.equalize import equalize
@@ -215,22 +216,48 @@ def test_the_network_computes_what_it_did(make: type[nn.Module]) -> None:
     calibration, other = pictures(512, 1), torch.from_numpy(pictures(32, 2).inputs["image"]) / 2
     module = graph_of(captured(uneven(make()), calibration))
     before = module(other)
-    assert equalize(module, [(torch.from_numpy(calibration.inputs["image"]),)], ALL) > 0
+    assert equalize(module, [[(torch.from_numpy(calibration.inputs["image"]),)]], ALL) > 0
     torch.testing.assert_close(module(other), before, rtol=1e-4, atol=1e-5)
 
 
-def test_a_clamp_is_not_reached_by_scaling() -> None:
-    """ReLU6 ends at 6 for every channel: one that reaches 5 may be scaled by 1.2, although its mean is far lower."""
+@pytest.mark.parametrize("clamp", [nn.ReLU6(), nn.Hardtanh(0, 4), nn.Hardtanh(-1, 1)], ids=str)
+def test_what_a_clamp_ends_is_not_scaled(clamp: nn.Module) -> None:
+    """A clamp has one end for all channels. Inputs ten times as bright reach it, and must find it where it was."""
     torch.manual_seed(0)
     calibration = pictures(512, 1)
     image = torch.from_numpy(calibration.inputs["image"])
-    model = uneven(Residual())
+    layers = (
+        nn.Conv2d(1, 8, 3),
+        clamp,
+        nn.Conv2d(8, 8, 3),
+        nn.ReLU(),
+        nn.Conv2d(8, 4, 3),
+        nn.Flatten(),
+        nn.LazyLinear(4),
+    )
+    model = nn.Sequential(*layers)
+    model(image[:1])
+    module = graph_of(capture_example(uneven(model.eval()), image[:2]))
+    before = module(10 * image)
+    assert 0 < equalize(module, [[(image,)]], ALL) <= 8, "the channels between the two layers without a clamp"
+    torch.testing.assert_close(module(10 * image), before, rtol=1e-4, atol=1e-4)
+
+
+def test_factors_that_do_not_serve_another_fold_are_left_out() -> None:
+    """Channels that half of the samples leave silent, and that the others wake, have no factor that serves both."""
+    torch.manual_seed(0)
+    first = nn.Conv2d(2, 8, 1, bias=False)
+    model = nn.Sequential(first, nn.ReLU(), nn.Conv2d(8, 4, 3), nn.Flatten(), nn.LazyLinear(4))
+    image = torch.rand(256, 2, 8, 8)
+    model(image[:1])
     with torch.no_grad():
-        model.get_parameter("head.0.weight").mul_(5)
-    module = graph_of(captured(model, calibration))
-    before = module(image)
-    assert equalize(module, [(image,)], ALL) > 0
-    torch.testing.assert_close(module(image), before, rtol=1e-4, atol=1e-5)
+        first.weight.zero_()
+        first.weight[:4, 0] = 1
+        first.weight[4:, 1] = 1
+    program = capture_example(model.eval(), image[:2])
+    quiet = image * torch.tensor([1.0, 0.02])[:, None, None]
+    assert equalize(graph_of(program), [[(quiet,)], [(quiet.flip(0),)]], ALL) > 0
+    assert equalize(graph_of(program), [[(quiet,)], [(image,)]], ALL) == 0
 
 
 def test_tied_weights_are_scaled_alike() -> None:
@@ -241,7 +268,7 @@ def test_tied_weights_are_scaled_alike() -> None:
     module = graph_of(captured(uneven(Tied()), calibration))
     before = module(image)
     separate(module)
-    equalize(module, [(image,)], ALL)
+    equalize(module, [[(image,)]], ALL)
     torch.testing.assert_close(module(image), before, rtol=1e-4, atol=1e-5)
     uses = [parameter for name, parameter in module.named_parameters() if "shared" in name and parameter.ndim == 2]
     assert len(uses) == 2
@@ -254,9 +281,11 @@ def test_kinds_are_switched_one_by_one() -> None:
     calibration = pictures(512, 1)
     program = captured(uneven(Block()), calibration)
     image = torch.from_numpy(calibration.inputs["image"])
-    counts = {kinds: equalize(graph_of(program), [(image,)], frozenset(kinds)) for kinds in ((Kind.NORM,), tuple(Kind))}
+    counts = {
+        kinds: equalize(graph_of(program), [[(image,)]], frozenset(kinds)) for kinds in ((Kind.NORM,), tuple(Kind))
+    }
     assert 0 < counts[(Kind.NORM,)] <= counts[tuple(Kind)]
-    assert equalize(graph_of(captured(uneven(Concatenated()), calibration)), [(image,)], frozenset({Kind.NORM})) == 0
+    assert equalize(graph_of(captured(uneven(Concatenated()), calibration)), [[(image,)]], frozenset({Kind.NORM})) == 0
 
 
 @pytest.mark.slow
@@ -285,15 +314,15 @@ def test_few_values_say_too_little() -> None:
     torch.manual_seed(0)
     program = captured(uneven(Tail()), pictures(64, 1))
     images = torch.from_numpy(pictures(4096, 1).inputs["image"])
-    assert equalize(graph_of(program), [(images[:64],)], ALL) == 0
-    assert equalize(graph_of(program), [(images,)], ALL) > 0
+    assert equalize(graph_of(program), [[(images[:64],)]], ALL) == 0
+    assert equalize(graph_of(program), [[(images,)]], ALL) > 0
 
 
 def test_nothing_to_equalize_is_fine() -> None:
     """A single layer has nobody to make up for it."""
     calibration = pictures(512, 1)
     module = graph_of(captured(Alone(), calibration))
-    assert equalize(module, [(torch.from_numpy(calibration.inputs["image"]),)], ALL) == 0
+    assert equalize(module, [[(torch.from_numpy(calibration.inputs["image"]),)]], ALL) == 0
 
 
 def test_every_combination_of_the_switches_is_a_program() -> None:
@@ -373,6 +402,6 @@ def test_many_channels_take_no_more_operations() -> None:
     calibration = pictures(64, 1)
     module = graph_of(captured(uneven(Wide()), calibration))
     with Operations() as operations:
-        channels = equalize(module, [(torch.from_numpy(calibration.inputs["image"]),)], ALL)
+        channels = equalize(module, [[(torch.from_numpy(calibration.inputs["image"]),)]], ALL)
     assert channels > 10_000
     assert operations.count < channels

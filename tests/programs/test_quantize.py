@@ -24,7 +24,7 @@ from edgekit.quantization import observers, quantize
 from edgekit.quantization.attributes import attribute
 from edgekit.quantization.observers import HistogramObserver, PerChannelWeightObserver
 from edgekit.quantization.placement import Placement
-from edgekit.quantization.ranges import affine_parameters, candidates, quantization_error
+from edgekit.quantization.ranges import affine_parameters, quantization_error, shares
 from edgekit.quantization.rounding import round_adaptively
 from edgekit.quantization.static import prepare
 from edgekit.spec import (
@@ -63,7 +63,8 @@ def weights(ranges: Ranges) -> PerChannelWeightObserver:
 def brute_force(values: Tensor, counts: Tensor, lo: float, hi: float) -> float:
     """Return the least error on a histogram, one candidate and one bin at a time, in plain Python."""
     best = float("inf")
-    for low, high in zip(*(ends.tolist() for ends in candidates(lo, hi)), strict=True):
+    for low_share, high_share in zip(*(ends.tolist() for ends in shares(both=lo < 0 < hi)), strict=True):
+        low, high = lo * low_share, hi * high_share
         scale = max((high - low) / 255, 2**-16)
         zero = min(127, max(-128, -128 - round(low / scale)))
         error = 0.0
@@ -82,7 +83,8 @@ def test_the_search_is_exact_on_the_histogram(seed: int, shift: float) -> None:
     values = values.clamp(min=0) if shift > 0 else values.clamp(max=0) if shift < 0 else values
     counts = torch.randint(1, 50, (60,), generator=torch.Generator().manual_seed(seed)).double()
     lo, hi = min(values.min().item(), 0.0), max(values.max().item(), 0.0)
-    parameters = affine_parameters(*candidates(lo, hi), -128, 127, 2**-16)
+    lows, highs = shares(both=lo < 0 < hi)
+    parameters = affine_parameters(lo * lows, hi * highs, -128, 127, 2**-16)
     errors = quantization_error(values, counts, parameters, -128, 127)
     assert errors.min().item() == pytest.approx(brute_force(values, counts, lo, hi), rel=1e-9)
 
@@ -98,6 +100,30 @@ def test_an_outlier_is_clipped_by_mse_and_kept_by_minmax() -> None:
     assert scales[Ranges.MSE] < 0.8 * scales[Ranges.MINMAX]
     assert scales[Ranges.PERCENTILE] < 0.5 * scales[Ranges.MINMAX]
     assert scales[Ranges.MINMAX] == pytest.approx(6 / 255)
+
+
+@pytest.mark.parametrize(("louder", "kept"), [(1.0, False), (3.0, True)])
+def test_a_range_serves_the_samples_that_it_was_not_chosen_by(louder: float, kept: bool) -> None:
+    """One value in 400,000 is cut off, unless the other fold has many of them: what was seen is what may come."""
+    values = torch.randn(400_000, generator=torch.Generator().manual_seed(0))
+    one = observer(Ranges.MSE)
+    one(torch.cat([values, torch.tensor([12.0])]))
+    one.begin_fold()
+    one(torch.cat([louder * values.flip(0), torch.tensor([12.0])]))
+    scale, zero_point = one.parameters_chosen
+    assert ((127 - zero_point) * scale > 8) is kept
+
+
+def test_an_empty_fold_is_none() -> None:
+    """Folds that nothing came in change nothing."""
+    values = torch.randn(4000, generator=torch.Generator().manual_seed(0))
+    one, other = observer(Ranges.MSE), observer(Ranges.MSE)
+    for _ in range(3):
+        other.begin_fold()
+    one(values)
+    other(values)
+    other.begin_fold()
+    assert one.parameters_chosen == other.parameters_chosen
 
 
 def test_the_error_is_measured_behind_the_function_that_reads_the_values() -> None:

@@ -1,8 +1,9 @@
 """Channels that can be scaled: which of them must be scaled alike, who writes them, and who makes up for it.
 
 Scaling a channel by a positive factor commutes with all that is positively homogeneous: ReLU, pooling, concatenation,
-the sum of two tensors that are scaled alike, the product with a gate. If the layer that writes the channel multiplies
-its weights by the factor, and those that read it divide theirs, the network computes what it did.
+the sum of two tensors that are scaled alike, the product with a gate. A clamp such as ReLU6 is not: its end stays where
+it is, and the first sample brighter than calibration's takes a scaled channel there. If the layer that writes the
+channel multiplies its weights by the factor, and those that read it divide theirs, the network computes what it did.
 """
 
 from dataclasses import dataclass, field
@@ -65,8 +66,6 @@ class Channels:
     values: dict[fx.Node, Tracked] = field(default_factory=dict)
     writers: list[Writer] = field(default_factory=list)
     readers: list[Reader] = field(default_factory=list)
-    clamps: list[tuple[fx.Node, float]] = field(default_factory=list)
-    """Clamps from zero to an upper end, beyond which scaling must not move a value."""
     _count: int = 0
     _joined: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     _held: list[Tensor] = field(default_factory=list)

@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import permutations
 
 import torch
 from torch import Tensor, fx
@@ -23,18 +24,20 @@ _STEPS = 255
 _WEIGHT_STEPS = 127
 
 
-def equalize(module: fx.GraphModule, batches: Iterable[tuple[Tensor, ...]], kinds: frozenset[Kind]) -> int:
+def equalize(module: fx.GraphModule, folds: Sequence[Iterable[tuple[Tensor, ...]]], kinds: frozenset[Kind]) -> int:
     """Scale channels in place; the network computes what it did, but for float rounding.
 
     Between two layers that is cross-layer equalisation (Nagel et al., "Data-Free Quantization Through Weight
     Equalization and Bias Correction", https://arxiv.org/abs/1906.04721), between a layer norm and the linear layers
     behind it SmoothQuant (Xiao et al., https://arxiv.org/abs/2211.10438). With a scale for each output channel of a
     weight, rows cost nothing, and the range of a tensor is the burden; so here, too, a power says how much of it goes
-    over to the weights that read the tensor: the one for which the predicted noise of these layers is least.
+    over to the weights that read the tensor: the one for which the predicted noise of these layers is least. It is
+    predicted for the samples of one fold with the factors that another one gives; where it never gets less, nothing is
+    scaled. Three photographs, say, leave channels silent that a fourth one wakes.
 
     Args:
         module: A captured float graph whose parameters are its own, each with one use, see `uses.separate`.
-        batches: Calibration samples.
+        folds: Calibration samples, in parts that differ; see `folds.halves`.
         kinds: Whose outputs are scaled.
 
     Returns:
@@ -44,10 +47,11 @@ def equalize(module: fx.GraphModule, batches: Iterable[tuple[Tensor, ...]], kind
     found = track(module.graph, kinds)
     if not found.readers:
         return 0
-    statistics = _Statistics(module, measured(module.graph, found))
+    statistics = _Statistics(module, measured(module.graph, found), len(folds))
     with torch.no_grad():
-        for batch in batches:
-            statistics.run(*batch)
+        for statistics.fold, batches in enumerate(folds):
+            for batch in batches:
+                statistics.run(*batch)
         factors = _choose(module, found, statistics)
         _apply(module, found, factors)
     module.recompile()
@@ -55,15 +59,14 @@ def equalize(module: fx.GraphModule, batches: Iterable[tuple[Tensor, ...]], kind
 
 
 class _Statistics(fx.Interpreter):
-    """Runs the graph and remembers largest magnitudes and mean squares, per channel, float64."""
+    """Runs the graph and remembers largest magnitudes and mean squares, per fold and channel, float64."""
 
-    def __init__(self, module: fx.GraphModule, wanted: dict[fx.Node, Tracked]) -> None:
+    def __init__(self, module: fx.GraphModule, wanted: dict[fx.Node, Tracked], folds: int) -> None:
         super().__init__(module)
-        self.wanted = wanted
-        self.largest = {node: torch.zeros(len(tracked.channels)).double() for node, tracked in wanted.items()}
-        self._sums = {node: torch.zeros(len(tracked.channels)).double() for node, tracked in wanted.items()}
-        self.counts: Counter[fx.Node] = Counter()
-        """Values seen of each channel."""
+        self.wanted, self.folds, self.fold = wanted, folds, 0
+        self.largest = {node: torch.zeros(folds, len(tracked.channels)).double() for node, tracked in wanted.items()}
+        self._sums = {node: torch.zeros(folds, len(tracked.channels)).double() for node, tracked in wanted.items()}
+        self._counts: dict[fx.Node, Counter[int]] = {node: Counter() for node in wanted}
 
     def run_node(self, n: fx.Node) -> object:
         """Run a node, and note what came out."""
@@ -71,56 +74,72 @@ class _Statistics(fx.Interpreter):
         if n in self.wanted and isinstance(value, Tensor):
             axes = [axis for axis in range(value.ndim) if axis != self.wanted[n].axis]
             largest, length = (torch.linalg.vector_norm(value, order, axes).double() for order in (math.inf, 2))
-            self.largest[n] = torch.maximum(self.largest[n], largest)
-            self._sums[n] += torch.square(length)
-            self.counts[n] += value.numel() // len(largest)
+            self.largest[n][self.fold] = torch.maximum(self.largest[n][self.fold], largest)
+            self._sums[n][self.fold] += torch.square(length)
+            self._counts[n][self.fold] += value.numel() // len(largest)
         return value
 
-    def square(self, node: fx.Node) -> Tensor:
+    def count(self, node: fx.Node) -> int:
+        """Return how many values of each channel were seen."""
+        return self._counts[node].total()
+
+    def square(self, node: fx.Node, fold: int) -> Tensor:
         """Return the mean square of each channel of a value."""
-        return self._sums[node] / self.counts[node]
+        return self._sums[node][fold] / max(1, self._counts[node][fold])
 
 
 def _choose(module: fx.GraphModule, found: Channels, statistics: _Statistics) -> Tensor:
     """Return the factor of every channel, float64."""
     classes, held = found.classes()
-    ranges = torch.zeros(len(classes), dtype=torch.float64)
+    ranges = torch.zeros(statistics.folds, len(classes), dtype=torch.float64)
     for node, tracked in statistics.wanted.items():
-        ranges.scatter_reduce_(0, classes[tracked.channels], statistics.largest[node], "amax")
+        places = classes[tracked.channels].expand(statistics.folds, -1)
+        ranges.scatter_reduce_(1, places, statistics.largest[node], "amax")
     ranges = torch.where(torch.isfinite(ranges), ranges, 0)  # channels that reach infinity stay as they are
-    most = torch.full_like(ranges, _LARGEST_FACTOR)
-    for node, high in found.clamps:
-        reach = high / ranges[classes[found.values[node].channels]].clamp(min=torch.finfo(torch.float32).tiny)
-        most.scatter_reduce_(0, classes[found.values[node].channels], reach, "amin")
-    free = ~held[classes] & (ranges[classes] > 0)
+    free = ~held[classes] & (ranges.amax(0)[classes] > 0)
     groups = _groups(classes, statistics.wanted.values())
     seen: Counter[int] = Counter()
     for node, tracked in statistics.wanted.items():
         group = int(groups[tracked.channels[0]])
-        seen[group] = max(seen[group], statistics.counts[node])
+        seen[group] = max(seen[group], statistics.count(node))
     readers: dict[int, list[Reader]] = {}
     for reader in found.readers:
         readers.setdefault(int(groups[reader.channels[0]]), []).append(reader)
     order = torch.argsort(groups, stable=True)  # the members of a group lie together
     numbers = torch.tensor(list(readers))
     starts, ends = (torch.searchsorted(groups[order], numbers, right=right).tolist() for right in (False, True))
-    factors = torch.ones_like(ranges)
+    factors = torch.ones(len(classes), dtype=torch.float64)
     places = torch.empty_like(order)
+    # What one fold would have done to another, and with a single one to itself.
+    trials = list(permutations(range(statistics.folds), 2)) or [(0, 0)]
     for group, start, end in zip(readers, starts, ends, strict=True):
         members = order[start:end]
         places[members] = torch.arange(len(members))
         scaled = free[members]
         if not scaled.any() or seen[group] < _LEAST_VALUES:
             continue
-        own = classes[members]
-        ratios = ranges[own].max() / ranges[own].clamp(min=torch.finfo(torch.float32).tiny)
-        candidates = torch.minimum(ratios ** torch.tensor(_POWERS)[:, None], most[own]).clamp(min=1)
-        candidates[:, ~scaled] = 1
+        own = ranges[:, classes[members]]
         noise = torch.zeros(len(_POWERS), dtype=torch.float64)
-        for reader in readers[group]:
-            noise += _noise(module, reader, statistics, candidates[:, places[reader.channels]])
-        factors[members] = candidates[int(noise.argmin())]
+        for fit, judge in trials:
+            candidates = _candidates(own[fit], scaled)
+            for reader in readers[group]:
+                of_reader = candidates[:, places[reader.channels]]
+                noise += _noise(module, reader, statistics, of_reader, judge)
+        factors[members] = _candidates(own.amax(0), scaled)[int(noise.argmin())]
     return factors
+
+
+def _candidates(ranges: Tensor, scaled: Tensor) -> Tensor:
+    """Return the factors that each power gives, float64 of shape (powers, channels).
+
+    Args:
+        ranges: The largest magnitude of each channel, float64 of shape (channels,).
+        scaled: Which of them may be scaled.
+    """
+    ratios = ranges.max() / ranges.clamp(min=torch.finfo(torch.float32).tiny)
+    candidates = (ratios ** torch.tensor(_POWERS)[:, None]).clamp(1, _LARGEST_FACTOR)
+    candidates[:, ~scaled] = 1
+    return candidates
 
 
 def _groups(classes: Tensor, values: Iterable[Tracked]) -> Tensor:
@@ -129,7 +148,7 @@ def _groups(classes: Tensor, values: Iterable[Tracked]) -> Tensor:
     return components(len(classes), [(torch.arange(len(classes)), classes), *pairs])
 
 
-def _noise(module: fx.GraphModule, reader: Reader, statistics: _Statistics, factors: Tensor) -> Tensor:
+def _noise(module: fx.GraphModule, reader: Reader, statistics: _Statistics, factors: Tensor, fold: int) -> Tensor:
     """Return the predicted noise of a layer's output in relation to its signal for each choice of factors.
 
     A rounded activation is off by its step / sqrt(12), times the weight that reads it; a rounded weight by its own
@@ -140,17 +159,18 @@ def _noise(module: fx.GraphModule, reader: Reader, statistics: _Statistics, fact
         reader: The layer.
         statistics: What it reads.
         factors: Those of its input channels, float64 of shape (choices, channels).
+        fold: The samples whose signal and noise are meant; the range holds those of all folds.
 
     Returns:
         Noise by signal, float64 of shape (choices,).
     """
     weight = attribute(module, reader.weight)
     weight = weight.reshape(reader.groups, len(weight) // reader.groups, weight.shape[1], -1)
-    square = statistics.square(reader.data).view(reader.groups, -1)
+    square = statistics.square(reader.data, fold).view(reader.groups, -1)
     energies = torch.linalg.vector_norm(weight, 2, (1, 3), dtype=torch.float64).square()  # (groups, inputs)
     largest = torch.linalg.vector_norm(weight, math.inf, 3)  # (groups, outputs, inputs)
     signal = (energies * square).sum().clamp(min=torch.finfo(torch.float32).tiny)
-    steps = (statistics.largest[reader.data] * factors).amax(1) / _STEPS
+    steps = (statistics.largest[reader.data].amax(0) * factors).amax(1) / _STEPS
     activations = steps.square() * (energies.view(-1) / factors.square()).sum(1)
     weights = torch.zeros_like(activations)
     for number, choice in enumerate(factors.view(len(factors), reader.groups, -1)):

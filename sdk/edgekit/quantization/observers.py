@@ -1,6 +1,7 @@
 """Observers: what calibration remembers of activations and weights. They see a whole batch in one call."""
 
 import math
+from itertools import permutations
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 from torchao.quantization.pt2e import ObserverBase
 
 from edgekit.quantization.functions import Function
-from edgekit.quantization.ranges import affine_parameters, candidates, quantization_error
+from edgekit.quantization.ranges import affine_parameters, quantization_error, shares
 from edgekit.spec import Ranges
 
 _BINS = 2048
@@ -30,11 +31,27 @@ EPS = 2.0**-60
 _LEAST_OF_LARGEST = 2.0**-14
 
 
+class _Fold:
+    """What was seen of a fold of the samples."""
+
+    def __init__(self) -> None:
+        self.counts = torch.zeros(_BINS, dtype=torch.float64)
+        self.lo, self.hi = float("inf"), float("-inf")
+
+    @property
+    def seen(self) -> bool:
+        return self.lo <= self.hi
+
+
 class HistogramObserver(ObserverBase):
     """Counts the values of a tensor in bins of equal width around zero.
 
     The bins reach to a power of two, which doubles when a batch goes further: two bins then become one, so that no
     count is ever spread over bins that it may not have come from.
+
+    Each fold of the samples, see `folds.halves`, has counts of its own. By least squared error a range is chosen as
+    shares of what was seen at most: those shares with which the range of one fold would serve the other best. So
+    values are cut off only where another fold would not have missed them.
     """
 
     def __init__(
@@ -51,9 +68,8 @@ class HistogramObserver(ObserverBase):
         self.ranges = ranges
         self.eps = EPS
         self.after: Function | None = None
-        self.counts = torch.zeros(_BINS, dtype=torch.float64)
+        self._folds = [_Fold()]
         self.reach = 0.0
-        self.lo, self.hi = float("inf"), float("-inf")
         self.finite = True
         """Whether all values seen were finite."""
         self._chosen: tuple[float, int] | None = None
@@ -69,30 +85,55 @@ class HistogramObserver(ObserverBase):
             if not len(values):
                 return x
             lo, hi = (end.item() for end in torch.aminmax(values))
-        self.lo, self.hi = min(self.lo, lo), max(self.hi, hi)
+        fold = self._folds[-1]
+        fold.lo, fold.hi = min(fold.lo, lo), max(fold.hi, hi)
         self._reach_to(max(abs(lo), abs(hi), _LEAST_REACH))
         # As torch.histc counts, to the last bin, in a third of its time: it takes most of a calibration.
         bins = (values.float() * (_BINS / 2 / self.reach)).add_(_BINS / 2).to(torch.int16).reshape(-1)
         counts = torch.bincount(bins, minlength=_BINS + 1)
-        self.counts += counts[:_BINS]
-        self.counts[-1] += counts[_BINS]  # the upper end itself
+        fold.counts += counts[:_BINS]
+        fold.counts[-1] += counts[_BINS]  # the upper end itself
         return x
+
+    def begin_fold(self) -> None:
+        """Count what comes apart from what came before."""
+        if self._folds[-1].seen:
+            self._folds.append(_Fold())
+
+    @property
+    def lo(self) -> float:
+        """The least value that was seen."""
+        return min(fold.lo for fold in self._folds)
+
+    @property
+    def hi(self) -> float:
+        """The greatest value that was seen."""
+        return max(fold.hi for fold in self._folds)
+
+    @property
+    def counts(self) -> Tensor:
+        """How many values each bin holds, float64 of shape (bins,)."""
+        return torch.stack([fold.counts for fold in self._folds]).sum(0)
 
     def _reach_to(self, extreme: float) -> None:
         if self.reach == 0:
             self.reach = 2.0 ** torch.tensor(extreme).log2().ceil().item()
         while self.reach < extreme:
-            pairs = self.counts.view(-1, 2).sum(1)
-            self.counts = torch.zeros_like(self.counts)
-            self.counts[_BINS // 4 : 3 * _BINS // 4] = pairs
+            for fold in self._folds:
+                pairs = fold.counts.view(-1, 2).sum(1)
+                fold.counts = torch.zeros_like(fold.counts)
+                fold.counts[_BINS // 4 : 3 * _BINS // 4] = pairs
             self.reach *= 2
 
     def histogram(self) -> tuple[Tensor, Tensor]:
         """Return the centres and the counts of the bins that hold something, float64 of shape (bins,)."""
-        filled = torch.nonzero(self.counts)[:, 0]
+        return self._filled(self.counts)
+
+    def _filled(self, counts: Tensor) -> tuple[Tensor, Tensor]:
+        filled = torch.nonzero(counts)[:, 0]
         width = 2 * self.reach / _BINS
         centres = (-self.reach + width * (filled.double() + 0.5)).clamp(self.lo, self.hi)
-        return centres, self.counts[filled]
+        return centres, counts[filled]
 
     @property
     def parameters_chosen(self) -> tuple[float, int]:
@@ -121,11 +162,9 @@ class HistogramObserver(ObserverBase):
             # won by clipping. What does clip are values that calibration never saw: steps enough are there for them.
             lo, hi = _HEADROOM * lo, _HEADROOM * hi
         elif self.ranges is Ranges.MSE:
-            values, counts = self.histogram()
-            scales, zero_points = affine_parameters(*candidates(lo, hi), *limits, self.eps)
-            errors = quantization_error(values, counts, (scales, zero_points), *limits, self.after)
-            best = int(errors.argmin())
-            return scales[best], zero_points[best]
+            lows, highs = shares(both=lo < 0 < hi)
+            best = int(self._errors(lows, highs).argmin())
+            return affine_parameters(lo * lows[best], hi * highs[best], *limits, self.eps)
         elif self.ranges is Ranges.PERCENTILE:
             values, counts = self.histogram()
             mass = counts.cumsum(0) / counts.sum()
@@ -133,6 +172,19 @@ class HistogramObserver(ObserverBase):
             hi = max(0.0, values[min(int(torch.searchsorted(mass, 1 - _TAIL)), len(values) - 1)].item())
         ends = torch.tensor([lo, hi], dtype=torch.float64)
         return affine_parameters(ends[0], ends[1], *limits, self.eps)
+
+    def _errors(self, lows: Tensor, highs: Tensor) -> Tensor:
+        """Return the squared error of each pair of shares: of one fold's extremes on the other's values."""
+        limits = self.quant_min, self.quant_max
+        folds = [fold for fold in self._folds if fold.seen]
+        errors = torch.zeros_like(lows)
+        for fit, judge in list(permutations(folds, 2)) or [(folds[0], folds[0])]:
+            ends = min(fit.lo, 0.0) * lows, max(fit.hi, 0.0) * highs
+            values, counts = self._filled(judge.counts)
+            errors += quantization_error(
+                values, counts, affine_parameters(*ends, *limits, self.eps), *limits, self.after
+            )
+        return errors
 
     def quantize(self, x: Tensor) -> Tensor:
         """Return ``x`` rounded to the chosen steps and back."""

@@ -55,13 +55,17 @@ def quantization_error(
     return restored.sub_(values).square_() @ counts
 
 
-def candidates(lo: float, hi: float) -> tuple[Tensor, Tensor]:
-    """Return the lower and upper ends to try: shares of the observed extremes, the extremes themselves last."""
+def shares(*, both: bool) -> tuple[Tensor, Tensor]:
+    """Return the shares of the observed extremes to try, lower and upper, the whole of them last; float64.
 
-    def shares(count: int) -> Tensor:
+    Args:
+        both: Whether there are values on both sides of zero; else one end is zero whatever its share is.
+    """
+
+    def steps(count: int) -> Tensor:
         return torch.linspace(_LEAST_SHARE, 1, count, dtype=torch.float64)
 
-    if lo < 0 < hi:
-        lows, highs = torch.meshgrid(lo * shares(_CANDIDATES), hi * shares(_CANDIDATES), indexing="ij")
+    if both:
+        lows, highs = torch.meshgrid(steps(_CANDIDATES), steps(_CANDIDATES), indexing="ij")
         return lows.reshape(-1), highs.reshape(-1)
-    return min(lo, 0.0) * shares(_ONE_SIDED), max(hi, 0.0) * shares(_ONE_SIDED)
+    return steps(_ONE_SIDED), steps(_ONE_SIDED)

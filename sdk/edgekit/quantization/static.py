@@ -23,6 +23,7 @@ from edgekit.model.program import Captured, Quantized
 from edgekit.quantization import account, scales
 from edgekit.quantization.channels import Kind
 from edgekit.quantization.equalize import equalize
+from edgekit.quantization.folds import halves
 from edgekit.quantization.functions import FLOAT_FUNCTIONS, common_function
 from edgekit.quantization.norms import replace_norms
 from edgekit.quantization.observers import HistogramObserver
@@ -117,12 +118,13 @@ def prepare(
     # Copied: the module shares its parameters with the captured program, and they are about to change.
     module = copy.deepcopy(captured.program.module(check_guards=False))
     separate(module)
+    folds = halves(calibration)
     if kinds := _equalized(scheme, spec):
-        equalize(module, (tensors(captured, part) for part in _parts(captured, spec, calibration)), kinds)
+        equalize(module, [_batches(captured, spec, fold) for fold in folds], kinds)
     replace_norms(module)
     placement = Placement(scheme, spec, captured.source.name, unbounded)
     prepared = prepare_pt2e(module, placement)
-    _calibrate(prepared, captured, _parts(captured, spec, calibration))
+    _calibrate(prepared, [_batches(captured, spec, fold) for fold in folds])
     found = unbounded | _not_finite(prepared)
     if found != unbounded:  # the log of an empty bin, or a mask of infinities: seldom enough to begin again
         return prepare(captured, scheme, spec, calibration, found)
@@ -164,22 +166,29 @@ def _equalized(scheme: Scheme, spec: QuantSpec) -> frozenset[Kind]:
     return frozenset(kind for kind, is_wanted in wanted.items() if is_wanted)
 
 
+def _batches(captured: Captured, spec: QuantSpec, calibration: Samples) -> Iterator[tuple[Tensor, ...]]:
+    return (tensors(captured, part) for part in _parts(captured, spec, calibration))
+
+
 def _parts(captured: Captured, spec: QuantSpec, calibration: Samples) -> Iterator[Samples]:
     if captured.any_batch:
         return calibration.batches(min(spec.calibration_batch, captured.rows))
     return calibration.filled_up(captured.rows).batches(captured.rows)
 
 
-def _calibrate(prepared: fx.GraphModule, captured: Captured, parts: Iterable[Samples]) -> None:
-    with torch.no_grad():
-        for part in parts:
-            prepared(*tensors(captured, part))
+def _calibrate(prepared: fx.GraphModule, folds: Iterable[Iterable[tuple[Tensor, ...]]]) -> None:
     readers: dict[HistogramObserver, set[fx.Node]] = {}
     for node in prepared.graph.nodes:
         if node.op == "call_module":
             module = prepared.get_submodule(str(node.target))
             if isinstance(module, HistogramObserver):
                 readers.setdefault(module, set()).update(node.users)
+    with torch.no_grad():
+        for batches in folds:
+            for observer in readers:
+                observer.begin_fold()
+            for batch in batches:
+                prepared(*batch)
     for observer, nodes in readers.items():
         observer.after = common_function(nodes, FLOAT_FUNCTIONS)
 

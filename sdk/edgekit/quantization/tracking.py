@@ -7,7 +7,7 @@ import torch
 from torch import fx
 
 from edgekit.quantization.channels import Channels, Kind, Reader, Tracked, Writer
-from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, RECTIFIERS, WEIGHTED
+from edgekit.quantization.functions import FLOAT_FUNCTIONS, RECTIFIERS, WEIGHTED
 from edgekit.quantization.uses import families
 
 # One input, whose channels they keep apart and at their scale.
@@ -79,12 +79,7 @@ class _Follow:
         if not isinstance(data, fx.Node) or data not in self.found.values:
             return False
         tracked = self.found.values[data]
-        if node.target in CLAMPS:
-            low, high = (0.0, 6.0) if node.target is _aten.relu6.default else (_argument(node, 1), _argument(node, 2))
-            if low != 0.0:
-                return False
-            self.found.clamps.append((node, float(high)))
-        elif node.target is _aten.mean.dim:
+        if node.target is _aten.mean.dim:
             axes = {axis % _rank(data) for axis in _argument(node, 1) or range(_rank(data))}
             if tracked.axis in axes:
                 return False
@@ -169,7 +164,7 @@ class _Follow:
 
 
 def measured(graph: fx.Graph, found: Channels) -> dict[fx.Node, Tracked]:
-    """Return the values whose ranges count: those that are rounded, or that a clamp ends."""
+    """Return the values whose ranges count: those that are rounded."""
     nodes = {reader.data for reader in found.readers}
     for node in graph.nodes:
         if node.target in (_aten.add.Tensor, _aten.cat.default, _aten.mul.Tensor):
