@@ -15,7 +15,8 @@ from executorch.runtime import Runtime
 
 from bench import litert
 from bench.results import Drift, Latency
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Array
+from edgekit.data.samples import Samples
 from edgekit.drift.metrics import measure
 from edgekit.execution import onnx, pte
 from edgekit.spec import Cpu, TensorSpec
@@ -48,7 +49,7 @@ def drift_of(path: Path, samples: Samples, reference: Array, given: TensorSpec, 
             session = onnx.load(path, Cpu.ARM64)
             outputs = onnx.execute(session, samples, (given,), (wanted,), batch=1)[wanted.name]
         case _:
-            outputs = litert.execute(path, samples.inputs[given.name])
+            outputs = litert.execute(path, samples.array(given.name))
     metrics = measure(reference, outputs, logits=True, labels=samples.labels)
     return Drift(sqnr_db=metrics.sqnr_db, accuracy=metrics.accuracy, top1_agreement=metrics.top1_agreement)
 

@@ -18,7 +18,7 @@ from bench.networks import Network
 from bench.networks.data import CALIBRATION, EVALUATION, Data, data_for, input_spec, output_spec
 from bench.results import ArtifactResult, BuildReport, NetworkResult, Results
 from bench.routes import Route
-from edgekit.data.samples import Array
+from edgekit.data.rows import Array
 from edgekit.errors import EdgeKitError
 
 Say = Callable[[str], None]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from edgekit import targets
 from edgekit.base import cache as caches
 from edgekit.base.keeping import keep_folder
+from edgekit.base.memory import Memory
 from edgekit.base.progress import Progress, Silent
 from edgekit.bundles.result import BuildResult
 from edgekit.drift import detection
@@ -48,6 +49,7 @@ def build(
     progress: Progress | None = None,
     cache: bool = True,
     keep: str | Path | None = None,
+    memory: int | str | None = None,
 ) -> BuildResult:
     """Quantize a model object, lower it for one or more targets, verify the artifacts and write the bundles.
 
@@ -83,6 +85,7 @@ def build(
         cache: Take artifacts from the cache that were lowered before from an equal quantized program.
         keep: Folder for every intermediate and, if a stage fails, for its input and a script that fails alike; what
             ``EDGEKIT_KEEP`` names unless given.
+        memory: Memory for samples and activations, in bytes or as ``"4GB"``; see ``[build] memory`` in docs/project.md.
 
     Returns:
         The bundles with their verdicts. A drift over the budget is a verdict, not an exception.
@@ -101,6 +104,7 @@ def build(
         arguments.typed(argument, value, kind, what)
     for profile in profiles:
         schemes.of_target(profile, quantization or QuantSpec())
+    allowed = Memory(given=None if memory is None else arguments.memory_of(memory))
     source = source_from_example(
         name,
         model,
@@ -135,6 +139,7 @@ def build(
         labels=source.labels,
         notes=notes,
         own_metrics=own,
+        memory=allowed,
     )
     store = caches.from_environment() if cache else None
     return build_job(job, profiles, Path(output), progress or Silent(), store, keep_folder(keep))

@@ -53,9 +53,9 @@ def test_the_sdk_reads_the_trace_that_the_app_wrote(said: str) -> None:
     assert found.samples.labels.tolist() == [golden["label"] for golden in manifest["golden"]]
     for row, golden in enumerate(manifest["golden"]):
         inputs = np.fromfile(bundle / golden["inputs"][0]["file"], dtype="<f4")
-        np.testing.assert_array_equal(found.samples.inputs["image"][row].ravel(), inputs)
+        np.testing.assert_array_equal(found.samples.array("image")[row].ravel(), inputs)
         host = next(output for output in golden["outputs"] if output["artifact"] == "model.onnx")
-        error = np.abs(found.outputs["logits"][row] - np.fromfile(bundle / host["file"], dtype="<f4")).max()
+        error = np.abs(found.array("logits")[row] - np.fromfile(bundle / host["file"], dtype="<f4")).max()
         assert error <= host["max_abs_error"]
 
 

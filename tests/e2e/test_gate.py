@@ -102,7 +102,7 @@ def test_compare_finds_a_perturbed_baseline(tmp_path: Path) -> None:
     """What this host computes is held against a baseline that was tampered with: the server leg is over budget."""
     assert edgekit("baseline", "record", "--device", "cpu", "--output", "here.npz", cwd=tmp_path).code == 0
     good = trace.load(SAMPLE / "baseline.npz")
-    outputs = {"logits": good.outputs["logits"] * np.float32(1.01)}
+    outputs = {"logits": good.array("logits") * np.float32(1.01)}
     trace.save(trace.Trace(samples=good.samples, outputs=outputs, origin=good.origin), tmp_path / "bad.npz")
     for baseline, code in ((SAMPLE / "baseline.npz", 0), (tmp_path / "bad.npz", 20)):
         done = edgekit("compare", "here.npz", "--baseline", baseline, "--json", cwd=tmp_path)

@@ -10,7 +10,8 @@ from edgekit import bundles
 from edgekit.apps.phone import selftest
 from edgekit.bundles.manifest import GoldenTensor, Manifest
 from edgekit.data import trace
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Array, whole
+from edgekit.data.samples import Samples
 from edgekit.execution import pte
 from tests.e2e.conftest import edgekit
 
@@ -116,6 +117,6 @@ def run_pte(folder: Path, manifest: Manifest, inputs: list[Array]) -> list[Array
     loaded = pte.load(folder / "model.pte")
     name = manifest.inputs[0].name
     return [
-        pte.execute(loaded, Samples(inputs={name: values}), manifest.inputs, manifest.outputs, batch=1)["logits"]
+        whole(pte.execute(loaded, Samples(inputs={name: values}), manifest.inputs, manifest.outputs, batch=1)["logits"])
         for values in inputs
     ]

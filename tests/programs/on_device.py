@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from edgekit import lowering, targets
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Array, whole
+from edgekit.data.samples import Samples
 from edgekit.drift.metrics import sqnr_db
 from edgekit.execution import artifact as runs
 from edgekit.model.artifact import Artifact
@@ -103,7 +104,7 @@ def on_device(
         program=program,
         reference=reference,
         simulated=simulated,
-        answers=[found[spec.name] for spec in source.outputs],
+        answers=[whole(found[spec.name]) for spec in source.outputs],
     )
 
 

@@ -253,8 +253,8 @@ def test_forms_of_data(form: str) -> None:
     samples = samples_of(FORMS[form], source, what="data")
     assert np.array_equal(samples.inputs["x"], X.numpy())
     assert samples.inputs["x"].dtype == np.float32
-    assert samples.inputs["x"].flags.c_contiguous
-    samples.inputs["x"][:] = 0
+    assert samples.array("x").flags.c_contiguous
+    samples.array("x")[:] = 0
     assert X.abs().sum() > 0
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Array, whole
+from edgekit.data.samples import Samples
 from edgekit.execution import artifact as runs
 from edgekit.lowering import pte
 from edgekit.model.program import Quantized
@@ -60,10 +61,10 @@ def worst_db(data: bytes, program: Quantized) -> float:
 
     def answers(orders: tuple[int, ...]) -> list[Array]:
         opened = runs.open_artifact(Format.PTE, data, Cpu.ARM64, source.inputs, source.outputs)
-        return [opened.run(Samples(inputs={spec.name: noise[:size]}), size)["y"] for size in orders]
+        return [whole(opened.run(Samples(inputs={spec.name: noise[:size]}), size)["y"]) for size in orders]
 
     one = runs.open_artifact(Format.PTE, data, Cpu.ARM64, source.inputs, source.outputs)
-    alone = one.run(Samples(inputs={spec.name: noise}), 1)["y"].astype(np.float64)
+    alone = whole(one.run(Samples(inputs={spec.name: noise}), 1)["y"]).astype(np.float64)
     assert np.ptp(alone, axis=0).max() > 0
     ratios = []
     for order in ORDERS:

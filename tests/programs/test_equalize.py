@@ -295,11 +295,11 @@ def test_lopsided_channels_gain(name: str, gain: float) -> None:
     model, key = needy(name)
     calibration, evaluation = pictures(512, 1), pictures(200, 2)
     program = captured(model, calibration)
-    reference = run_float(program.source, evaluation).outputs["logits"].astype(np.float64)
+    reference = run_float(program.source, evaluation).array("logits").astype(np.float64)
     reference -= reference.mean(0)  # what does not depend on the picture is no signal
 
     def ratio(spec: QuantSpec) -> float:
-        found = run_quantized(quantize(program, Scheme.INT8, spec, calibration), evaluation).outputs["logits"]
+        found = run_quantized(quantize(program, Scheme.INT8, spec, calibration), evaluation).array("logits")
         value = sqnr_db(reference, found.astype(np.float64) - found.astype(np.float64).mean(0))
         assert value is not None
         return value

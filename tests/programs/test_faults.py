@@ -91,7 +91,7 @@ def test_a_perturbed_artifact_shows_in_the_lowering_leg(stages: Stages) -> None:
 def test_a_perturbed_baseline_shows_in_the_server_leg(stages: Stages) -> None:
     """And in the total, but neither the quantizer nor the lowering is blamed."""
     generator = np.random.default_rng(0)
-    values = stages.host.outputs["logits"]
+    values = stages.host.array("logits")
     noise = generator.normal(size=values.shape).astype(np.float32) * values.std() * 0.3
     baseline = dataclasses.replace(stages.host, outputs={"logits": values + noise})
     assert broken_legs(stages.report(stages.data, baseline)) == {"server", "total"}

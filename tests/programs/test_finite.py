@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgekit.data.rows import whole
 from edgekit.data.samples import Samples
 from edgekit.drift.metrics import sqnr_db
 from edgekit.execution.artifact import open_artifact
@@ -67,7 +68,7 @@ def quantized(how: str, ranges: Ranges) -> Quantized:
 
 def ratio(program: Quantized, found: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
     """Return the SQNR of what varies, in dB."""
-    reference = run_float(program.captured.source, pictures(100, 2)).outputs["out"].astype(np.float64)
+    reference = run_float(program.captured.source, pictures(100, 2)).array("out").astype(np.float64)
     value = sqnr_db(reference - reference.mean(0), found - found.astype(np.float64).mean(0))
     assert value is not None
     return value
@@ -78,7 +79,7 @@ def ratio(program: Quantized, found: np.ndarray[tuple[int, ...], np.dtype[np.flo
 def test_what_is_not_finite_is_no_obstacle(how: str, ranges: Ranges) -> None:
     """The program follows its inputs."""
     program = quantized(how, ranges)
-    found = run_quantized(program, pictures(100, 2)).outputs["out"]
+    found = run_quantized(program, pictures(100, 2)).array("out")
     assert np.isfinite(found).all()
     assert ratio(program, found) > 15
 
@@ -91,8 +92,8 @@ def test_both_runtimes_agree(how: str) -> None:
     source = program.captured.source
     for artifact in (pte.lower(program, PteSettings()), onnx.lower(program, OnnxSettings())):
         opened = open_artifact(artifact.format, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
-        assert ratio(program, opened.run(pictures(100, 2), 1)["out"]) > 15
-        assert ratio(program, opened.run(pictures(100, 2).rows(slice(None, None, -1)), 1)["out"]) < 5
+        assert ratio(program, whole(opened.run(pictures(100, 2), 1)["out"])) > 15
+        assert ratio(program, whole(opened.run(pictures(100, 2).rows(slice(None, None, -1)), 1)["out"])) < 5
 
 
 @pytest.mark.parametrize("strange", [float("nan"), float("inf"), float("-inf")])

@@ -92,7 +92,7 @@ def test_both_runtimes_run_a_mixed_program() -> None:
     """One delegate takes it all; what int8 loses and the float layer saves shows in both runtimes."""
     source, evaluation = faulty_source(), images(100, seed=2)
     captured = capture(source, CALIBRATION)
-    reference = run_float(source, evaluation).outputs["logits"].astype(np.float64)
+    reference = run_float(source, evaluation).array("logits").astype(np.float64)
 
     def ratios(program: Quantized) -> list[float]:
         files = pte.lower(program, PteSettings()), onnx.lower(program, OnnxSettings())
@@ -102,7 +102,7 @@ def test_both_runtimes_run_a_mixed_program() -> None:
         for file in files:
             opened = runs.open_artifact(file.format, file.data, Cpu.ARM64, source.inputs, source.outputs)
             outputs.append(opened.run(evaluation, 64)["logits"])
-        found = [sqnr_db(reference, array.astype(np.float64)) for array in outputs]
+        found = [sqnr_db(reference, array) for array in outputs]
         return [ratio for ratio in found if ratio is not None]
 
     assert [file.value for file in Format] == ["pte", "onnx"]

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgekit.data.samples import Array
+from edgekit.data.rows import Array, whole
 from edgekit.data.trace import Trace
 from edgekit.drift.metrics import sqnr_db
 from edgekit.errors import RunError
@@ -75,8 +75,8 @@ def test_pte_is_one_delegate_and_near_its_program(pte: Artifact, quantized: Quan
     assert pte.not_delegated == ()
     assert pte.delegated_fraction == 1
     assert 0 < pte.int8_fraction < 1  # hard-swish and hard-sigmoid have no int8 kernel
-    program = run_quantized(quantized, EVALUATION).outputs["logits"]
-    assert ratio(program, run(pte, quantized).outputs["logits"]) > 28
+    program = run_quantized(quantized, EVALUATION).array("logits")
+    assert ratio(program, run(pte, quantized).array("logits")) > 28
 
 
 def test_onnx_is_int8_and_near_its_program(onnx_artifact: Artifact, quantized: Quantized) -> None:
@@ -86,14 +86,14 @@ def test_onnx_is_int8_and_near_its_program(onnx_artifact: Artifact, quantized: Q
     assert {entry.data_location for entry in model.graph.initializer} == {onnx.TensorProto.DEFAULT}
     assert 0.3 < onnx_artifact.int8_fraction < 1
     assert not any(node.doc_string or node.metadata_props for node in model.graph.node)
-    program = run_quantized(quantized, EVALUATION).outputs["logits"]
-    assert ratio(program, run(onnx_artifact, quantized).outputs["logits"]) > 28
+    program = run_quantized(quantized, EVALUATION).array("logits")
+    assert ratio(program, run(onnx_artifact, quantized).array("logits")) > 28
 
 
 def test_uint8_weights_stand_for_the_same_values(quantized: Quantized) -> None:
     """Storing weights with 128 added changes no answer when the kernels are exact."""
     traces = [
-        run(lower_onnx.lower(quantized, OnnxSettings(weights=kind)), quantized).outputs["logits"]
+        run(lower_onnx.lower(quantized, OnnxSettings(weights=kind)), quantized).array("logits")
         for kind in ("int8", "uint8")
     ]
     assert np.abs(traces[0] - traces[1]).max() <= 2 * np.abs(traces[0]).max() / 255
@@ -106,8 +106,8 @@ def test_a_changed_weight_shows_in_the_answers(onnx_artifact: Artifact, quantize
     weights.raw_data = bytes(len(weights.raw_data))
     wrong = copy.copy(onnx_artifact)
     object.__setattr__(wrong, "data", model.SerializeToString())
-    program = run_quantized(quantized, EVALUATION).outputs["logits"]
-    assert ratio(program, run(wrong, quantized).outputs["logits"]) < 15
+    program = run_quantized(quantized, EVALUATION).array("logits")
+    assert ratio(program, run(wrong, quantized).array("logits")) < 15
 
 
 def test_the_same_program_gives_the_same_bytes(pte: Artifact, onnx_artifact: Artifact, quantized: Quantized) -> None:
@@ -122,8 +122,8 @@ def test_float_onnx_is_the_float_model(quantized: Quantized) -> None:
     source = quantized.captured.source
     data = lower_onnx.export_float(quantized.captured)
     opened = runs.open_artifact(Format.ONNX, data, Cpu.X86_64, source.inputs, source.outputs)
-    reference = run_float(source, EVALUATION).outputs["logits"]
-    assert np.abs(opened.run(EVALUATION, 64)["logits"] - reference).max() < 1e-4
+    reference = run_float(source, EVALUATION).array("logits")
+    assert np.abs(whole(opened.run(EVALUATION, 64)["logits"]) - reference).max() < 1e-4
 
 
 @pytest.mark.parametrize("format", list(Format))
@@ -142,7 +142,7 @@ def test_a_loaded_artifact_outlives_its_bytes(pte: Artifact, quantized: Quantize
     (tmp_path / "model.pte").unlink()
     gc.collect()
     filler = [bytes(len(pte.data)) for _ in range(64)]  # takes the place of whatever was given back
-    assert np.array_equal(opened.run(EVALUATION, 64)["logits"], run(pte, quantized).outputs["logits"])
+    assert np.array_equal(opened.run(EVALUATION, 64)["logits"], run(pte, quantized).array("logits"))
     assert filler
 
 
@@ -169,7 +169,7 @@ def test_a_clamp_is_part_of_its_layer() -> None:
     assert [operation(user) for user in first.users] == ["hardtanh"]
     artifact = lower_onnx.lower(program, OnnxSettings())
     assert "Clip" not in artifact.operators
-    assert ratio(run_quantized(program, EVALUATION).outputs["maps"], run(artifact, program).outputs["maps"]) > 35
+    assert ratio(run_quantized(program, EVALUATION).array("maps"), run(artifact, program).array("maps")) > 35
 
 
 @pytest.mark.parametrize(("high", "kept"), [(6.0, False), (5.99, False), (3.0, True)])

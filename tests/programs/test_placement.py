@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edgekit.data.rows import whole
 from edgekit.data.samples import Samples
 from edgekit.drift.metrics import sqnr_db
 from edgekit.execution.artifact import open_artifact
@@ -83,7 +84,7 @@ def quantized(how: str) -> Quantized:
 
 def ratios(program: Quantized, found: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> list[float]:
     """Return the SQNR in dB, of each unit by itself where there are two."""
-    reference = run_float(program.captured.source, pictures(50, 2)).outputs["out"].astype(np.float64)
+    reference = run_float(program.captured.source, pictures(50, 2)).array("out").astype(np.float64)
     axis = {"units": 2, "scaled units": 1}.get(program.captured.source.model.how)  # type: ignore[call-overload]
     parts = (reference, found.astype(np.float64))
     halves = zip(*(np.split(part, 2, axis) if axis else [part] for part in parts), strict=True)
@@ -94,7 +95,7 @@ def ratios(program: Quantized, found: np.ndarray[tuple[int, ...], np.dtype[np.fl
 def test_an_answer_is_not_rounded_for_nobody(how: str) -> None:
     """What no layer reads stays float; 8 bits of one scale could not hold it: 31 dB, or all scores zero."""
     program = quantized(how)
-    assert min(ratios(program, run_quantized(program, pictures(50, 2)).outputs["out"])) > ENDS[how]
+    assert min(ratios(program, run_quantized(program, pictures(50, 2)).array("out"))) > ENDS[how]
     ends = set(program.program.graph.output_node().all_input_nodes)
     assert not any(operation(node).startswith("dequantize") for node in ends)
 
@@ -114,8 +115,8 @@ def test_both_runtimes_give_what_was_not_rounded(how: str) -> None:
     source = program.captured.source
     for artifact in (pte.lower(program, PteSettings()), onnx.lower(program, OnnxSettings())):
         opened = open_artifact(artifact.format, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
-        assert min(ratios(program, opened.run(pictures(50, 2), 1)["out"])) > ENDS[how] - 1
-        turned = opened.run(pictures(50, 2).rows(slice(None, None, -1)), 1)["out"]
+        assert min(ratios(program, whole(opened.run(pictures(50, 2), 1)["out"]))) > ENDS[how] - 1
+        turned = whole(opened.run(pictures(50, 2).rows(slice(None, None, -1)), 1)["out"])
         assert min(ratios(program, turned)) < ENDS[how] - 10
         assert artifact.int8_fraction > 0.2
 
@@ -150,7 +151,7 @@ def test_a_mask_takes_no_steps_from_the_scores() -> None:
     source = source_from_module("masked", Masked().eval(), inputs, (output,), {"batch": 64})
     calibration, evaluation = sentences(64, 1), sentences(50, 2)
     program = quantize(capture(source, calibration), Scheme.INT8, QuantSpec(), calibration)
-    reference = run_float(source, evaluation).outputs["out"].astype(np.float64)
-    found = sqnr_db(reference, run_quantized(program, evaluation).outputs["out"].astype(np.float64))
+    reference = run_float(source, evaluation).array("out").astype(np.float64)
+    found = sqnr_db(reference, run_quantized(program, evaluation).array("out").astype(np.float64))
     assert found is not None
     assert found > 30

@@ -145,7 +145,7 @@ def test_every_output_is_a_place() -> None:
 def test_a_pte_shows_its_outputs_alone(stages: Stages) -> None:
     """And says so."""
     quantized = run_quantized(stages.quantized, EVALUATION)
-    moved = dataclasses.replace(quantized, outputs={"logits": quantized.outputs["logits"] + 0.1})
+    moved = dataclasses.replace(quantized, outputs={"logits": quantized.array("logits") + 0.1})
     leg = departures.of_outputs("model.pte", quantized, moved, "outputs alone")
     (observed,) = leg.observed
     assert (observed.name, leg.first, leg.note) == ("logits", None, "outputs alone")
@@ -189,10 +189,10 @@ def one_value(ranges: Ranges, name: str) -> ValueProfile:
 def test_every_value_is_counted_and_what_is_clipped_too() -> None:
     """Minimum and maximum clip nothing; the range of least error clips the tails of noise."""
     whole, clipped = (one_value(ranges, "image") for ranges in (Ranges.MINMAX, Ranges.MSE))
-    size = EVALUATION.inputs["image"][0].size
+    size = EVALUATION.array("image")[0].size
     assert whole.values == clipped.values == sum(whole.histogram.counts) == len(CALIBRATION) * size
     assert whole.saturated == 0
-    data = CALIBRATION.inputs["image"]
+    data = CALIBRATION.array("image")
     outside = (data < clipped.range_lo - clipped.scale / 2) | (data > clipped.range_hi + clipped.scale / 2)
     assert clipped.saturated > 0
     assert abs(clipped.saturated - int(outside.sum())) <= 0.1 * outside.sum() + 2
@@ -219,7 +219,7 @@ def test_the_layers_and_their_bytes(stages: Stages) -> None:
 def answers(job: Job, change: int) -> tuple[Trace, Trace]:
     """Return a reference, and a candidate that answers some samples otherwise."""
     reference = run_float(job.source, job.evaluation)
-    logits = reference.outputs["logits"].copy()
+    logits = reference.array("logits").copy()
     logits[:change] = -logits[:change]
     return reference, dataclasses.replace(reference, outputs={"logits": logits})
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Array, Rows
+from edgekit.data.samples import Samples
 from edgekit.errors import RunError
 from edgekit.execution.eager import run_quantized
 from edgekit.execution.orders import at_length, few, orders, tried
-from edgekit.execution.parts import parts
 from edgekit.execution.proof import Tolerance, prove
 from edgekit.lowering import onnx, pte
 from edgekit.model.artifact import Artifact
@@ -20,6 +20,7 @@ from edgekit.model.program import Quantized
 from edgekit.model.source.module import source_from_module
 from edgekit.quantization import quantize
 from edgekit.spec import Cpu, Dimension, Format, OnnxSettings, PteSettings, QuantSpec, Scheme, TensorSpec
+from edgekit.spec.tensors import fixed_batch
 from tests.programs.networks import quantized
 
 
@@ -31,7 +32,7 @@ def noise(count: int, *shape: int, seed: int = 5) -> Samples:
 def proved(artifact: Artifact, program: Quantized, samples: Samples) -> None:
     """Prove an artifact with its program."""
 
-    def compute(part: Samples) -> Mapping[str, Array]:
+    def compute(part: Samples) -> Mapping[str, Rows]:
         return run_quantized(program, part).outputs
 
     prove(artifact, program.captured.source, samples, Cpu.ARM64, compute)
@@ -134,7 +135,7 @@ def test_samples_are_cut_off_and_repeated_along_a_dimension() -> None:
     inputs = (TensorSpec(name="x", shape=("batch", 3, "length")),)
     samples = noise(4, 3, 5)
     assert at_length(samples, inputs, {"length": 2}).inputs["x"].shape == (4, 3, 2)
-    longer = at_length(samples, inputs, {"length": 12, "batch": 9}).inputs["x"]
+    longer = at_length(samples, inputs, {"length": 12, "batch": 9}).array("x")
     assert longer.shape == (4, 3, 12)
     assert np.array_equal(longer[..., 5:10], longer[..., :5])
 
@@ -142,10 +143,14 @@ def test_samples_are_cut_off_and_repeated_along_a_dimension() -> None:
 def test_a_fixed_batch_is_filled() -> None:
     """The last call gets rows again, which do not count."""
     inputs = (TensorSpec(name="x", shape=(4, 3)),)
-    found = list(parts(noise(10, 3), inputs, 64))
-    assert [(len(part), count) for part, count in found] == [(4, 4), (4, 4), (4, 2)]
-    free = (TensorSpec(name="x", shape=("batch", 3)),)
-    assert [(len(part), count) for part, count in parts(noise(10, 3), free, 8)] == [(8, 8), (2, 2)]
+    assert (fixed_batch(inputs), fixed_batch((TensorSpec(name="x", shape=("batch", 3)),))) == (4, None)
+    samples = noise(10, 3)
+    found = [batch.array("x") for batch in samples.batches(4, multiple=4)]
+    assert [len(part) for part in found] == [4, 4, 4]
+    assert np.array_equal(found[2], samples.array("x")[[8, 9, 0, 1]])
+    assert [len(batch) for batch in samples.batches(8)] == [8, 2]
+    assert [len(batch) for batch in samples.batches(8, multiple=4)] == [8, 4]
+    assert [len(batch) for batch in samples.rows(slice(3)).batches(8, multiple=8)] == [8]
 
 
 def rows(*values: float) -> Array:

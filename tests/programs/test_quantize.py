@@ -11,6 +11,7 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torchao.quantization.pt2e.utils import _fuse_conv_bn_
 
+from edgekit.data.rows import whole
 from edgekit.data.samples import Samples
 from edgekit.drift.metrics import sqnr_db
 from edgekit.execution.artifact import open_artifact
@@ -198,7 +199,7 @@ def ratio(quantized: Quantized, evaluation: Samples) -> float:
     """Return how far a quantized program is from its float model, in dB; the least over its outputs."""
     reference = run_float(quantized.captured.source, evaluation).outputs
     found = run_quantized(quantized, evaluation).outputs
-    ratios = [sqnr_db(reference[name].astype(np.float64), found[name].astype(np.float64)) for name in reference]
+    ratios = [sqnr_db(reference[name], found[name]) for name in reference]
     return min(one for one in ratios if one is not None)
 
 
@@ -416,12 +417,12 @@ def test_a_float_first_layer_runs_in_both_runtimes() -> None:
     quantized = deep()
     source = quantized.captured.source
     samples = Samples(inputs={"image": np.random.default_rng(1).normal(size=(50, 1, 16)).astype(np.float32)})
-    reference = run_quantized(quantized, samples).outputs["logits"].astype(np.float64)
+    reference = run_quantized(quantized, samples).array("logits").astype(np.float64)
     for artifact in (pte.lower(quantized, PteSettings()), onnx.lower(quantized, OnnxSettings())):
         opened = open_artifact(artifact.format, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
-        found = sqnr_db(reference, opened.run(samples, 50)["logits"].astype(np.float64))
+        found = sqnr_db(reference, whole(opened.run(samples, 50)["logits"]).astype(np.float64))
         assert found is None or found > 40
-        wrong = opened.run(samples.rows(slice(None, None, -1)), 50)["logits"].astype(np.float64)
+        wrong = whole(opened.run(samples.rows(slice(None, None, -1)), 50)["logits"]).astype(np.float64)
         other = sqnr_db(reference, wrong)
         assert other is not None
         assert other < 20
@@ -536,13 +537,15 @@ def test_both_runtimes_take_any_unit(unit: float) -> None:
     """No kernel's multiplier vanishes."""
     quantized, samples = in_units(unit), signals(100, 2, unit)
     source = quantized.captured.source
-    reference = run_float(source, samples).outputs["logits"].astype(np.float64)
+    reference = run_float(source, samples).array("logits").astype(np.float64)
     for artifact in (pte.lower(quantized, PteSettings()), onnx.lower(quantized, OnnxSettings())):
         opened = open_artifact(artifact.format, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
-        found = sqnr_db(reference, opened.run(samples, 50)["logits"].astype(np.float64))
+        found = sqnr_db(reference, whole(opened.run(samples, 50)["logits"]).astype(np.float64))
         assert found is not None
         assert found > 35
-        wrong = sqnr_db(reference, opened.run(samples.rows(slice(None, None, -1)), 50)["logits"].astype(np.float64))
+        wrong = sqnr_db(
+            reference, whole(opened.run(samples.rows(slice(None, None, -1)), 50)["logits"]).astype(np.float64)
+        )
         assert wrong is not None
         assert wrong < 20
 

@@ -15,7 +15,8 @@ from torch.export import export
 from torchao.quantization import Int8WeightOnlyConfig, quantize_
 from torchao.utils import unwrap_tensor_subclass
 
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Array
+from edgekit.data.samples import Samples
 from edgekit.drift.metrics import sqnr_db
 from edgekit.errors import LowerError, QuantizeError
 from edgekit.execution import artifact as runs
@@ -120,7 +121,7 @@ def ran(artifact: Artifact, source: Source, samples: Samples) -> Array:
     batch = runs.steady_batch(artifact.format, artifact.scheme, (1, 16, 64))
     trace = runs.trace(opened, Cpu.ARM64, samples, batch=batch, model="", scheme=artifact.scheme)
     prove(artifact, source, samples, Cpu.ARM64, lambda _: {})
-    return trace.outputs[source.outputs[0].name]
+    return trace.array(source.outputs[0].name)
 
 
 def ratio(reference: Array, candidate: Array) -> float:
@@ -135,12 +136,12 @@ def ratio(reference: Array, candidate: Array) -> float:
 def test_a_quantized_program_is_near_the_float_one(scheme: Scheme, steps: tuple[int, ...]) -> None:
     """Each scheme keeps what it should, and says what it is; a program of other weights is told apart."""
     evaluation = vectors(100, 2, steps)
-    reference = run_float(layers_source(steps), evaluation).outputs["y"]
+    reference = run_float(layers_source(steps), evaluation).array("y")
     trace = run_quantized(program(scheme, steps), evaluation)
-    assert ratio(reference, trace.outputs["y"]) > LEAST[scheme]
+    assert ratio(reference, trace.array("y")) > LEAST[scheme]
     assert trace.origin.dtype == ("float32" if scheme is Scheme.FLOAT else scheme)
     twin = run_quantized(program(scheme, steps, wrong=True), evaluation)
-    assert ratio(reference, twin.outputs["y"]) < 10
+    assert ratio(reference, twin.array("y")) < 10
 
 
 @pytest.mark.slow
@@ -149,11 +150,11 @@ def test_a_quantized_program_is_near_the_float_one(scheme: Scheme, steps: tuple[
 def test_an_artifact_computes_what_the_model_does(scheme: Scheme, format: Format, steps: tuple[int, ...]) -> None:
     """At batches of 1, 16 and 64; an artifact of other weights is measured as wrong."""
     source, evaluation = layers_source(steps), vectors(100, 2, steps)
-    reference = run_float(source, evaluation).outputs["y"]
+    reference = run_float(source, evaluation).array("y")
     artifact = lowered(program(scheme, steps), format)
     found = ran(artifact, source, evaluation)
     assert ratio(reference, found) > LEAST[scheme]
-    simulated = run_quantized(program(scheme, steps), evaluation).outputs["y"]
+    simulated = run_quantized(program(scheme, steps), evaluation).array("y")
     # XNNPACK rounds each row as the program does; ONNX gives a sequence one range, and w8a16's MatMul one a block.
     exact = scheme is not Scheme.INT8 and (format is Format.PTE or not steps)
     assert ratio(simulated, found) > (70 if exact else 38)
@@ -178,7 +179,7 @@ def test_convolutions_go_through_every_scheme(scheme: Scheme, format: Format) ->
             quantize(captured, scheme, SPEC, calibration)
         return
     artifact = lowered(quantize(captured, scheme, SPEC, calibration), format)
-    reference = run_float(source, evaluation).outputs["logits"]
+    reference = run_float(source, evaluation).array("logits")
     least = {Scheme.INT8: 25, Scheme.W8A16: 38, Scheme.INT8_DYNAMIC: 35, Scheme.FLOAT: 100}[scheme]
     assert ratio(reference, ran(artifact, source, evaluation)) > least
     assert (artifact.int8_fraction > 0) == (scheme in (Scheme.INT8, Scheme.INT8_DYNAMIC))
@@ -247,9 +248,9 @@ def test_wide_activations_keep_more() -> None:
     """What 16 bits are for: with the same weights, the activations no longer count."""
     calibration, evaluation = images(128, seed=1), images(100, seed=2)
     captured = capture(small_source(), calibration)
-    reference = run_float(captured.source, evaluation).outputs["logits"]
+    reference = run_float(captured.source, evaluation).array("logits")
     narrow, wide = (
-        ratio(reference, run_quantized(quantize(captured, scheme, SPEC, calibration), evaluation).outputs["logits"])
+        ratio(reference, run_quantized(quantize(captured, scheme, SPEC, calibration), evaluation).array("logits"))
         for scheme in (Scheme.INT8, Scheme.W8A16)
     )
     assert wide > narrow + 6
@@ -416,10 +417,10 @@ def test_dynamic_layers_behind_a_norm_are_smoothed() -> None:
     tensors = TensorSpec(name="x", shape=("batch", 64)), TensorSpec(name="y", shape=("batch", 10))
     source = source_from_module("normed", Normed(), tensors[:1], tensors[1:], {"batch": 64})
     calibration, evaluation = vectors(2048, 1), vectors(100, 2)
-    captured, reference = capture(source, calibration), run_float(source, evaluation).outputs["y"]
+    captured, reference = capture(source, calibration), run_float(source, evaluation).array("y")
     found = {}
     for smooth in (True, False):
         spec = SPEC.model_copy(update={"smooth_quant": smooth})
         quantized = quantize(captured, Scheme.INT8_DYNAMIC, spec, calibration)
-        found[smooth] = ratio(reference, run_quantized(quantized, evaluation).outputs["y"])
+        found[smooth] = ratio(reference, run_quantized(quantized, evaluation).array("y"))
     assert found[True] > found[False] + 10

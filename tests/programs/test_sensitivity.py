@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgekit.data.samples import Array
+from edgekit.data.rows import Array
 from edgekit.drift.metrics import sqnr_db
 from edgekit.execution.eager import run_float, run_quantized
 from edgekit.model.capture import capture
@@ -49,8 +49,8 @@ def ratio(reference: Array, candidate: Array) -> float:
 def test_all_layers_in_int8_are_the_quantized_program(captured: Captured, spec: QuantSpec) -> None:
     """To the last bits; and far from the float program, which all layers in float are."""
     simulation = simulate(captured, spec, CALIBRATION)
-    real = run_quantized(quantize(captured, Scheme.INT8, spec, CALIBRATION), EVALUATION).outputs["logits"]
-    exact = run_float(captured.source, EVALUATION).outputs["logits"]
+    real = run_quantized(quantize(captured, Scheme.INT8, spec, CALIBRATION), EVALUATION).array("logits")
+    exact = run_float(captured.source, EVALUATION).array("logits")
     on, off = run(simulation, EVALUATION)["logits"], run(simulation, EVALUATION, simulation.layers)["logits"]
     assert ratio(real, on) > 100
     assert ratio(exact, off) > 100
@@ -62,7 +62,7 @@ def test_a_layer_switched_off_is_a_program_with_that_layer_in_float(captured: Ca
     """Biases are corrected anew, so nothing tells the two apart; another layer switched off does."""
     simulation = simulate(captured, QuantSpec(), CALIBRATION)
     quantized = quantize(captured, Scheme.INT8, QuantSpec(float_layers=(path,)), CALIBRATION)
-    real = run_quantized(quantized, EVALUATION).outputs["logits"]
+    real = run_quantized(quantized, EVALUATION).array("logits")
     assert ratio(real, run(simulation, EVALUATION, [path])["logits"]) > 60
     other = "gate.0" if path != "gate.0" else "stem.0"
     assert ratio(real, run(simulation, EVALUATION, [other])["logits"]) < 50

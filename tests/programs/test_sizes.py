@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 import edgekit
-from edgekit.data.samples import Samples
+from edgekit.base.memory import Memory
 from edgekit.errors import DataError, SourceError
 from edgekit.execution import pte
 from edgekit.model.capture import capture
@@ -90,7 +90,7 @@ def test_samples_are_run_together_where_that_changes_no_answer(model: nn.Module,
     torch.manual_seed(0)
     source = one_at_a_time(model)
     samples = samples_of(X, source, what="data")
-    assert (together(source, samples) > 1) is many
+    assert (together(source, samples, Memory()) > 1) is many
     captured = capture(source, samples)
     assert (captured.any_batch, captured.rows > 1) == (many, many)
 
@@ -252,12 +252,3 @@ def test_an_onnx_says_what_it_is(tmp_path: Path) -> None:
     assert said["edgekit.labels"] == ["ä", "b", "c"]
     assert Preprocessing.model_validate_json(json.dumps(said["edgekit.preprocessing"])) == steps
     assert said["edgekit.dimensions"] == {"batch": {"min": 1, "max": 16, "multiple": 1}}
-
-
-def test_batches_are_filled_up() -> None:
-    """With samples that were there before, so that every call has the same number."""
-    samples = Samples(inputs={"x": X.numpy()[:7]})
-    filled = samples.filled_up(4)
-    assert len(filled) == 8
-    assert np.array_equal(filled.inputs["x"][7], samples.inputs["x"][0])
-    assert samples.filled_up(7) is samples

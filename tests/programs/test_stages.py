@@ -83,16 +83,16 @@ def test_quantize_leaves_the_captured_program_unchanged(captured: Captured) -> N
 def test_quantized_program_is_near_the_float_one(captured: Captured) -> None:
     """Int8 costs some decibels, not the answer; calibration on the wrong data costs much more."""
     evaluation = images(100, seed=2)
-    reference = run_float(captured.source, evaluation).outputs["logits"].astype(np.float64)
+    reference = run_float(captured.source, evaluation).array("logits").astype(np.float64)
 
     def ratio(calibration: Samples) -> float:
         quantized = quantize(captured, Scheme.INT8, QuantSpec(), calibration)
-        found = sqnr_db(reference, run_quantized(quantized, evaluation).outputs["logits"].astype(np.float64))
+        found = sqnr_db(reference, run_quantized(quantized, evaluation).array("logits").astype(np.float64))
         assert found is not None
         return found
 
     good = images(128, seed=1)
-    dark = Samples(inputs={"image": good.inputs["image"] * 0.05})
+    dark = Samples(inputs={"image": good.array("image") * 0.05})
     assert ratio(good) > 25
     assert ratio(dark) < 15
 
@@ -127,6 +127,6 @@ def test_several_inputs_and_outputs_go_through() -> None:
     reference, found = run_float(source, samples), run_quantized(quantized, samples)
     assert list(found.outputs) == ["scores", "embedding"]
     for name, array in found.outputs.items():
-        ratio = sqnr_db(reference.outputs[name].astype(np.float64), array.astype(np.float64))
+        ratio = sqnr_db(reference.outputs[name], array)
         assert ratio is not None
         assert ratio > 20

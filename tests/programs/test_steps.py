@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgekit.data.rows import whole
 from edgekit.data.samples import Samples
 from edgekit.execution import artifact as runs
 from edgekit.lowering import pte
@@ -47,7 +48,7 @@ def signal_to_noise(function: Callable[[Tensor], Tensor], channels: int, scheme:
     artifact = pte.lower(program, PteSettings())
     source = source_with_batch(program.captured.source, artifact.batch)
     opened = runs.open_artifact(Format.PTE, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
-    found = opened.run(Samples(inputs={"x": noise}), artifact.batch or 32)["y"]
+    found = whole(opened.run(Samples(inputs={"x": noise}), artifact.batch or 32)["y"])
 
     def ratio(values: np.ndarray) -> float:
         return float(10 * np.log10(np.square(expected).sum() / max(np.square(expected - values).sum(), 1e-30)))

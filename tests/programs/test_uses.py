@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
+from edgekit.data.rows import whole
 from edgekit.data.samples import Samples
 from edgekit.drift.metrics import sqnr_db
 from edgekit.execution.artifact import open_artifact
@@ -163,7 +164,7 @@ def captured(name: str) -> Captured:
 
 def ratio(program: Captured, found: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
     """Return the SQNR of answers for the evaluation samples in dB."""
-    reference = run_float(program.source, pairs(200, 2)).outputs["result"]
+    reference = run_float(program.source, pairs(200, 2)).array("result")
     value = sqnr_db(reference.astype(np.float64), found.astype(np.float64))
     assert value is not None
     return value
@@ -172,7 +173,7 @@ def ratio(program: Captured, found: np.ndarray[tuple[int, ...], np.dtype[np.floa
 def simulated(program: Captured) -> float:
     """Return the SQNR of the quantized program in dB."""
     quantized = quantize(program, Scheme.INT8, QuantSpec(), pairs(512, 1))
-    return ratio(program, run_quantized(quantized, pairs(200, 2)).outputs["result"])
+    return ratio(program, run_quantized(quantized, pairs(200, 2)).array("result"))
 
 
 def lowered(quantized: Quantized) -> tuple[Artifact, Artifact]:
@@ -212,13 +213,13 @@ def test_both_runtimes_compute_the_program(name: str) -> None:
     program = captured(name)
     quantized = quantize(program, Scheme.INT8, QuantSpec(), pairs(512, 1))
     evaluation = pairs(200, 2)
-    expected = ratio(program, run_quantized(quantized, evaluation).outputs["result"])
+    expected = ratio(program, run_quantized(quantized, evaluation).array("result"))
     assert expected > 25
     for artifact in lowered(quantized):
         source = program.source
         opened = open_artifact(artifact.format, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
-        assert ratio(program, opened.run(evaluation, 1)["result"]) > expected - 0.5
-        turned = opened.run(evaluation.rows(slice(None, None, -1)), 1)["result"]
+        assert ratio(program, whole(opened.run(evaluation, 1)["result"])) > expected - 0.5
+        turned = whole(opened.run(evaluation.rows(slice(None, None, -1)), 1)["result"])
         assert ratio(program, turned) < expected - 10
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Array, whole
+from edgekit.data.samples import Samples
 from edgekit.errors import CaptureError
 from edgekit.execution import artifact as runs
 from edgekit.execution.eager import run_float
@@ -114,14 +115,14 @@ def test_captured_programs_write_to_nothing(function: Callable[[Writing, Tensor]
     program = capture(source, samples).program
     assert not [node for node in program.graph.nodes if getattr(getattr(node.target, "_schema", None), "is_mutable", 0)]
     assert len(program.graph.output_node().all_input_nodes) == 1
-    given = torch.from_numpy(samples.inputs["x"].copy())
+    given = torch.from_numpy(samples.array("x").copy())
     with torch.no_grad():
         got = program.module(check_guards=False)(given).numpy()
     assert np.array_equal(given.numpy(), samples.inputs["x"])
     found = run_float(source, samples)
     assert np.array_equal(samples.inputs["x"], noise().inputs["x"])
-    assert db(found.outputs["y"], got) > 100
-    assert db(found.outputs["y"], got[::-1]) < 60
+    assert db(found.array("y"), got) > 100
+    assert db(found.array("y"), got[::-1]) < 60
 
 
 @pytest.mark.slow
@@ -135,9 +136,9 @@ def test_writing_models_are_built_right(function: Callable[[Writing, Tensor], Te
     lowered = pte.lower(program, PteSettings()) if format is Format.PTE else onnx.lower(program, OnnxSettings())
     device = source_with_batch(source, lowered.batch)
     opened = runs.open_artifact(format, lowered.data, Cpu.ARM64, device.inputs, device.outputs)
-    expected = run_float(source, noise()).outputs["y"]
-    assert db(expected, opened.run(noise(), 32)["y"]) > 25
-    assert db(expected - expected.mean(0), opened.run(noise(2), 32)["y"] - expected.mean(0)) < 20
+    expected = run_float(source, noise()).array("y")
+    assert db(expected, whole(opened.run(noise(), 32)["y"])) > 25
+    assert db(expected - expected.mean(0), whole(opened.run(noise(2), 32)["y"]) - expected.mean(0)) < 20
 
 
 def test_state_is_refused() -> None:
@@ -166,7 +167,7 @@ def built(function: Callable[[Writing, Tensor], Tensor], *, view: bool, last: bo
         model.convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     samples = noise(1)
     if view:
-        array = np.ascontiguousarray(samples.inputs["x"].transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        array = np.ascontiguousarray(samples.array("x").transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
         samples = Samples(inputs={"x": array})
     captured = capture(source_of(model), samples)
     program = quantize(captured, Scheme.INT8, QuantSpec(), samples)

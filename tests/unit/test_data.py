@@ -8,8 +8,9 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-from edgekit.data.files import Array, load_samples
+from edgekit.data.files import load_samples
 from edgekit.data.preprocess import to_array
+from edgekit.data.rows import Array
 from edgekit.errors import DataError
 from edgekit.spec import Preprocessing, Resize, TensorSpec, project
 
@@ -43,8 +44,8 @@ def test_the_sample_data() -> None:
     for samples in (calibration, evaluation):
         assert samples.labels is not None
         assert set(samples.labels.tolist()) == set(range(10))
-    seen = {row.tobytes() for row in calibration.inputs["image"]}
-    assert not any(row.tobytes() in seen for row in evaluation.inputs["image"])
+    seen = {row.tobytes() for row in calibration.array("image")}
+    assert not any(row.tobytes() in seen for row in evaluation.array("image"))
 
 
 def test_the_split_is_stratified() -> None:

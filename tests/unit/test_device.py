@@ -73,7 +73,7 @@ def test_a_perturbed_device_fails_in_its_own_leg(tmp_path: Path) -> None:
 def test_one_wrong_element_is_over_its_tolerance(tmp_path: Path) -> None:
     """Where a mean says nothing: a single value of a single sample."""
     candidate = devices.on_device()
-    outputs = candidate.outputs["logits"].copy()
+    outputs = candidate.array("logits").copy()
     outputs[3, 7] += 0.3
     legs = measured(tmp_path, replace(candidate, outputs={"logits": outputs}))
     (check,) = legs["device"].breaches
@@ -85,7 +85,7 @@ def test_one_wrong_element_is_over_its_tolerance(tmp_path: Path) -> None:
 def test_a_value_that_is_not_finite_fails(tmp_path: Path) -> None:
     """NaN breaks any budget, and no number becomes infinite on the way."""
     candidate = devices.on_device()
-    outputs = candidate.outputs["logits"].copy()
+    outputs = candidate.array("logits").copy()
     outputs[0, 0] = np.nan
     legs = measured(tmp_path, replace(candidate, outputs={"logits": outputs}))
     assert "finite" in {check.name for check in legs["device"].breaches}
@@ -147,7 +147,7 @@ def test_the_origin_that_apps_write_is_read() -> None:
 def test_few_samples_are_no_excuse(tmp_path: Path) -> None:
     """One wrong answer of five would be noise among drawn samples; these are always the same."""
     candidate = devices.on_device()
-    outputs = candidate.outputs["logits"].copy()
+    outputs = candidate.array("logits").copy()
     outputs[0] = np.roll(outputs[0], 1)
     legs = measured(tmp_path, replace(candidate, outputs={"logits": outputs}))
     total = {check.name: check for check in legs["total"].breaches}
@@ -187,7 +187,7 @@ def test_other_inputs_are_refused(tmp_path: Path) -> None:
     """Values, number, names and labels must be the golden ones."""
     devices.write_bundle(tmp_path)
     opened, right = device.open_bundle(tmp_path), devices.on_device()
-    image, labels = right.samples.inputs["image"], right.samples.labels
+    image, labels = right.samples.array("image"), right.samples.labels
     assert labels is not None
     for samples, name in (
         (Samples(inputs={"image": image + 1}, labels=labels), "image"),

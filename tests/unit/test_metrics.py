@@ -88,15 +88,20 @@ def test_neighbours() -> None:
     generator = np.random.default_rng(0)
     near = np.concatenate([generator.normal(size=(11, 8)) * 0.1 + 1, generator.normal(size=(11, 8)) * 0.1 - 1])
     turned = near @ np.linalg.qr(generator.normal(size=(8, 8)))[0]
-    assert points(embedding_statistics(near, turned, finite(near.shape)), 22)["neighbour_agreement"] == 1
+    assert points(embedding_statistics(near, turned), 22)["neighbour_agreement"] == 1
     moved = near.copy()
     moved[0] *= -1
-    found = points(embedding_statistics(near, moved, finite(near.shape)), 22)["neighbour_agreement"]
+    found = points(embedding_statistics(near, moved), 22)["neighbour_agreement"]
     # The sample itself loses all ten; its ten neighbours lose it, and the eleven others have it in place of another.
     assert found == pytest.approx((0 + 10 * 0.9 + 11 * 0.9) / 22)
-    numbers = finite(near.shape)
-    numbers[3, 3] = False
-    assert points(embedding_statistics(near, near, numbers), 22)["neighbour_agreement"] == pytest.approx(21 / 22)
+    broken = near.copy()
+    broken[3, 3] = np.nan
+    assert points(embedding_statistics(near, broken), 22)["neighbour_agreement"] == pytest.approx(21 / 22)
+
+
+def regression(theirs: np.ndarray, ours: np.ndarray, truth: np.ndarray | None) -> dict[str, Statistic]:
+    """Return what is measured of a whole set."""
+    return regression_statistics(theirs, ours, truth, theirs.mean(0), None if truth is None else truth.mean(0))
 
 
 def test_regression_is_scikit_learns() -> None:
@@ -104,7 +109,7 @@ def test_regression_is_scikit_learns() -> None:
     generator = np.random.default_rng(0)
     truth = generator.normal(size=(50, 3)) * [1, 2, 30]
     theirs, ours = truth + generator.normal(size=(50, 3)), truth + generator.normal(size=(50, 3)) * 2
-    found = points(regression_statistics(theirs, ours, truth), 50)
+    found = points(regression(theirs, ours, truth), 50)
     assert found["r2"] == pytest.approx(r2_score(truth, ours, multioutput="variance_weighted"))
     assert found["r2_agreement"] == pytest.approx(r2_score(theirs, ours, multioutput="variance_weighted"))
     assert found["reference_mae"] == pytest.approx(mean_absolute_error(truth, theirs))
@@ -115,14 +120,14 @@ def test_regression_is_scikit_learns() -> None:
 def test_regression_by_hand() -> None:
     """Truth 1, 2, 3 and 2, 2, 2 predicted: no better than the mean. What does not vary has R2 1 or 0."""
     truth = np.array([[1.0], [2.0], [3.0]])
-    found = points(regression_statistics(truth, np.full((3, 1), 2.0), truth), 3)
+    found = points(regression(truth, np.full((3, 1), 2.0), truth), 3)
     assert (found["r2"], found["reference_r2"]) == (0, 1)
     assert found["mae"] == pytest.approx(2 / 3)
     assert found["reference_mae"] == 0
     assert found["mae_ratio"] > 1e30
     flat = np.ones((3, 1))
-    assert points(regression_statistics(flat, flat, None), 3)["r2_agreement"] == 1
-    assert points(regression_statistics(flat, truth, None), 3)["r2_agreement"] == 0
+    assert points(regression(flat, flat, None), 3)["r2_agreement"] == 1
+    assert points(regression(flat, truth, None), 3)["r2_agreement"] == 0
 
 
 @pytest.mark.parametrize(
@@ -156,7 +161,7 @@ def coco(truth: Detections, found: Detections, pictures: list[int]) -> float:
 
     sides = []
     with contextlib.redirect_stdout(io.StringIO()):
-        for side in (truth, found):
+        for side in (*truth.parts(), *found.parts()):
             annotations = [
                 {"id": 1, "image_id": place, "category_id": int(side.classes[number, k]), "iscrowd": 0,
                  "score": float(side.scores[number, k]), "area": 1.0,
@@ -210,7 +215,7 @@ def test_detection_statistics() -> None:
     assert bad["map_agreement"] < 0.9
     assert bad["mean_ap"] == pytest.approx(coco(truth, moved, list(range(12))), abs=1e-9)
     assert bad["mean_ap_ratio"] < 0.9
-    broken = Detections(boxes=same.boxes * np.nan, scores=same.scores, classes=same.classes)
+    broken = Detections(boxes=same.boxes[:] * np.nan, scores=same.scores, classes=same.classes)
     assert points(detection_statistics(same, broken, truth), 12)["mean_ap"] == 0
 
 

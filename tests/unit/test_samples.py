@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.data.samples import Array, Samples, check_fit
+from edgekit.data.rows import Array
+from edgekit.data.samples import Samples, check_fit
 from edgekit.errors import DataError
 from edgekit.spec import TensorSpec
 
@@ -77,7 +78,7 @@ def test_rows_are_a_view() -> None:
 def test_the_digest_sees_everything() -> None:
     """Values, names, shapes, dtypes and labels all change the digest; the order of names does not."""
     whole = samples(labels=4)
-    x = whole.inputs["x"]
+    x = whole.array("x")
     others = [
         samples(),
         samples(labels=4, x=x + 1),

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edgekit.data import trace
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Array
+from edgekit.data.samples import Samples
 from edgekit.data.trace import Origin, Recording, Trace
 from edgekit.errors import BundleError
 from edgekit.spec import Cpu, Scheme

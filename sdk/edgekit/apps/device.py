@@ -14,8 +14,9 @@ from edgekit import bundles
 from edgekit.bundles import golden
 from edgekit.bundles.golden import GoldenTraces
 from edgekit.bundles.manifest import MANIFEST_FILE, Manifest, parse
+from edgekit.data.rows import Rows, whole
 from edgekit.data.samples import Samples
-from edgekit.data.trace import Array, Trace
+from edgekit.data.trace import Trace
 from edgekit.drift.compare import leg_of
 from edgekit.drift.fixed import by_value, excused
 from edgekit.drift.report import Check, DriftReport, Leg, LegName, LimitResult
@@ -148,7 +149,7 @@ def _artifact(opened: OpenBundle, candidate: Trace) -> str:
 def _same(samples: Samples, candidate: Trace, folder: Path) -> Samples:
     """Return the golden samples, if the device was fed with them."""
     theirs = candidate.samples
-    faults = [name for name, array in samples.inputs.items() if not _equal(array, theirs.inputs.get(name))]
+    faults = [name for name, rows in samples.inputs.items() if not _equal(rows, theirs.inputs.get(name))]
     faults += [name for name in theirs.inputs if name not in samples.inputs]
     if theirs.labels is not None and (samples.labels is None or not _equal(samples.labels, theirs.labels)):
         faults.append("labels")
@@ -160,8 +161,8 @@ def _same(samples: Samples, candidate: Trace, folder: Path) -> Samples:
     return samples
 
 
-def _equal(one: Array, other: Array | None) -> bool:
-    return other is not None and one.dtype == other.dtype and np.array_equal(one, other)
+def _equal(one: Rows, other: Rows | None) -> bool:
+    return other is not None and one.dtype == other.dtype and np.array_equal(whole(one), whole(other))
 
 
 def _countable(budget: Budget) -> Budget:
@@ -179,8 +180,8 @@ def _tolerance(vectors: GoldenTraces, owner: str | None, leg: Leg, candidate: Tr
 
     What is not finite breaks the check ``finite``, and is left out here.
     """
-    expected = (vectors.reference if owner is None else vectors.artifacts[owner]).outputs[leg.output]
-    error = np.abs(candidate.outputs[leg.output].astype(np.float64) - expected.astype(np.float64))
+    expected = (vectors.reference if owner is None else vectors.artifacts[owner]).array(leg.output)
+    error = np.abs(candidate.array(leg.output).astype(np.float64) - expected.astype(np.float64))
     worst = np.where(np.isfinite(error), error, 0.0).reshape(len(error), -1).max(axis=1)
     allowed = np.array(vectors.tolerances[owner, leg.output])
     row = int(np.argmax(worst - allowed))

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
 
@@ -23,13 +24,25 @@ def of_file(path: Path) -> str:
 
 def of_arrays(arrays: Mapping[str, "npt.NDArray[Any]"]) -> str:
     """Return a digest of named arrays: their names, dtypes, shapes and little-endian values, in order of name."""
+    return of_parts({name: (array.dtype, array.shape, [array]) for name, array in arrays.items()})
+
+
+def of_parts(
+    arrays: Mapping[str, "tuple[np.dtype[Any], tuple[int, ...], Iterable[npt.NDArray[Any]]]"],
+) -> str:
+    """Return the digest that `of_arrays` has, of arrays that come part by part.
+
+    Args:
+        arrays: For each name the dtype, the whole shape, and the rows in order. One is read after the other.
+    """
     import numpy as np  # files and texts are hashed without it
 
     digest = hashlib.sha256()
-    for name, array in sorted(arrays.items()):
-        little = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False))
-        digest.update(f"{name}:{array.dtype.name}:{array.shape};".encode())
-        digest.update(little.data if little.ndim else little.tobytes())
+    for name, (dtype, shape, parts) in sorted(arrays.items(), key=lambda item: item[0]):
+        digest.update(f"{name}:{dtype.name}:{shape};".encode())
+        for part in parts:
+            little = np.ascontiguousarray(part.astype(dtype.newbyteorder("<"), copy=False))
+            digest.update(little.data if little.ndim else little.tobytes())
     return digest.hexdigest()
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from edgekit.base import digest
 from edgekit.bundles.manifest import Golden, GoldenOutput, GoldenTensor, Manifest
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Array, Rows, chunks
+from edgekit.data.samples import Samples
 from edgekit.data.trace import Origin, Trace, precision
 from edgekit.drift.metrics import is_counted
 from edgekit.errors import BundleError
@@ -35,23 +36,23 @@ def golden_vectors(reference: Trace, artifacts: Mapping[str, Trace]) -> tuple[tu
     entries = []
     count = min(_COUNT, len(reference))
     for number, row in enumerate(range(0, count * (len(reference) // count), len(reference) // count)):
-        labels = reference.samples.labels
+        one, labels = slice(row, row + 1), reference.samples.labels
         outputs = []
         for name, expected in sorted(reference.outputs.items()):
             worst = max(_furthest(trace.outputs[name], expected) for trace in artifacts.values())
-            tensor = _store(files, f"golden/{number}.{name}.reference.bin", name, expected[row])
+            tensor = _store(files, f"golden/{number}.{name}.reference.bin", name, expected[one])
             outputs.append(GoldenOutput(**tensor.model_dump(), artifact=None, max_abs_error=worst * _MARGIN))
         for file, trace in sorted(artifacts.items()):
             for name, values in sorted(trace.outputs.items()):
                 # Integers are the same or are not.
-                allowed = 0.0 if is_counted(values) else float(values.max() - values.min()) * _STEPS
-                tensor = _store(files, f"golden/{number}.{name}.{file}.bin", name, values[row])
+                allowed = 0.0 if is_counted(values) else _extent(values) * _STEPS
+                tensor = _store(files, f"golden/{number}.{name}.{file}.bin", name, values[one])
                 outputs.append(GoldenOutput(**tensor.model_dump(), artifact=file, max_abs_error=allowed))
         entries.append(
             Golden(
                 label=None if labels is None else int(labels[row]),
                 inputs=tuple(
-                    _store(files, f"golden/{number}.{name}.bin", name, array[row])
+                    _store(files, f"golden/{number}.{name}.bin", name, array[one])
                     for name, array in sorted(reference.samples.inputs.items())
                 ),
                 outputs=tuple(outputs),
@@ -60,12 +61,18 @@ def golden_vectors(reference: Trace, artifacts: Mapping[str, Trace]) -> tuple[tu
     return tuple(entries), files
 
 
-def _furthest(values: Array, expected: Array) -> float:
-    return float(np.abs(values.astype(np.float64) - expected.astype(np.float64)).max())
+def _furthest(values: Rows, expected: Rows) -> float:
+    parts = ((part.astype(np.float64), expected[rows].astype(np.float64)) for rows, part in chunks(values))
+    return float(np.max([np.abs(one - other).max() for one, other in parts]))  # NaN if there is one
+
+
+def _extent(values: Rows) -> float:
+    ends = np.array([(part.max(), part.min()) for _, part in chunks(values)])
+    return float(ends[:, 0].max() - ends[:, 1].min())
 
 
 def _store(files: dict[str, bytes], path: str, name: str, row: Array) -> GoldenTensor:
-    values = np.ascontiguousarray(row[None], dtype=row.dtype.newbyteorder("<"))
+    values = np.ascontiguousarray(row, dtype=row.dtype.newbyteorder("<"))
     files[path] = values.tobytes()
     return GoldenTensor.model_validate(
         {

@@ -8,7 +8,7 @@ import click
 from edgekit.base.keeping import keep_folder
 from edgekit.base.progress import Progress
 from edgekit.cli.gate import PAGE, Gate, gate_options, write
-from edgekit.cli.shell import FOLDER, Answer, verb
+from edgekit.cli.shell import FOLDER, MEMORY, Answer, verb
 from edgekit.errors import OverBudgetError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     help="Artifact to write; repeat it for several. All that the target or the project names unless given.",
 )
 @FOLDER
+@MEMORY
 @click.option("--no-cache", is_flag=True, help="Build everything anew, and keep nothing of it in the cache.")
 @click.option(
     "--keep",
@@ -50,6 +51,7 @@ def build(
     output: Path,
     formats: tuple[str, ...],
     folder: Path,
+    memory: int | None,
     no_cache: bool,
     keep: Path | None,
     junit: Path | None,
@@ -67,7 +69,7 @@ def build(
         raise click.UsageError(f"Say what to build for with --target NAME. There are:\n  {names}")
     gate = Gate.asked(junit, summary)
     chosen = tuple(targets.load(name) for name in dict.fromkeys(wanted))
-    opened = project.find(folder)
+    opened = project.find(folder).with_memory(memory)
 
     from edgekit.pipeline import rebuild
     from edgekit.render import cases, json, markdown, tables, verdict

@@ -7,7 +7,7 @@ import click
 
 from edgekit.base.progress import Progress
 from edgekit.cli.build import over_budget
-from edgekit.cli.shell import FOLDER, Answer, verb
+from edgekit.cli.shell import FOLDER, MEMORY, Answer, verb
 from edgekit.errors import EdgeKitError, RunError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def _serial(context: click.Context, parameter: click.Parameter, value: str | Non
 )
 @click.option("--no-cache", is_flag=True, help="Lower everything anew, and keep nothing of it in the cache.")
 @FOLDER
+@MEMORY
 @verb
 def profile(
     progress: Progress,
@@ -65,6 +66,7 @@ def profile(
     output: Path | None,
     no_cache: bool,
     folder: Path,
+    memory: int | None,
 ) -> Answer:
     """Measure which layers of BUNDLE cost accuracy, and what its artifacts cost.
 
@@ -72,8 +74,10 @@ def profile(
     on a phone, which must hold BUNDLE, tests itself, and its drift and times are shown.
     """
     if device is not None:
-        if target is not None or no_cache:
-            raise click.UsageError("--target and --no-cache are for profiling on this machine, not with --device.")
+        if target is not None or no_cache or memory is not None:
+            raise click.UsageError(
+                "--target, --memory and --no-cache are for profiling on this machine, not with --device."
+            )
         if keep is not None and keep.exists():
             raise click.UsageError(f"--keep {keep}: there is such a file or folder already.")
         return _on_phone(progress, bundle, device.partition(":")[2] or None, timeout or _TIMEOUT_S, keep, output)
@@ -93,7 +97,7 @@ def profile(
     from edgekit.spec import project
 
     store = None if no_cache else cache.from_environment()
-    opened = project.find(folder)
+    opened = project.find(folder).with_memory(memory)
     found = measure.profile(bundle, lambda: job.of_project(opened), progress, target=target, cache=store)
     path = _written(output, bundle, PROFILE_FILE, found.to_json(), manifest, {"profile": found})
     return Answer(

@@ -32,6 +32,23 @@ FOLDER = click.option(
 )
 
 
+def _bytes(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    from edgekit.spec import arguments  # help and shell completion do without it
+
+    try:
+        return None if value is None else arguments.memory_of(value)
+    except EdgeKitError as error:
+        raise click.BadParameter(error.message) from error
+
+
+MEMORY = click.option(
+    "--memory",
+    metavar="SIZE",
+    callback=_bytes,
+    help="Memory for samples and activations, 4GB for instance; what [build] memory says if not given.",
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """What a verb has to say, in both languages; a failure is told after the answer is shown."""

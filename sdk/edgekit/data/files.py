@@ -4,22 +4,19 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from PIL import Image
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
-from edgekit.data import truth
-from edgekit.data.preprocess import open_picture, to_array
+from edgekit.base.memory import Memory
+from edgekit.data import archives, truth
+from edgekit.data.pictures import Pictures, Pixels
+from edgekit.data.rows import Lazy, Rows, converted, in_memory
 from edgekit.data.samples import Samples, check_fit
 from edgekit.errors import DataError
 from edgekit.spec import Dimension, Preprocessing, TensorSpec
 from edgekit.spec.schema import did_you_mean
 
-Array = npt.NDArray[Any]
 _SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _HINT = "See docs/data.md for the layouts that are read."
 
@@ -31,8 +28,9 @@ def load_samples(
     labels: tuple[str, ...],
     outputs: tuple[TensorSpec, ...] = (),
     dimensions: Mapping[str, Dimension] | None = None,
+    memory: Memory | None = None,
 ) -> Samples:
-    """Read samples.
+    """Open samples, and read them once to see whether they fit.
 
     A file holds arrays named after the inputs, used as they are, or ``pictures``, uint8 of shape (samples, H, W) or
     (samples, H, W, 3), which are preprocessed; and perhaps ``labels``, integers of shape (samples,), and
@@ -46,29 +44,32 @@ def load_samples(
         labels: Names of the classes.
         outputs: What the model gives, for the true values.
         dimensions: The sizes that the dimensions of inputs may have.
+        memory: What is held in memory; larger data is read again each time it is wanted.
 
     Raises:
         DataError: If the data cannot be read or does not fit.
     """
+    held = (memory or Memory()).held
     if path.is_dir():
         samples = _from_folder(path, inputs, preprocessing, labels)
     else:
-        samples = _from_arrays(_arrays(path), path, inputs, preprocessing, tuple(spec.name for spec in outputs))
+        found = _arrays(path, held)
+        samples = _from_arrays(found, path, inputs, preprocessing, tuple(spec.name for spec in outputs))
+    if sum(source.dtype.itemsize * source.size for source in samples.inputs.values()) <= held:
+        samples = samples.in_memory()
     check_fit(samples, inputs, what=f"data in {path}", dimensions=dimensions)
     truth.check(samples, outputs, what=f"data in {path}")
     _check_labels(samples, labels, path)
     return samples
 
 
-def _arrays(path: Path) -> dict[str, Array]:
+def _arrays(path: Path, held: int) -> dict[str, Rows]:
     try:
         match path.suffix:
             case ".safetensors":
-                return load_file(path)
+                return archives.of_safetensors(path, held)
             case ".npz":
-                # Opened here: given a path, NumPy leaves the file open when it is damaged.
-                with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                    return {name: archive[name] for name in archive.files}
+                return archives.of_npz(path, held)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, NotImplementedError) as error:
         raise DataError(f"{path} cannot be read: {error}", hint=_HINT) from error
     except (SafetensorError, zipfile.BadZipFile, zlib.error) as error:
@@ -77,7 +78,7 @@ def _arrays(path: Path) -> dict[str, Array]:
 
 
 def _from_arrays(
-    arrays: Mapping[str, Array],
+    arrays: Mapping[str, Rows],
     path: Path,
     inputs: tuple[TensorSpec, ...],
     preprocessing: Preprocessing | None,
@@ -103,16 +104,16 @@ def _from_arrays(
         )
     return Samples(
         inputs=found,
-        labels=None if labels is None else labels.astype(np.int64),
+        labels=None if labels is None else in_memory(converted(labels, np.int64)),
         targets={name: _widened(array) for name, array in targets.items()},
     )
 
 
-def _widened(target: Array) -> Array:
-    return target.astype(np.int64) if np.issubdtype(target.dtype, np.integer) else target
+def _widened(target: Rows) -> Rows:
+    return converted(target, np.int64) if np.issubdtype(target.dtype, np.integer) else target
 
 
-def _preprocessed(pictures: Array, path: Path, preprocessing: Preprocessing) -> Array:
+def _preprocessed(pictures: Rows, path: Path, preprocessing: Preprocessing) -> Lazy:
     fits = pictures.dtype == np.uint8 and (pictures.ndim == 3 or (pictures.ndim == 4 and pictures.shape[3] == 3))
     if not fits or pictures.size == 0:
         raise DataError(
@@ -120,7 +121,7 @@ def _preprocessed(pictures: Array, path: Path, preprocessing: Preprocessing) -> 
             "(samples, H, W) or (samples, H, W, 3).",
             hint=_HINT,
         )
-    return np.concatenate([to_array(Image.fromarray(picture), preprocessing) for picture in pictures])
+    return Pixels(pictures, preprocessing)
 
 
 def _from_folder(
@@ -138,9 +139,8 @@ def _from_folder(
     files = files or [(file, -1) for file in _pictures(path) if not folders]
     if not files:
         raise DataError(f"{path} has no pictures.", hint=_HINT)
-    arrays = [_picture(file, steps) for file, _ in files]
     numbers = np.array([label for _, label in files], dtype=np.int64) if folders else None
-    return Samples(inputs={image: np.concatenate(arrays)}, labels=numbers)
+    return Samples(inputs={image: Pictures([file for file, _ in files], steps)}, labels=numbers)
 
 
 def _pictures(folder: Path) -> list[Path]:
@@ -148,14 +148,6 @@ def _pictures(folder: Path) -> list[Path]:
     if strange := [file.name for file in files if file.suffix.lower() not in _SUFFIXES]:
         raise DataError(f"{folder} has files that are no pictures: {', '.join(strange[:5])}", hint=_HINT)
     return files
-
-
-def _picture(file: Path, preprocessing: Preprocessing) -> Array:
-    picture = open_picture(file)
-    try:
-        return to_array(picture, preprocessing)
-    except DataError as error:
-        raise DataError(f"{file}: {error.message}", hint=error.hint) from error
 
 
 def _image_input(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edgekit.data.samples import Array
+from edgekit.data.rows import Array
 
 
 def classes(logits: Array, labels: tuple[str, ...]) -> tuple[tuple[str, float], ...]:

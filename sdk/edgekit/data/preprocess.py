@@ -29,8 +29,8 @@
 Tests hold steps 2 to 5 against Pillow, which does the work here.
 """
 
+import math
 import struct
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -56,11 +56,12 @@ def open_picture(path: Path) -> Image.Image:
         DataError: If the file is missing, damaged, no picture, or so large that decoding it may exhaust the memory.
     """
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of a picture that is suspiciously large, and refuses one of twice that size.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                return ImageOps.exif_transpose(picture)
+        with Image.open(path) as picture:
+            # Pillow warns of a picture that is suspiciously large, and refuses one of twice that size. Its warning is
+            # not caught: threads read pictures, and filters of warnings belong to all of them.
+            if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+                raise Image.DecompressionBombError(f"{picture.width} x {picture.height} pixels")
+            return ImageOps.exif_transpose(picture)
     except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
         raise DataError(f"{path} cannot be read as a picture: {error}", hint=_HINT) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

@@ -1,17 +1,22 @@
-"""Samples: named input arrays with as many rows as there are samples, and the right answers."""
+"""Samples: named inputs with as many rows as there are samples, and the right answers.
 
+Inputs and true values are arrays, or rows that are read when they are asked for. One pass reads them all, for their
+digest and for what is no number; from then on they are read batch by batch.
+"""
+
+import contextlib
+import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from edgekit.base import digest
+from edgekit.base.ahead import ahead
+from edgekit.data.rows import Array, Integers, Lazy, Rows, chunks, in_memory, some
 from edgekit.errors import DataError
 from edgekit.spec import Dimension, TensorSpec
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,45 +26,91 @@ class Samples:
     ``targets[output]`` are true values of shape (samples, ...), by the name of an output; see ``truth``.
     """
 
-    inputs: Mapping[str, Array]
+    inputs: Mapping[str, Rows]
     labels: npt.NDArray[np.int64] | None = None
-    targets: Mapping[str, Array] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Lay the inputs out in the order of their dimensions: a view in another order is the same samples."""
-        object.__setattr__(self, "inputs", {name: np.ascontiguousarray(x) for name, x in self.inputs.items()})
+    targets: Mapping[str, Rows] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
 
     @property
     def digest(self) -> str:
-        """Digest of inputs, labels and true values."""
-        labels = {} if self.labels is None else {"(labels)": self.labels}
-        targets = {f"(target) {name}": array for name, array in self.targets.items()}
-        return digest.of_arrays({**self.inputs, **labels, **targets})
+        """Digest of inputs, labels and true values; a view in another order of dimensions has the same."""
+        return self._read_once[0]
 
-    def rows(self, rows: slice | npt.NDArray[np.int64]) -> "Samples":
-        """Return some rows: a view of a slice, a copy of those at given places."""
+    @property
+    def not_finite(self) -> Mapping[str, int]:
+        """The first row with NaN or infinity, by the name of each input that has one."""
+        return self._read_once[1]
+
+    @functools.cached_property
+    def _read_once(self) -> tuple[str, dict[str, int]]:
+        bad: dict[str, int] = {}
+
+        def parts(name: str, source: Rows) -> Iterator[Array]:
+            floats = name in self.inputs and np.issubdtype(source.dtype, np.floating)
+            for rows, part in chunks(source):
+                if floats and name not in bad and not (finite := np.isfinite(part)).all():
+                    good = finite.reshape(len(part), -1).all(axis=1)
+                    bad[name] = rows.start + int(np.argmin(good))
+                yield part
+
+        labels: dict[str, Rows] = {} if self.labels is None else {"(labels)": self.labels}
+        targets = {f"(target) {name}": source for name, source in self.targets.items()}
+        named = {**self.inputs, **labels, **targets}
+        kinds = {name: (source.dtype, source.shape) for name, source in named.items()}
+        return digest.of_parts({name: (*kinds[name], parts(name, source)) for name, source in named.items()}), bad
+
+    def array(self, name: str) -> Array:
+        """Return an input as an array in memory."""
+        return np.ascontiguousarray(self.inputs[name])
+
+    def rows(self, rows: slice | Integers) -> "Samples":
+        """Return some rows, which are not read: of arrays a view of a slice, a copy of those at given places."""
         return Samples(
-            inputs={name: array[rows] for name, array in self.inputs.items()},
+            inputs={name: some(source, rows) for name, source in self.inputs.items()},
             labels=None if self.labels is None else self.labels[rows],
-            targets={name: array[rows] for name, array in self.targets.items()},
+            targets={name: some(source, rows) for name, source in self.targets.items()},
         )
 
-    def batches(self, size: int) -> Iterator["Samples"]:
-        """Yield the samples in order, ``size`` at a time; the last batch may be smaller."""
-        for start in range(0, len(self), size):
-            yield self.rows(slice(start, start + size))
+    def in_memory(self) -> "Samples":
+        """Return the same as arrays of their own, which who has them may write to."""
+        return Samples(
+            inputs={name: in_memory(source) for name, source in self.inputs.items()},
+            labels=self.labels,
+            targets={name: in_memory(source) for name, source in self.targets.items()},
+        )
 
     def spread(self, count: int) -> "Samples":
         """Return so many of the samples, evenly spread; all of them if there are no more."""
         return self if count >= len(self) else self.rows(np.arange(count, dtype=np.int64) * len(self) // count)
 
-    def filled_up(self, size: int) -> "Samples":
-        """Return the samples, and as many of the first ones again as make their number a multiple of ``size``."""
-        missing = -len(self) % size
-        return self.rows(np.arange(len(self) + missing) % len(self)) if missing else self
+    def first(self, size: int, *, multiple: int = 1) -> "Samples":
+        """Return the first batch alone, see `batches`."""
+        return self._batch(0, size, multiple)
+
+    def batches(self, size: int, *, multiple: int = 1) -> Iterator["Samples"]:
+        """Yield the samples in order, ``size`` at a time, the inputs as arrays of their own in memory.
+
+        Args:
+            size: Samples of a batch; the last may be smaller.
+            multiple: The last one is filled up with the first samples again until their number is a multiple of this.
+        """
+        starts = range(0, self._filled(multiple), size)
+        read = functools.partial(self._batch, size=size, multiple=multiple)
+        if any(isinstance(source, Lazy) and source.costly for source in self.inputs.values()):
+            with contextlib.closing(ahead(read, starts)) as parts:
+                yield from parts
+        else:
+            yield from map(read, starts)
+
+    def _batch(self, start: int, size: int, multiple: int) -> "Samples":
+        count, end = len(self), min(start + size, self._filled(multiple))
+        part = self.rows(slice(start, end) if end <= count else np.arange(start, end) % count)
+        return replace(part, inputs={name: in_memory(source) for name, source in part.inputs.items()})
+
+    def _filled(self, multiple: int) -> int:
+        return -(-len(self) // multiple) * multiple
 
 
 def check_fit(
@@ -91,6 +142,9 @@ def check_fit(
             faults += _size_faults(samples.inputs[spec.name], spec, dimensions or {})
     if samples.labels is not None and not faults and len(samples.labels) != len(samples):
         faults.append(f"{len(samples.labels)} labels for {len(samples)} samples")
+    if not faults:  # else there is enough to say without reading everything
+        bad = samples.not_finite
+        faults += [f"{name} contains NaN or infinity, first in row {row}" for name, row in bad.items()]
     if faults:
         raise DataError(
             f"The {what} does not fit the model:\n" + "\n".join(f"  - {fault}" for fault in faults),
@@ -98,7 +152,7 @@ def check_fit(
         )
 
 
-def _size_faults(array: Array, spec: TensorSpec, dimensions: Mapping[str, Dimension]) -> list[str]:
+def _size_faults(array: Rows, spec: TensorSpec, dimensions: Mapping[str, Dimension]) -> list[str]:
     faults = []
     for name, size in list(zip(spec.shape, array.shape, strict=False))[1:]:
         allowed = dimensions.get(name) if isinstance(name, str) else None
@@ -108,7 +162,7 @@ def _size_faults(array: Array, spec: TensorSpec, dimensions: Mapping[str, Dimens
     return faults
 
 
-def _array_faults(array: Array, spec: TensorSpec) -> list[str]:
+def _array_faults(array: Rows, spec: TensorSpec) -> list[str]:
     faults = []
     if array.dtype.name != spec.dtype:
         faults.append(f"{spec.name} is {array.dtype.name}, the model takes {spec.dtype}")
@@ -117,6 +171,4 @@ def _array_faults(array: Array, spec: TensorSpec) -> list[str]:
         faults.append(f"{spec.name} has shape {array.shape}, the model takes {spec.shape}")
     if array.size == 0:
         faults.append(f"{spec.name} is empty")
-    elif np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-        faults.append(f"{spec.name} contains NaN or infinity")
     return faults

@@ -5,23 +5,23 @@ The file is a compressed ``.npz`` without pickles: ``input.NAME``, ``output.NAME
 beside it as ``beside.N.output.NAME`` and ``beside.N.origin``. The same trace gives the same bytes.
 """
 
-import io
 import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import ValidationError
 
+from edgekit.base.memory import Memory
+from edgekit.data import archives
+from edgekit.data.rows import Array, Rows, in_memory, whole
 from edgekit.data.samples import Samples
 from edgekit.errors import BundleError
 from edgekit.spec import Cpu, Scheme, Spec
 
-Array = npt.NDArray[Any]
 TRACE_VERSION: Literal[1] = 1
 
 
@@ -70,7 +70,7 @@ class Origin(Spec):
 class Recording:
     """What the same model gave for the same samples in another precision."""
 
-    outputs: Mapping[str, Array]
+    outputs: Mapping[str, Rows]
     origin: Origin
 
 
@@ -86,7 +86,7 @@ class Trace:
     """Samples, the outputs that a program gave for them (arrays of shape (samples, ...)), and the origin."""
 
     samples: Samples
-    outputs: Mapping[str, Array]
+    outputs: Mapping[str, Rows]
     origin: Origin
     beside: tuple[Recording, ...] = ()
     """The same in other precisions."""
@@ -94,10 +94,14 @@ class Trace:
     def __len__(self) -> int:
         return len(self.samples)
 
+    def array(self, name: str) -> Array:
+        """Return an output as an array; what lies in a file is mapped."""
+        return whole(self.outputs[name])
+
 
 def save(trace: Trace, path: Path) -> None:
     """Write a trace; the same trace gives the same bytes."""
-    arrays: dict[str, Array] = {f"input.{name}": array for name, array in sorted(trace.samples.inputs.items())}
+    arrays: dict[str, Rows] = {f"input.{name}": array for name, array in sorted(trace.samples.inputs.items())}
     arrays |= {f"output.{name}": array for name, array in sorted(trace.outputs.items())}
     arrays |= {f"target.{name}": array for name, array in sorted(trace.samples.targets.items())}
     if trace.samples.labels is not None:
@@ -106,14 +110,16 @@ def save(trace: Trace, path: Path) -> None:
     for number, other in enumerate(trace.beside):
         arrays |= {f"beside.{number}.output.{name}": array for name, array in sorted(other.outputs.items())}
         arrays[f"beside.{number}.origin"] = _text(other.origin)
-    buffer = io.BytesIO()  # numpy dates every member of the archive 1980-01-01
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(buffer.getvalue())
+    archives.save_npz(path, arrays)
 
 
-def load(path: Path) -> Trace:
+def load(path: Path, memory: Memory | None = None) -> Trace:
     """Read a trace.
+
+    Args:
+        path: The file.
+        memory: What is held in memory; larger arrays are unpacked to temporary files.
 
     Raises:
         BundleError: If the file is missing, is not a trace, or is of another version.
@@ -124,9 +130,8 @@ def load(path: Path) -> Trace:
     if not zipfile.is_zipfile(path):
         raise BundleError(f"{path} is not a trace: it is no .npz file, or was cut off.", hint=hint)
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        origin = Origin.model_validate_json(bytes(arrays["origin"]))
+        arrays = archives.of_npz(path, (memory or Memory()).held)
+        origin = Origin.model_validate_json(bytes(in_memory(arrays["origin"])))
         beside = _beside(arrays)
     except (OSError, ValueError, KeyError, EOFError, ValidationError, NotImplementedError) as error:
         raise BundleError(f"{path} is not a trace that this version reads: {error}", hint=hint) from error
@@ -137,7 +142,8 @@ def load(path: Path) -> Trace:
         raise BundleError(f"{path} holds no inputs or no outputs.", hint=hint)
     if any(other.outputs.keys() != outputs.keys() for other in beside):
         raise BundleError(f"{path} holds other outputs in one precision than in another.", hint=hint)
-    samples = Samples(inputs=inputs, labels=arrays.get("labels"), targets=targets)
+    labels = in_memory(arrays["labels"]) if "labels" in arrays else None
+    samples = Samples(inputs=inputs, labels=labels, targets=targets)
     return Trace(samples=samples, outputs=outputs, origin=origin, beside=beside)
 
 
@@ -145,13 +151,13 @@ def _text(origin: Origin) -> Array:
     return np.frombuffer(json.dumps(origin.model_dump(mode="json"), sort_keys=True).encode(), dtype=np.uint8)
 
 
-def _beside(arrays: Mapping[str, Array]) -> tuple[Recording, ...]:
+def _beside(arrays: Mapping[str, Rows]) -> tuple[Recording, ...]:
     found: list[Recording] = []
     while (start := f"beside.{len(found)}.") + "origin" in arrays:
-        origin = Origin.model_validate_json(bytes(arrays[f"{start}origin"]))
+        origin = Origin.model_validate_json(bytes(in_memory(arrays[f"{start}origin"])))
         found.append(Recording(outputs=_named(arrays, f"{start}output."), origin=origin))
     return tuple(found)
 
 
-def _named(arrays: Mapping[str, Array], kind: str) -> dict[str, Array]:
+def _named(arrays: Mapping[str, Rows], kind: str) -> dict[str, Rows]:
     return {name.removeprefix(kind): array for name, array in arrays.items() if name.startswith(kind)}

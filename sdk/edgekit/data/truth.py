@@ -5,7 +5,8 @@ from typing import assert_never
 
 import numpy as np
 
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Rows, chunks
+from edgekit.data.samples import Samples
 from edgekit.errors import DataError
 from edgekit.spec import TensorSpec
 
@@ -13,7 +14,7 @@ from edgekit.spec import TensorSpec
 UNLABELLED = 255
 
 
-def of(spec: TensorSpec, samples: Samples, outputs: tuple[TensorSpec, ...]) -> Array | None:
+def of(spec: TensorSpec, samples: Samples, outputs: tuple[TensorSpec, ...]) -> Rows | None:
     """Return the true values of an output, or None if there are none.
 
     Class labels are those of the first output that means logits, unless it has true values under its own name.
@@ -55,7 +56,7 @@ def check(samples: Samples, outputs: tuple[TensorSpec, ...], *, what: str) -> No
         )
 
 
-def _faults(spec: TensorSpec, array: Array) -> Iterator[str]:
+def _faults(spec: TensorSpec, array: Rows) -> Iterator[str]:
     match spec.meaning:
         case "logits":
             return _class_faults(array, (), spec.shape[-1])
@@ -69,7 +70,7 @@ def _faults(spec: TensorSpec, array: Array) -> Iterator[str]:
             return _unless(fits, array, "integers of shape (samples, boxes)")
         case "regression":
             fits = array.ndim == len(spec.shape) and _same(array.shape[1:], spec.shape[1:])
-            finite = np.issubdtype(array.dtype, np.number) and bool(np.isfinite(array).all())
+            finite = np.issubdtype(array.dtype, np.number) and all(np.isfinite(part).all() for _, part in chunks(array))
             return _unless(fits and finite, array, f"finite numbers of shape {spec.shape}")
         case "scores" | "embedding" | "image":
             return iter([f"is not used: an output that means {spec.meaning} has no true values"])
@@ -80,19 +81,23 @@ def _faults(spec: TensorSpec, array: Array) -> Iterator[str]:
 
 
 def _class_faults(
-    array: Array, sizes: tuple[int | str, ...], classes: int | str, *, unlabelled: bool = False
+    array: Rows, sizes: tuple[int | str, ...], classes: int | str, *, unlabelled: bool = False
 ) -> Iterator[str]:
     fits = array.ndim == 1 + len(sizes) and _same(array.shape[1:], sizes)
     if not fits or not np.issubdtype(array.dtype, np.integer):
         yield f"is {_described(array)}, not integers of shape ({', '.join(map(str, ('samples', *sizes)))})"
         return
-    counted = array[(array >= 0) & (array != UNLABELLED)] if unlabelled else array
-    wrong = counted[(counted < 0) | (counted >= classes)] if isinstance(classes, int) else counted[:0]
-    if len(wrong):
-        yield f"has the class {wrong[0]}; there are {classes}"
+    if not isinstance(classes, int):
+        return
+    for _, part in chunks(array):
+        counted = part[(part >= 0) & (part != UNLABELLED)] if unlabelled else part
+        wrong = counted[(counted < 0) | (counted >= classes)]
+        if len(wrong):
+            yield f"has the class {wrong[0]}; there are {classes}"
+            return
 
 
-def _unless(fits: bool, array: Array, wanted: str) -> Iterator[str]:
+def _unless(fits: bool, array: Rows, wanted: str) -> Iterator[str]:
     if not fits:
         yield f"is {_described(array)}, not {wanted}"
 
@@ -101,7 +106,7 @@ def _same(sizes: tuple[int, ...], wanted: tuple[int | str, ...]) -> bool:
     return all(isinstance(name, str) or name == size for size, name in zip(sizes, wanted, strict=True))
 
 
-def _described(array: Array) -> str:
+def _described(array: Rows) -> str:
     return f"{array.dtype.name} of shape {array.shape}"
 
 
@@ -114,7 +119,9 @@ def _detection_faults(samples: Samples, outputs: tuple[TensorSpec, ...]) -> Iter
         boxes, classes = samples.targets[names["boxes"]], samples.targets[names["classes"]]
         if boxes.shape[:2] != classes.shape:
             yield f"boxes have shape {boxes.shape} and classes {classes.shape}: one class a box is needed"
-        elif not (classes >= 0).any():
-            yield "there is no true box: every class is below zero"
-        elif not np.isfinite(boxes[classes >= 0]).all():
-            yield "a true box contains NaN or infinity"
+        else:
+            used = np.concatenate([part >= 0 for _, part in chunks(classes)])
+            if not used.any():
+                yield "there is no true box: every class is below zero"
+            elif not all(np.isfinite(part[used[rows]]).all() for rows, part in chunks(boxes)):
+                yield "a true box contains NaN or infinity"

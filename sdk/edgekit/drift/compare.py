@@ -6,8 +6,8 @@ from edgekit.data import truth
 from edgekit.data.trace import Trace
 from edgekit.drift import custom, gate, varying
 from edgekit.drift.custom import OwnMetrics
-from edgekit.drift.meaning import by_meaning
-from edgekit.drift.metrics import collect, comparable, element_statistics
+from edgekit.drift.meaning import measured
+from edgekit.drift.metrics import collect
 from edgekit.drift.report import Leg, LegName
 from edgekit.drift.statistics import Derived, OfCounts, Statistic, intervals, points
 from edgekit.errors import DataError
@@ -53,16 +53,13 @@ def compare(
             allowed = allowed.model_copy(update={"min_agreement": None})
         _check_output(name, spec, reference, candidate)
         theirs, ours = reference.outputs[spec.name], candidate.outputs[spec.name]
-        a, b, finite = comparable(theirs, ours)
-        statistics = {
-            **element_statistics(theirs, a, b),
-            **by_meaning(spec, outputs, reference.outputs, candidate.outputs, reference.samples),
-        }
+        seen = measured(spec, outputs, reference.outputs, candidate.outputs, reference.samples)
         true = truth.of(spec, reference.samples, outputs)
         personal = custom.statistics_of(own[spec.name], theirs, ours, true) if spec.name in own else {}
-        values = points({**statistics, **personal}, len(a))
-        known = intervals(_drawn({**statistics, **personal}, allowed), len(a), settings)
-        metrics = collect(a, b, finite, values).model_copy(update={"custom": {key: values[key] for key in personal}})
+        statistics = {**seen.statistics, **personal}
+        values = points(statistics, len(reference))
+        known = intervals(_drawn(statistics, allowed), len(reference), settings)
+        metrics = collect(seen.extremes, values).model_copy(update={"custom": {key: values[key] for key in personal}})
         if allowed.min_map_agreement is not None and spec.meaning == "boxes" and "map_agreement" not in values:
             raise DataError(
                 f"The {name} leg cannot say how far detections agree: the reference finds nothing with confidence.",
@@ -77,7 +74,7 @@ def compare(
                 candidate=describe(candidate),
                 metrics=metrics,
                 intervals=known,
-                checks=(*gate.checks(metrics, values, known, allowed), *varying.checks(spec, theirs, ours)),
+                checks=(*gate.checks(metrics, values, known, allowed), *varying.checks(seen.varying)),
             )
         )
     custom.check_names(limits, frozenset(key for leg in legs for key in leg.metrics.custom))

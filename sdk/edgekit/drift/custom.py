@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.data.rows import Array, Rows, chunks, whole
 from edgekit.drift.metrics import Metrics
-from edgekit.drift.statistics import Array, Counts, OfCounts
+from edgekit.drift.statistics import Counts, OfCounts
 from edgekit.errors import ProjectError
 from edgekit.spec import Limits
 from edgekit.spec.project import OpenProject
@@ -24,7 +25,7 @@ class OwnMetric:
 
     The arrays have shape (samples, ...), as the programs gave them; targets are None where the evaluation data has no
     true values for the output. A single number is named after the function. It is called once per draw for the
-    confidence interval of a number that has a limit.
+    confidence interval of a number that has a limit. Large arrays are maps of files: what is read of them is read then.
     """
 
     name: str
@@ -81,21 +82,22 @@ def load(project: OpenProject) -> OwnMetrics:
     return found
 
 
-def statistics_of(metric: OwnMetric, reference: Array, candidate: Array, targets: Array | None) -> dict[str, OfCounts]:
+def statistics_of(metric: OwnMetric, reference: Rows, candidate: Rows, targets: Rows | None) -> dict[str, OfCounts]:
     """Return what a metric measures, by name.
 
     Raises:
         ProjectError: If it fails, or returns a value that is not finite for a candidate whose values all are.
     """
-    once = metric(reference, candidate, targets)
+    found = whole(reference), whole(candidate), None if targets is None else whole(targets)
+    once = metric(*found)
     faults = [name for name, value in once.items() if not math.isfinite(value)]
-    if faults and np.isfinite(candidate).all():
+    if faults and all(np.isfinite(part).all() for _, part in chunks(candidate)):
         raise ProjectError(
             f"{metric.name} in {metric.file} returns {once[faults[0]]} for {faults[0]}.",
             hint="A metric must be a finite number; return a large or small one for the worst case.",
         )
     # A candidate with NaN is over every budget already, and what the metric says of it tells nothing more.
-    return {name: _drawn(metric, name, reference, candidate, targets) for name in once if name not in faults}
+    return {name: _drawn(metric, name, *found) for name in once if name not in faults}
 
 
 def _drawn(metric: OwnMetric, name: str, reference: Array, candidate: Array, targets: Array | None) -> OfCounts:

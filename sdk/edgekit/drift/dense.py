@@ -3,13 +3,16 @@
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.data.rows import Rows, at_once, cuts
 from edgekit.data.truth import UNLABELLED
-from edgekit.drift.metrics import Bools, against_reference, answered
+from edgekit.drift.metrics import against_reference
+from edgekit.drift.pairs import Bools, comparable
 from edgekit.drift.statistics import Array, Derived, Doubles, OfMeans, Statistic, mean_of
 
 Integers = npt.NDArray[np.int64]
 NEIGHBOURS = 10
-_ROWS = 512
+# Samples whose distances to so many others are held at once: 4 MB, and as many that are sorted.
+_ROWS, _OTHERS = 512, 1024
 
 
 def segmentation_statistics(
@@ -76,35 +79,64 @@ def mean_iou(truth: Integers, predicted: Integers, classes: int) -> OfMeans:
     return OfMeans(columns=np.concatenate([both, either], axis=1), value=value)
 
 
-def embedding_statistics(reference: Doubles, candidate: Doubles, finite: Bools) -> dict[str, Statistic]:
+def embedding_statistics(reference: Rows, candidate: Rows) -> dict[str, Statistic]:
     """Return the overlap of nearest neighbours, by cosine, among all samples.
 
     Neighbours are looked for among the samples as they are; draws only choose whose overlap counts.
+
+    Args:
+        reference: The reference's embeddings, of shape (samples, ...).
+        candidate: The candidate's; a sample with values that are not finite has no neighbours.
     """
-    ours, theirs = _neighbours(candidate), _neighbours(reference)
-    shared = (ours[:, :, None] == theirs[:, None, :]).any(axis=2).mean(axis=1)
-    return {"neighbour_agreement": mean_of(shared * answered(finite))}
+    count, shared = len(reference), []
+    for rows in cuts(count, _ROWS):
+        ours, theirs = _neighbours(reference, candidate, rows), _neighbours(reference, reference, rows)
+        same = (ours[:, :, None] == theirs[:, None, :]).any(axis=2).mean(axis=1)
+        shared.append(same * np.isfinite(candidate[rows].reshape(len(same), -1)).all(axis=1))
+    return {"neighbour_agreement": mean_of(np.concatenate(shared))}
 
 
-def _neighbours(values: Doubles) -> Integers:
-    """Return the numbers of each sample's nearest others, of shape (samples, at most 10)."""
-    rows = values.reshape(len(values), -1)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
-    k = min(NEIGHBOURS, len(rows) - 1)
-    nearest = []
-    for start in range(0, len(rows), _ROWS):
-        part = unit[start : start + _ROWS] @ unit.T
-        part[np.arange(len(part)), start + np.arange(len(part))] = -np.inf  # not its own neighbour
-        nearest.append(np.argsort(-part, axis=1, kind="stable")[:, :k])
-    return np.concatenate(nearest)
+def _neighbours(reference: Rows, values: Rows, rows: slice) -> Integers:
+    """Return the numbers of the nearest others of some samples, nearest first, of shape (rows, at most 10)."""
+    count, own = len(values), _unit(reference, values, rows)
+    k = min(NEIGHBOURS, count - 1)
+    near, numbers = np.empty((len(own), 0)), np.empty((len(own), 0), dtype=np.int64)
+    for others in cuts(count, max(_OTHERS, at_once(values.shape))):
+        part = own @ _unit(reference, values, others).T
+        itself = np.arange(rows.start, rows.stop)
+        inside = (itself >= others.start) & (itself < others.stop)
+        part[inside, itself[inside] - others.start] = -np.inf  # not its own neighbour
+        near = np.concatenate([near, part], axis=1)
+        numbers = np.concatenate([numbers, np.broadcast_to(np.arange(others.start, others.stop), part.shape)], axis=1)
+        best = np.argsort(-near, axis=1, kind="stable")[:, :k]  # of two that are as near, the first
+        near, numbers = np.take_along_axis(near, best, axis=1), np.take_along_axis(numbers, best, axis=1)
+    return numbers
 
 
-def regression_statistics(reference: Doubles, candidate: Doubles, truth: Doubles | None) -> dict[str, Statistic]:
-    """Return R2 and mean absolute errors; ``truth`` has the shape of the others."""
-    found: dict[str, Statistic] = {"r2_agreement": r2(reference, candidate)}
-    if truth is not None:
-        found["r2"], found["reference_r2"] = r2(truth, candidate), r2(truth, reference)
+def _unit(reference: Rows, values: Rows, rows: slice) -> Doubles:
+    """Return some samples, scaled to length one."""
+    _, found, _ = comparable(reference[rows], values[rows])
+    flat = found.reshape(len(found), -1)
+    lengths = np.linalg.norm(flat, axis=1, keepdims=True)
+    unit: Doubles = np.divide(flat, lengths, out=np.zeros_like(flat), where=lengths > 0)
+    return unit
+
+
+def regression_statistics(
+    reference: Doubles, candidate: Doubles, truth: Doubles | None, mean: Doubles, mean_truth: Doubles | None
+) -> dict[str, Statistic]:
+    """Return R2 and mean absolute errors.
+
+    Args:
+        reference: What should have been computed.
+        candidate: What was computed.
+        truth: The true values, if known, of the shape of the others.
+        mean: The mean of the reference over all samples, of which these may be some.
+        mean_truth: That of the true values.
+    """
+    found: dict[str, Statistic] = {"r2_agreement": r2(reference, candidate, mean)}
+    if truth is not None and mean_truth is not None:
+        found["r2"], found["reference_r2"] = r2(truth, candidate, mean_truth), r2(truth, reference, mean_truth)
         found |= against_reference("r2")
         for name, values in (("mae", candidate), ("reference_mae", reference)):
             found[name] = mean_of(np.abs(truth - values).reshape(len(truth), -1).mean(axis=1))
@@ -112,14 +144,14 @@ def regression_statistics(reference: Doubles, candidate: Doubles, truth: Doubles
     return found
 
 
-def r2(truth: Doubles, predicted: Doubles) -> OfMeans:
+def r2(truth: Doubles, predicted: Doubles, mean: Doubles) -> OfMeans:
     """Return 1 - sum (t - p)^2 / sum (t - mean t)^2 over all elements, each about its own mean over the samples.
 
     Equals scikit-learn's ``r2_score(multioutput="variance_weighted")``. Draws keep the means of the whole set. True
     values that do not vary have no R2: it is then 1 for predictions without an error, else 0.
     """
     t, p = truth.reshape(len(truth), -1), predicted.reshape(len(predicted), -1)
-    spread = np.square(t - t.mean(axis=0)).sum(axis=1)
+    spread = np.square(t - mean.reshape(-1)).sum(axis=1)
     columns: Doubles = np.stack([np.square(t - p).sum(axis=1), spread], axis=1)
 
     def value(means: Doubles) -> Doubles:

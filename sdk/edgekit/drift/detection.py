@@ -11,14 +11,16 @@ classes have the same form without scores; a class below zero marks a place that
 import contextlib
 import importlib.util
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgekit.drift.metrics import Bools, against_reference
+from edgekit.data.rows import Rows, cuts
+from edgekit.drift.metrics import against_reference
+from edgekit.drift.pairs import Bools
 from edgekit.drift.statistics import Array, Counts, Doubles, OfCounts, Statistic
 from edgekit.errors import ToolchainError
 
@@ -26,15 +28,36 @@ from edgekit.errors import ToolchainError
 CONFIDENT = 0.5
 _MOST = 100
 _RECALLS = np.linspace(0, 1, 101)
+# Pictures whose detections are matched at once: the library takes each box as a dictionary.
+_PICTURES = 256
 
 
 @dataclass(frozen=True, kw_only=True)
 class Detections:
     """Boxes with classes and scores, padded; see the module for the convention."""
 
+    boxes: Rows
+    scores: Rows
+    classes: Rows
+
+    def parts(self) -> "Iterator[Part]":
+        """Yield the detections of some pictures at a time."""
+        for rows in cuts(len(self.boxes), _PICTURES):
+            yield Part(boxes=self.boxes[rows], scores=self.scores[rows], classes=self.classes[rows])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The detections of some pictures, read."""
+
     boxes: Array
     scores: Array
     classes: Array
+
+    def confident(self) -> "Part":
+        """Return those that are sure enough to count as true boxes."""
+        scores = np.where(self.scores >= CONFIDENT, self.scores, 0)
+        return Part(boxes=self.boxes, scores=scores, classes=self.classes)
 
     @property
     def used(self) -> Bools:
@@ -83,13 +106,8 @@ def detection_statistics(
     """
     require()
     found: dict[str, Statistic] = {}
-    confident = Detections(
-        boxes=reference.boxes,
-        scores=np.where(reference.scores >= CONFIDENT, reference.scores, 0),
-        classes=reference.classes,
-    )
-    if confident.used.any():
-        found["map_agreement"] = mean_average_precision(confident, candidate)
+    if any(part.confident().used.any() for part in reference.parts()):
+        found["map_agreement"] = mean_average_precision(reference, candidate, confident=True)
     if truth is not None:
         found["mean_ap"] = mean_average_precision(truth, candidate)
         found["reference_mean_ap"] = mean_average_precision(truth, reference)
@@ -97,13 +115,18 @@ def detection_statistics(
     return found
 
 
-def mean_average_precision(truth: Detections, detected: Detections) -> OfCounts:
+def mean_average_precision(truth: Detections, detected: Detections, *, confident: bool = False) -> OfCounts:
     """Return the mean over classes and ten IoU thresholds of the average precision at 101 recalls.
 
     At most 100 detections a picture count. Lin et al., Microsoft COCO: Common Objects in Context, 2014, and its
     evaluation code; classes without a true box do not count.
+
+    Args:
+        truth: The true boxes.
+        detected: The detections.
+        confident: Whether of the true boxes only those count that are sure enough.
     """
-    matches = _match(truth, detected)
+    matches = _match(truth, detected, confident=confident)
 
     def value(counts: Counts) -> float:
         precisions = [_average_precision(one, counts) for one in matches if (one.boxes * counts).sum() > 0]
@@ -130,12 +153,34 @@ def _average_precision(matches: _Matches, counts: Counts) -> float:
     return float(values.mean())
 
 
-def _match(truth: Detections, detected: Detections) -> list[_Matches]:
+def _match(truth: Detections, detected: Detections, *, confident: bool) -> list[_Matches]:
+    def true_boxes() -> Iterator[Part]:
+        return (part.confident() if confident else part for part in truth.parts())
+
+    classes = sorted({number for part in true_boxes() for number in np.rint(part.classes[part.used]).astype(int)})
+    numbers = [int(number) for number in classes]
+    rows: list[list[_Picture | None]] = [[] for _ in numbers]
+    for one, other in zip(true_boxes(), detected.parts(), strict=True):
+        for row, more in zip(rows, _matched(one, other, numbers), strict=True):
+            row += more
+    return [_joined(row) for row in rows]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Picture:
+    """The detections of one class in one picture."""
+
+    boxes: int
+    scores: Doubles
+    found: Bools
+
+
+def _matched(truth: Part, detected: Part, classes: list[int]) -> Iterator[list[_Picture | None]]:
+    """Yield for each class what became of the detections in some pictures; None: neither side has any there."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
     samples = len(truth.boxes)
-    classes = sorted(set(np.rint(truth.classes[truth.used]).astype(int).tolist()))
     pictures, categories = list(range(samples)), [{"id": number} for number in classes]
     sides: list[Any] = []
     with contextlib.redirect_stdout(io.StringIO()):  # the library tells its stages
@@ -154,11 +199,20 @@ def _match(truth: Detections, detected: Detections) -> list[_Matches]:
         evaluation.params.imgIds, evaluation.params.catIds = pictures, classes
         evaluation.evaluate()
     thresholds = len(evaluation.params.iouThrs)
-    rows = [evaluation.evalImgs[k * samples : (k + 1) * samples] for k in range(len(classes))]
-    return [_joined(row, thresholds) for row in rows]
+    for place in range(len(classes)):
+        yield [
+            None
+            if one is None
+            else _Picture(
+                boxes=len(one["gtIds"]),
+                scores=np.asarray(one["dtScores"], dtype=np.float64),
+                found=np.asarray(one["dtMatches"]).reshape(thresholds, -1) > 0,
+            )
+            for one in evaluation.evalImgs[place * samples : (place + 1) * samples]
+        ]
 
 
-def _annotations(detections: Detections, classes: list[int]) -> list[dict[str, Any]]:
+def _annotations(detections: Part, classes: list[int]) -> list[dict[str, Any]]:
     numbers = np.rint(np.where(detections.used, detections.classes, -1)).astype(int)
     known = detections.used & np.isin(numbers, classes)
     found = []
@@ -178,14 +232,14 @@ def _annotations(detections: Detections, classes: list[int]) -> list[dict[str, A
     return found
 
 
-def _joined(pictures: Sequence[Any], thresholds: int) -> _Matches:
+def _joined(pictures: Sequence[_Picture | None]) -> _Matches:
     """Put the pictures of one class together, best detection first; equal scores keep the order of the pictures."""
     there = [(number, one) for number, one in enumerate(pictures) if one is not None]
     boxes = np.zeros(len(pictures), dtype=np.int64)
     for number, one in there:
-        boxes[number] = len(one["gtIds"])
-    scores: Doubles = np.concatenate([np.asarray(one["dtScores"], dtype=np.float64) for _, one in there])
-    owners = np.concatenate([np.full(len(one["dtScores"]), number, dtype=np.int64) for number, one in there])
-    found = np.concatenate([np.asarray(one["dtMatches"]).reshape(thresholds, -1) > 0 for _, one in there], axis=1)
+        boxes[number] = one.boxes
+    scores: Doubles = np.concatenate([one.scores for _, one in there])
+    owners = np.concatenate([np.full(len(one.scores), number, dtype=np.int64) for number, one in there])
+    found = np.concatenate([one.found for _, one in there], axis=1)
     order = np.argsort(-scores, kind="stable")
     return _Matches(pictures=owners[order], found=found[:, order], boxes=boxes)

@@ -1,17 +1,19 @@
-"""The drift metrics of tensors and of a classifier's logits. Each is one pure function of two arrays, in float64."""
+"""The drift metrics of tensors and of a classifier's logits. Each is one pure function of two arrays, in float64.
+
+What a function returns of some samples joins with what it returns of others, see `edgekit.drift.statistics.joined`.
+"""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from edgekit.drift.statistics import Derived, Doubles, OfMeans, Statistic, mean_of, points
+from edgekit.data.rows import Rows, at_once, cuts
+from edgekit.drift.pairs import Bools, Pair, pairs
+from edgekit.drift.statistics import Derived, Doubles, OfMeans, Statistic, joined, mean_of, points
 from edgekit.spec import Spec
-
-Array = npt.NDArray[Any]
-Bools = npt.NDArray[np.bool_]
 
 
 class Metrics(Spec):
@@ -73,7 +75,27 @@ class Metrics(Spec):
     """What the project's own metric returns, by name."""
 
 
-def measure(reference: Array, candidate: Array, *, logits: bool, labels: npt.NDArray[np.int64] | None) -> Metrics:
+@dataclass(frozen=True, kw_only=True)
+class Extremes:
+    """What single elements say, of some samples or of all."""
+
+    max_abs_error: float
+    non_finite: int
+
+    @classmethod
+    def of(cls, pair: Pair) -> "Extremes":
+        """Return those of some samples."""
+        error = np.abs(pair.reference - pair.candidate)
+        return cls(max_abs_error=float(error.max()), non_finite=int((~pair.finite).sum()))
+
+    def __or__(self, other: "Extremes") -> "Extremes":
+        return Extremes(
+            max_abs_error=float(np.maximum(self.max_abs_error, other.max_abs_error)),
+            non_finite=self.non_finite + other.non_finite,
+        )
+
+
+def measure(reference: Rows, candidate: Rows, *, logits: bool, labels: npt.NDArray[np.int64] | None) -> Metrics:
     """Measure the difference of ``candidate`` from ``reference``, both of shape (samples, ...), without intervals.
 
     Args:
@@ -87,18 +109,15 @@ def measure(reference: Array, candidate: Array, *, logits: bool, labels: npt.NDA
     """
     if reference.shape != candidate.shape or reference.size == 0:
         raise ValueError(f"cannot compare shapes {reference.shape} and {candidate.shape}")
-    truth, value, finite = comparable(reference, candidate)
-    found = element_statistics(reference, truth, value)
-    if logits:
-        found |= classifier_statistics(truth, value, answered(finite), labels)
-    return collect(truth, value, finite, points(found, len(truth)))
-
-
-def comparable(reference: Array, candidate: Array) -> tuple[Doubles, Doubles, Bools]:
-    """Return both in float64, the candidate's values that are not finite replaced, and which ones are finite."""
-    truth, value = reference.astype(np.float64), candidate.astype(np.float64)
-    finite = np.isfinite(value)
-    return truth, np.where(finite, value, truth), finite
+    parts, extremes = [], Extremes(max_abs_error=0.0, non_finite=0)
+    for pair in pairs(reference, candidate):
+        found = element_statistics(pair)
+        if logits:
+            known = None if labels is None else labels[pair.rows]
+            found |= classifier_statistics(pair.reference, pair.candidate, answered(pair.finite), known)
+        parts.append(found)
+        extremes |= Extremes.of(pair)
+    return collect(extremes, points(joined(parts), len(reference)))
 
 
 def answered(finite: Bools) -> Bools:
@@ -107,50 +126,40 @@ def answered(finite: Bools) -> Bools:
     return rows
 
 
-def collect(truth: Doubles, value: Doubles, finite: Bools, values: Mapping[str, float]) -> Metrics:
+def collect(extremes: Extremes, values: Mapping[str, float]) -> Metrics:
     """Return the metrics of one output.
 
     Args:
-        truth: The reference.
-        value: The candidate, with what is not finite replaced.
-        finite: Which of its elements are.
+        extremes: What single elements say.
         values: The statistics by name; those that are no field (ratios, drops) are left out.
     """
     fields = {name: number for name, number in values.items() if name in Metrics.model_fields}
     ratio = values.get("sqnr_db", np.inf)
     fields["sqnr_db"] = ratio if np.isfinite(ratio) else None  # type: ignore[assignment]
-    error = np.abs(truth - value)
     return Metrics.model_validate(
-        {**fields, "max_abs_error": float(error.max()), "non_finite": int((~finite).sum())}, strict=True
+        {**fields, "max_abs_error": extremes.max_abs_error, "non_finite": extremes.non_finite}, strict=True
     )
 
 
-def is_counted(values: Array) -> bool:
+def is_counted(values: Rows) -> bool:
     """Whether values are integers or truth values: an index that is off by one is as wrong as any other."""
     return values.dtype.kind in "iub"
 
 
-def element_statistics(given: Array, reference: Doubles, candidate: Doubles) -> dict[str, Statistic]:
-    """Return the metrics that every output has, by the type of its values.
-
-    Args:
-        given: The reference as it was computed.
-        reference: The same in float64.
-        candidate: The candidate in float64.
-    """
-    found = tensor_statistics(reference, candidate)
-    if not is_counted(given):
+def element_statistics(pair: Pair) -> dict[str, Statistic]:
+    """Return the metrics that every output has, by the type of the reference's values."""
+    found = tensor_statistics(pair.reference, pair.candidate)
+    if not is_counted(pair.given):
         return found
-    equal = (reference == candidate).reshape(len(reference), -1).mean(axis=1)
+    equal = (pair.reference == pair.candidate).reshape(len(pair.reference), -1).mean(axis=1)
     return {**{name: value for name, value in found.items() if name != "sqnr_db"}, "agreement": mean_of(equal)}
 
 
 def tensor_statistics(reference: Doubles, candidate: Doubles) -> dict[str, Statistic]:
     """Return the metrics of an output of floats."""
-    a, b = reference.reshape(len(reference), -1), candidate.reshape(len(candidate), -1)
-    energies = np.stack([np.square(a).sum(axis=1), np.square(a - b).sum(axis=1)], axis=1)
+    a, b = _flat(reference), _flat(candidate)
     return {
-        "sqnr_db": OfMeans(columns=energies, value=_decibel),
+        "sqnr_db": OfMeans(columns=_energies(a, b), value=_decibel),
         "mean_abs_error": mean_of(np.abs(a - b).mean(axis=1)),
         "cosine": mean_of(_cosines(a, b)),
     }
@@ -199,13 +208,18 @@ def share(value: Doubles, reference: Doubles) -> Doubles:
     return 1 - np.divide(reference - value, size, out=np.zeros_like(size), where=size > 0)
 
 
-def sqnr_db(reference: Doubles, candidate: Doubles) -> float | None:
+def sqnr_db(reference: Rows, candidate: Rows) -> float | None:
     """Return 10 log10(sum r^2 / sum (r - c)^2) in dB, or None if the noise is zero.
 
     A reference of all zeros has no signal: the ratio is then taken against the least float32, so that it stays finite
-    and very low.
+    and very low. The candidate may hold what is not finite: the ratio does then, too.
     """
-    ratio = points({"sqnr_db": tensor_statistics(reference, candidate)["sqnr_db"]}, len(reference))["sqnr_db"]
+    energies = [
+        _energies(_flat(reference[rows].astype(np.float64)), _flat(candidate[rows].astype(np.float64)))
+        for rows in cuts(len(reference), at_once(reference.shape))
+    ]
+    statistic = OfMeans(columns=np.concatenate(energies), value=_decibel)
+    ratio = points({"sqnr_db": statistic}, len(reference))["sqnr_db"]
     return ratio if np.isfinite(ratio) else None
 
 
@@ -217,6 +231,16 @@ def cosine(reference: Doubles, candidate: Doubles) -> float:
 def kl_divergence(reference: Doubles, candidate: Doubles) -> float:
     """Return mean KL(softmax(reference) || softmax(candidate)) in nats; never below zero."""
     return float(_divergences(reference, candidate).mean())
+
+
+def _flat(values: Doubles) -> Doubles:
+    return values.reshape(len(values), -1)
+
+
+def _energies(a: Doubles, b: Doubles) -> Doubles:
+    """Return signal and noise of each sample."""
+    energies: Doubles = np.stack([np.square(a).sum(axis=1), np.square(a - b).sum(axis=1)], axis=1)
+    return energies
 
 
 def _decibel(energies: Doubles) -> Doubles:

@@ -5,7 +5,7 @@ ratio or a loss is that of paired samples. Draws come from one seed, so that the
 See Efron and Tibshirani, An Introduction to the Bootstrap, chapter 13 (the percentile interval).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -65,6 +65,20 @@ class Interval(Spec):
 def mean_of(column: Array) -> OfMeans:
     """Return the statistic that is the mean of one number per sample."""
     return OfMeans(columns=column.reshape(-1, 1).astype(np.float64), value=lambda means: means[:, 0])
+
+
+def joined(parts: Sequence[Mapping[str, Statistic]]) -> dict[str, Statistic]:
+    """Return the statistics of all samples from those of some at a time, in the order of the samples.
+
+    Args:
+        parts: The same statistics of each part, by name; means over samples, and what follows from them.
+    """
+    found: dict[str, Statistic] = dict(parts[0])
+    for name, first in parts[0].items():
+        if isinstance(first, OfMeans):
+            columns = [one.columns for part in parts if isinstance(one := part[name], OfMeans)]
+            found[name] = OfMeans(columns=np.concatenate(columns), value=first.value)
+    return found
 
 
 def points(statistics: Mapping[str, Statistic], samples: int) -> dict[str, float]:

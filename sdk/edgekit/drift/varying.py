@@ -4,11 +4,14 @@ A large offset that all samples share hides in the ratio of signal to noise that
 varies is held against its own noise, too, whatever the budget asks for.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from edgekit.drift.metrics import comparable
+from edgekit.data.rows import Rows
+from edgekit.drift.pairs import Pair, mean_of_rows, pairs
 from edgekit.drift.report import Check, LimitResult
-from edgekit.drift.statistics import Array, Doubles
+from edgekit.drift.statistics import Doubles
 from edgekit.spec import TensorSpec
 
 # An answer that does not vary at all has 0 dB, one that has nothing to do with its input less.
@@ -17,38 +20,58 @@ _LEAST_DB = 3.0
 _ROUNDING = 1e-13
 
 
-def varying_sqnr_db(reference: Doubles, candidate: Doubles) -> float | None:
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What both computations give on average over all samples."""
+
+    reference: Doubles
+    candidate: Doubles
+
+
+def means(reference: Rows, candidate: Rows) -> Means:
+    """Return the means over all samples of arrays of shape (samples, ...)."""
+    return Means(
+        reference=mean_of_rows(pair.reference for pair in pairs(reference, candidate)),
+        candidate=mean_of_rows(pair.candidate for pair in pairs(reference, candidate)),
+    )
+
+
+def varying(pair: Pair, means: Means) -> Doubles:
+    """Return the energy of each of some samples, of what varies of it, and of the noise of that: of shape (rows, 3)."""
+    signal = pair.reference - means.reference
+    noise = pair.candidate - means.candidate - signal
+    columns = [np.square(one.reshape(len(one), -1)).sum(axis=1) for one in (pair.reference, signal, noise)]
+    energies: Doubles = np.stack(columns, axis=1)
+    return energies
+
+
+def varying_sqnr_db(energies: Doubles) -> float | None:
     """Return the signal to noise ratio of the outputs less their means over the samples, in dB.
 
     Args:
-        reference: What should have been computed, of shape (samples, ...).
-        candidate: What was computed, of the same shape.
+        energies: Of all samples, from `varying`.
 
     Returns:
         The ratio; None if the reference does not vary with the samples, or if there is no noise.
     """
-    varying = reference - reference.mean(0)
-    signal = float(np.square(varying).sum())
-    noise = float(np.square(candidate - candidate.mean(0) - varying).sum())
-    if signal <= _ROUNDING * float(np.square(reference).sum()) or noise == 0:
+    whole, signal, noise = (float(one) for one in energies.sum(axis=0))
+    if signal <= _ROUNDING * whole or noise == 0:
         return None
     return float(10 * (np.log10(signal) - np.log10(noise)))
 
 
-def checks(spec: TensorSpec, reference: Array, candidate: Array) -> tuple[Check, ...]:
+def applies(spec: TensorSpec, reference: Rows) -> bool:
+    """Whether an output must follow its input: integers and detections are judged by agreement alone."""
+    return spec.meaning not in ("boxes", "scores", "classes") and bool(np.issubdtype(reference.dtype, np.floating))
+
+
+def checks(energies: Doubles | None) -> tuple[Check, ...]:
     """Return the check ``varies``, broken, if an output does not follow its input; none if it does.
 
-    Integers and detections, which have no order of their own, are judged by agreement alone.
-
     Args:
-        spec: The output.
-        reference: What should have been computed, of shape (samples, ...).
-        candidate: What was computed, of the same shape.
+        energies: Of all samples, from `varying`; None where that does not apply.
     """
-    if spec.meaning in ("boxes", "scores", "classes") or not np.issubdtype(reference.dtype, np.floating):
-        return ()
-    truth, value, _ = comparable(reference, candidate)
-    found = varying_sqnr_db(truth, value)
+    found = None if energies is None else varying_sqnr_db(energies)
     if found is None or found >= _LEAST_DB:
         return ()
     return (

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
+from edgekit.base.memory import Memory
 from edgekit.base.versions import cpu_name, installed
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Rows
+from edgekit.data.samples import Samples
 from edgekit.data.trace import Origin, Trace, precision
 from edgekit.execution import onnx, pte
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Source
 from edgekit.spec import DYNAMIC, Cpu, Format, Scheme, TensorSpec
 
-Run = Callable[[Samples, int], dict[str, Array]]
+Run = Callable[[Samples, int], dict[str, Rows]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,7 @@ def open_artifact(
     outputs: tuple[TensorSpec, ...],
     *,
     threads: int | None = None,
+    memory: Memory | None = None,
 ) -> OpenArtifact:
     """Load an artifact once and return what runs it.
 
@@ -56,6 +59,7 @@ def open_artifact(
         inputs: What goes in.
         outputs: What comes out.
         threads: How many threads compute; None: as many as the runtime takes by itself. Only ONNX Runtime can be told.
+        memory: Bounds what is held of the outputs.
 
     Raises:
         RunError: If its runtime cannot load it.
@@ -66,14 +70,14 @@ def open_artifact(
             return OpenArtifact(
                 format=format,
                 kernels=pte.kernels(),
-                run=lambda samples, batch: pte.execute(loaded, samples, inputs, outputs, batch=batch),
+                run=lambda samples, batch: pte.execute(loaded, samples, inputs, outputs, batch=batch, memory=memory),
             )
         case Format.ONNX:
             session = onnx.load(source, cpu, threads=threads)
             return OpenArtifact(
                 format=format,
                 kernels=session.kernels,
-                run=lambda samples, batch: onnx.execute(session, samples, inputs, outputs, batch=batch),
+                run=lambda samples, batch: onnx.execute(session, samples, inputs, outputs, batch=batch, memory=memory),
             )
         case _:
             assert_never(format)
@@ -107,7 +111,13 @@ def trace(
 
 
 def answers(
-    artifact: Artifact, source: Source, samples: Samples, *, cpu: Cpu, sizes: tuple[int, ...]
+    artifact: Artifact,
+    source: Source,
+    samples: Samples,
+    *,
+    cpu: Cpu,
+    sizes: tuple[int, ...],
+    memory: Memory | None = None,
 ) -> tuple[OpenArtifact, Trace]:
     """Load an artifact as it was lowered and run it on samples.
 
@@ -117,10 +127,11 @@ def answers(
         samples: What to feed it.
         cpu: The processor family of the target.
         sizes: Batch sizes to choose from, see `steady_batch`.
+        memory: Bounds what is held of the outputs.
 
     Raises:
         RunError: If it does not load or run.
     """
-    opened = open_artifact(artifact.format, artifact.data, cpu, source.inputs, source.outputs)
+    opened = open_artifact(artifact.format, artifact.data, cpu, source.inputs, source.outputs, memory=memory)
     batch = steady_batch(artifact.format, artifact.scheme, sizes)
     return opened, trace(opened, cpu, samples, batch=batch, model=source.weights_sha256, scheme=artifact.scheme)

@@ -8,8 +8,11 @@ from typing import Literal
 import numpy as np
 import torch
 
+from edgekit.base.memory import Memory
 from edgekit.base.versions import cpu_name, installed
-from edgekit.data.samples import Array, Samples
+from edgekit.data.gathered import Gathered
+from edgekit.data.rows import Array, Rows, chunks
+from edgekit.data.samples import Samples
 from edgekit.data.trace import Origin, Trace, precision
 from edgekit.errors import SourceError
 from edgekit.model.program import Quantized, Source, named_outputs
@@ -28,6 +31,7 @@ def run_float(
     batch: int | None = None,
     precision: Precision = "float32",
     tf32: bool | None = None,
+    memory: Memory | None = None,
 ) -> Trace:
     """Run the float model and return what it computed, in float32.
 
@@ -38,21 +42,23 @@ def run_float(
         batch: Samples per call; None: as many as change no answer.
         precision: What weights, inputs and activations are converted to first.
         tf32: Whether TensorFloat-32 is allowed in matrix products and convolutions; None: as torch is set.
+        memory: Bounds the batch where none is given, and what is held of the outputs.
 
     Raises:
         SourceError: If the model fails, or gives values that are not finite.
     """
-    batch = together(source, samples) if batch is None else batch
+    memory = memory or Memory()
+    batch = together(source, samples, memory) if batch is None else batch
     if precision == "float32":
         with _tensor_float(tf32):
-            outputs = _run(source.model.to(device), source, samples, device, batch)
+            outputs = _run(source.model.to(device), source, samples, device, batch, memory)
             allowed = torch.backends.cudnn.allow_tf32
         source.model.to("cpu")
     else:
         model = copy.deepcopy(source.model).to(device, getattr(torch, precision))
-        outputs = _run(model, source, samples, device, batch, getattr(torch, precision))
+        outputs = _run(model, source, samples, device, batch, memory, getattr(torch, precision))
         allowed = False
-    bad = [name for name, array in outputs.items() if not np.isfinite(array).all()]
+    bad = [name for name, rows in outputs.items() if not all(np.isfinite(part).all() for _, part in chunks(rows))]
     if bad:
         raise SourceError(
             f"The float model {source.name} gives NaN or infinity in {', '.join(bad)} in {precision}: nothing compares "
@@ -82,8 +88,9 @@ def run_quantized(quantized: Quantized, samples: Samples) -> Trace:
         quantized: The program.
         samples: What to feed it.
     """
-    source = quantized.captured.source
-    outputs = _run(quantized.program.module(check_guards=False), source, samples, "cpu", quantized.captured.rows)
+    source, captured = quantized.captured.source, quantized.captured
+    module = quantized.program.module(check_guards=False)
+    outputs = _run(module, source, samples, "cpu", captured.rows, captured.memory)
     origin = Origin(
         program="quantized",
         device="cpu",
@@ -115,26 +122,24 @@ def _run(
     samples: Samples,
     device: Device,
     batch: int,
+    memory: Memory,
     dtype: torch.dtype = torch.float32,
-) -> dict[str, Array]:
-    rows = []
+) -> dict[str, Rows]:
+    found = Gathered(len(samples), memory.held)
     with torch.inference_mode():
-        for part in samples.filled_up(source.batch or 1).batches(batch):
-            # Copies: a model may write to what it is given.
-            arrays = [np.array(part.inputs[spec.name], order="C") for spec in source.inputs]
-            tensors = [torch.from_numpy(array).to(device) for array in arrays]
+        for part in samples.batches(batch, multiple=source.batch or 1):
+            tensors = [torch.from_numpy(part.array(spec.name)).to(device) for spec in source.inputs]
             if dtype is not torch.float32:
                 tensors = [tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in tensors]
             try:
-                found = named_outputs(source.name, model(*tensors), source.outputs)
+                outputs = named_outputs(source.name, model(*tensors), source.outputs)
             except RuntimeError as error:
                 raise SourceError(
                     f"{source.name} fails on {device} with a batch of {len(part)}: {error}",
                     hint="Check the shapes in [[inputs]] and [dimensions] of the project file.",
                 ) from error
-            rows.append({name: _array(tensor) for name, tensor in found.items()})
-    count = len(samples)
-    return {spec.name: np.concatenate([row[spec.name] for row in rows])[:count] for spec in source.outputs}
+            found.add({spec.name: _array(outputs[spec.name]) for spec in source.outputs})
+    return found.rows()
 
 
 def _array(tensor: torch.Tensor) -> Array:

@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime as ort
 
+from edgekit.base.memory import Memory
 from edgekit.base.versions import host_is_x86, installed
-from edgekit.data.samples import Array, Samples
+from edgekit.data.gathered import Gathered
+from edgekit.data.rows import Rows
+from edgekit.data.samples import Samples
 from edgekit.errors import RunError
-from edgekit.execution.parts import parts
 from edgekit.spec import Cpu, TensorSpec
+from edgekit.spec.tensors import fixed_batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,19 +77,29 @@ def execute(
     outputs: tuple[TensorSpec, ...],
     *,
     batch: int,
-) -> dict[str, Array]:
-    """Run the samples, ``batch`` at a time, and return the outputs by name.
+    memory: Memory | None = None,
+) -> dict[str, Rows]:
+    """Run the samples and return the outputs by name.
+
+    Args:
+        loaded: What `load` returned.
+        samples: What to feed it.
+        inputs: What goes in. Where its batch is a number, every call gets so many.
+        outputs: What comes out.
+        batch: Samples per call where the batch is a name.
+        memory: Bounds what is held of the outputs.
 
     Raises:
         RunError: If the runtime refuses the inputs or fails.
     """
     names = [spec.name for spec in outputs]
-    rows: list[list[Any]] = []
-    for part, count in parts(samples, inputs, batch):
-        feed = {spec.name: np.ascontiguousarray(part.inputs[spec.name]) for spec in inputs}
+    fixed = fixed_batch(inputs)
+    found = Gathered(len(samples), (memory or Memory()).held)
+    for part in samples.batches(fixed or batch, multiple=fixed or 1):
+        feed = {spec.name: part.array(spec.name) for spec in inputs}
         try:
             results: list[Any] = list(loaded.session.run(names, feed))
-            rows.append([array[:count] for array in results])
         except Exception as error:  # ONNX Runtime's exceptions share no public base class
             raise RunError(f"ONNX Runtime fails on a batch of {len(part)}: {error}") from error
-    return {name: np.concatenate([row[i] for row in rows]) for i, name in enumerate(names)}
+        found.add(dict(zip(names, results, strict=True)))
+    return found.rows()

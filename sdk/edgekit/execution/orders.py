@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Array
+from edgekit.data.samples import Samples
 from edgekit.model.program import Source
 from edgekit.spec import Dimension, TensorSpec
 
@@ -52,7 +53,8 @@ def few(samples: Samples, sizes: Dimension) -> Samples:
     """Return the samples that batches are filled with: the same ones however many there are, as far as there are."""
     count = max(_DISTINCT, sizes.least)
     count = -(-count // sizes.least) * sizes.least
-    return samples.rows(np.resize(np.arange(min(len(samples), _DISTINCT)), count))
+    distinct = samples.rows(slice(_DISTINCT)).in_memory()
+    return distinct.rows(np.resize(np.arange(len(distinct)), count))
 
 
 def at_length(samples: Samples, inputs: tuple[TensorSpec, ...], sizes: Mapping[str, int]) -> Samples:
@@ -64,4 +66,4 @@ def at_length(samples: Samples, inputs: tuple[TensorSpec, ...], sizes: Mapping[s
                 array = np.take(array, np.resize(np.arange(array.shape[axis]), sizes[name]), axis=axis)
         return array
 
-    return Samples(inputs={spec.name: fitted(samples.inputs[spec.name], spec) for spec in inputs})
+    return Samples(inputs={spec.name: fitted(samples.array(spec.name), spec) for spec in inputs})

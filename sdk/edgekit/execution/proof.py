@@ -4,13 +4,16 @@ What a row gets must not depend on what was asked before, on what stands beside 
 try it with. Every answer is held against that of a load that has seen nothing else, and the whole against the program.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Array, Rows, chunks
+from edgekit.data.samples import Samples
 from edgekit.data.trace import Trace
+from edgekit.drift.pairs import mean_of_rows
+from edgekit.drift.statistics import Doubles
 from edgekit.errors import RunError, SourceError
 from edgekit.execution import orders
 from edgekit.execution.artifact import OpenArtifact, open_artifact, shares_range
@@ -35,7 +38,7 @@ _PROGRAM_DB = 20.0
 _TIMES_DB = 10.0
 _THREADS = {Format.PTE: (None,), Format.ONNX: (1, 4)}
 # ExecuTorch's one pool of threads cannot be replaced while somebody else in the process holds a method.
-Program = Callable[[Samples], Mapping[str, Array]]
+Program = Callable[[Samples], Mapping[str, Rows]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +47,7 @@ class Tolerance:
 
     ratio_db: float
 
-    def excess(self, expected: Array, got: Array) -> str | None:
+    def excess(self, expected: Rows, got: Rows) -> str | None:
         """Say how the answers differ that should be the same, or None where they do not.
 
         Args:
@@ -54,22 +57,35 @@ class Tolerance:
         if expected.shape != got.shape:
             return f"has shape {got.shape} in place of {expected.shape}"
         if not np.issubdtype(expected.dtype, np.floating):
-            same = float(np.mean(expected == got)) if expected.size else 1.0
-            return None if same >= _SAME_SHARE else f"differs in {1 - same:.0%} of its values"
-        wanted, found = expected.astype(np.float64), got.astype(np.float64)
-        error = np.subtract(wanted, found, out=np.zeros_like(wanted), where=wanted != found)  # infinity may be right
-        allowed = _energy(wanted) * 10 ** (-self.ratio_db / 10)
-        rows = np.square(error).reshape(len(error), -1).mean(1)
+            same = sum(int((part == got[rows]).sum()) for rows, part in chunks(expected)) / max(expected.size, 1)
+            return None if same >= _SAME_SHARE or not expected.size else f"differs in {1 - same:.0%} of its values"
+        errors = [_error(part, got[rows]) for rows, part in chunks(expected)]
+        rows, worst = (np.concatenate([one[place] for one in errors]) for place in (0, 1))
+        allowed = _energy(expected) * 10 ** (-self.ratio_db / 10)
         if rows.mean() <= allowed and rows.max() <= allowed * 10 ** (_ROW_DB / 10):  # false for NaN, too
             return None
-        return f"is off by up to {np.abs(error).max():.4g}, row {int(np.argmax(rows))} most"
+        return f"is off by up to {worst.max():.4g}, row {int(np.argmax(rows))} most"
 
 
-def _energy(values: Array) -> float:
+def _error(expected: Array, got: Array) -> tuple[Doubles, Doubles]:
+    """Return the mean square and the largest error of each row."""
+    wanted, found = expected.astype(np.float64), got.astype(np.float64)
+    error = np.subtract(wanted, found, out=np.zeros_like(wanted), where=wanted != found)  # infinity may be right
+    flat = np.abs(error.reshape(len(error), -1))
+    return np.square(flat).mean(axis=1), flat.max(axis=1)
+
+
+def _energy(values: Rows) -> float:
     """Return the mean square of what varies from row to row, and no less than that of a share of the largest value."""
-    finite = np.where(np.isfinite(values), values, 0.0)
-    varying = float(np.square(finite - finite.mean(axis=0)).mean())
-    return max(varying, float(np.square(np.abs(finite).max() * _LEAST_SHARE)))
+
+    def parts() -> Iterator[Doubles]:
+        for _, part in chunks(values):
+            yield np.where(np.isfinite(part), part, 0.0).astype(np.float64)
+
+    mean = mean_of_rows(parts())
+    seen = [(np.square(part - mean).reshape(len(part), -1).mean(axis=1), np.abs(part).max()) for part in parts()]
+    varying = float(np.concatenate([rows for rows, _ in seen]).mean())
+    return max(varying, float(np.square(max(most for _, most in seen) * _LEAST_SHARE)))
 
 
 def prove(artifact: Artifact, source: Source, samples: Samples, cpu: Cpu, program: Program) -> None:
@@ -110,7 +126,7 @@ def _run_order(
     opened: OpenArtifact,
     order: tuple[int, ...],
     rows: Samples,
-    alone: Mapping[str, Array],
+    alone: Mapping[str, Rows],
     tolerance: Tolerance,
     threads: int | None,
 ) -> None:
@@ -197,8 +213,7 @@ def hold_against_program(file: str, found: Trace, program: Trace, float_model: T
         if what is None:
             continue
         if found.outputs[name].shape == expected.shape and np.issubdtype(expected.dtype, np.floating):
-            cost = np.square(float_model.outputs[name].astype(np.float64) - expected).mean()
-            noise = np.square(found.outputs[name].astype(np.float64) - expected).mean()
+            cost, noise = (_noise(expected, one.outputs[name]) for one in (float_model, found))
             if noise <= cost * 10 ** (_TIMES_DB / 10):
                 continue
         raise RunError(
@@ -206,3 +221,9 @@ def hold_against_program(file: str, found: Trace, program: Trace, float_model: T
             hint="Keep the layers in float that it comes from, [quantize] float_layers, or leave the format out; the "
             "other format can be built alone: formats = [...].",
         )
+
+
+def _noise(expected: Rows, got: Rows) -> float:
+    """Return the mean square of the difference."""
+    squares = (np.square(got[rows].astype(np.float64) - part) for rows, part in chunks(expected))
+    return float(np.concatenate([one.reshape(len(one), -1).mean(axis=1) for one in squares]).mean())

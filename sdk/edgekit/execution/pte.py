@@ -6,16 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from executorch.runtime import Method, Runtime, Verification
 
+from edgekit.base.memory import Memory
 from edgekit.base.versions import installed
-from edgekit.data.samples import Array, Samples
+from edgekit.data.gathered import Gathered
+from edgekit.data.rows import Rows
+from edgekit.data.samples import Samples
 from edgekit.errors import RunError
 from edgekit.execution import native
-from edgekit.execution.parts import parts
 from edgekit.spec import TensorSpec
+from edgekit.spec.tensors import fixed_batch
 
 # What the runtime's codes mean to a person; the names are in executorch/runtime/core/error.h.
 _CODES = {
@@ -59,23 +61,39 @@ def load(source: Path | bytes) -> LoadedPte:
 
 
 def execute(
-    loaded: LoadedPte, samples: Samples, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], *, batch: int
-) -> dict[str, Array]:
-    """Run the samples, ``batch`` at a time, and return the outputs by name.
+    loaded: LoadedPte,
+    samples: Samples,
+    inputs: tuple[TensorSpec, ...],
+    outputs: tuple[TensorSpec, ...],
+    *,
+    batch: int,
+    memory: Memory | None = None,
+) -> dict[str, Rows]:
+    """Run the samples and return the outputs by name.
+
+    Args:
+        loaded: What `load` returned.
+        samples: What to feed it.
+        inputs: What goes in. Where its batch is a number, every call gets so many.
+        outputs: What comes out.
+        batch: Samples per call where the batch is a name.
+        memory: Bounds what is held of the outputs.
 
     Raises:
         RunError: If the runtime refuses the inputs or fails.
     """
-    rows: list[tuple[Array, ...]] = []
-    for part, count in parts(samples, inputs, batch):
-        tensors = [torch.from_numpy(np.ascontiguousarray(part.inputs[spec.name])) for spec in inputs]
+    fixed = fixed_batch(inputs)
+    found = Gathered(len(samples), (memory or Memory()).held)
+    for part in samples.batches(fixed or batch, multiple=fixed or 1):
+        tensors = [torch.from_numpy(part.array(spec.name)) for spec in inputs]
         try:
             results = loaded.method.execute(tensors)
         except RuntimeError as error:
             again = functools.partial(loaded.method.execute, tensors)
             raise _failure(f"ExecuTorch fails on a batch of {len(part)}", error, again) from error
-        rows.append(tuple(tensor.numpy()[:count].copy() for tensor in results))  # the runtime reuses its output memory
-    return {spec.name: np.concatenate([row[i] for row in rows]) for i, spec in enumerate(outputs)}
+        # Copied where they are added: the runtime uses its output memory again.
+        found.add({spec.name: results[place].numpy() for place, spec in enumerate(outputs)})
+    return found.rows()
 
 
 def _failure(what: str, error: RuntimeError, again: Callable[[], object], *, hint: str = "") -> RunError:

@@ -8,7 +8,8 @@ from edgekit import bundles
 from edgekit.bundles.manifest import Manifest
 from edgekit.data.postprocess import classes
 from edgekit.data.preprocess import open_picture, to_array
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Array, whole
+from edgekit.data.samples import Samples
 from edgekit.errors import BundleError, DataError
 from edgekit.execution.artifact import open_artifact
 from edgekit.spec import Format
@@ -49,7 +50,8 @@ def predict(folder: Path, picture: Path, format: Format | None = None) -> Predic
         raise BundleError(f"{folder} has no .{format} artifact.", hint=f"It has: {held}.")
     image = to_array(open_picture(picture), manifest.preprocessing)
     opened = open_artifact(info.format, folder / info.file, manifest.target.cpu, manifest.inputs, manifest.outputs)
-    outputs = opened.run(Samples(inputs={manifest.inputs[0].name: image}), 1)
+    found = opened.run(Samples(inputs={manifest.inputs[0].name: image}), 1)
+    outputs = {name: whole(rows) for name, rows in found.items()}
     return Prediction(artifact=info.file, outputs=outputs, classes=_classes(manifest, outputs))
 
 

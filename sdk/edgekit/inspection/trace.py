@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edgekit.base import digest
 from edgekit.data import trace
-from edgekit.data.samples import Array
+from edgekit.data.rows import Rows
 from edgekit.inspection.values import Tensor, TraceFile
 
 
@@ -31,5 +31,5 @@ def inspect(path: Path) -> TraceFile:
     )
 
 
-def _tensors(arrays: Mapping[str, Array]) -> tuple[Tensor, ...]:
+def _tensors(arrays: Mapping[str, Rows]) -> tuple[Tensor, ...]:
     return tuple(Tensor(name=name, dtype=array.dtype.name, shape=array.shape) for name, array in arrays.items())

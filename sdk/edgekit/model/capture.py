@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, fx
 from torch._dynamo.exc import UserError
 from torch.export import Dim, ExportedProgram, export
 
-from edgekit.data.samples import Array, Samples
+from edgekit.base.memory import Memory
+from edgekit.data.rows import Rows, in_memory
+from edgekit.data.samples import Samples
 from edgekit.errors import CaptureError
 from edgekit.model.flat import flat
 from edgekit.model.forms import STANDARD_FORMS
@@ -22,7 +23,7 @@ from edgekit.model.narrow import can_narrow
 from edgekit.model.outputs import placeholder
 from edgekit.model.program import Captured, Source
 from edgekit.model.sizes import resized
-from edgekit.model.together import together
+from edgekit.model.together import fitting, together
 from edgekit.model.writes import without_writes
 from edgekit.spec import Dimension, TensorSpec
 
@@ -39,7 +40,7 @@ _CHECKS = {_aten._assert_scalar.default, _aten.sym_constrain_range.default, _ate
 _RESHAPES = {_aten.flatten.using_ints, _aten.view.default, _aten.reshape.default, _aten.unflatten.int}
 
 
-def capture(source: Source, samples: Samples) -> Captured:
+def capture(source: Source, samples: Samples, memory: Memory | None = None) -> Captured:
     """Export the model with its symbolic dimensions.
 
     A model of a fixed batch is exported for any batch where it computes each sample by itself: it then runs here on
@@ -48,20 +49,30 @@ def capture(source: Source, samples: Samples) -> Captured:
     Args:
         source: The float model.
         samples: Real inputs to trace with; the first rows are taken, repeated where there are too few.
+        memory: What runs and walks of the program may take.
 
     Raises:
         CaptureError: If ``torch.export`` refuses the model, or fixes a dimension that was declared symbolic.
     """
-    rows = together(source, samples)
+    memory = memory or Memory()
+    rows = together(source, samples, memory)
     reasons: list[CaptureError] = []
     for narrowed in _from_larger_sizes(source, samples):
         try:
-            return _with_batch(narrowed, samples, rows)
+            return _bounded(_with_batch(narrowed, samples, rows), memory)
         except CaptureError as error:
             reasons.append(error)
             if "onstraint" not in error.message:
                 break
     raise reasons[0]
+
+
+def _bounded(captured: Captured, memory: Memory) -> Captured:
+    """Take fewer samples at once where the largest activation asks for it."""
+    rows = min(captured.rows, fitting(captured.program, memory.batch)) if captured.any_batch else captured.rows
+    first = captured.source.inputs[0].shape[0]
+    least = captured.source.dimensions[first].least if isinstance(first, str) else 1
+    return replace(captured, rows=max(rows, least), memory=memory)
 
 
 def _from_larger_sizes(source: Source, samples: Samples) -> Iterator[Source]:
@@ -175,7 +186,7 @@ def _with_room(size: Dimension) -> Dimension:
     return size.model_copy(update={"max": most + size.multiple})
 
 
-def _example(source: Source, array: Array, spec: TensorSpec, rows: int) -> Tensor:
+def _example(source: Source, array: Rows, spec: TensorSpec, rows: int) -> Tensor:
     """Return the first rows; a symbolic size of one or the largest would be taken for fixed, so others are traced."""
     shape = [spec.shape[0] if isinstance(spec.shape[0], int) and rows < _TRACED_BATCH else rows, *array.shape[1:]]
     for axis, size in list(enumerate(spec.shape))[1:]:
@@ -183,7 +194,7 @@ def _example(source: Source, array: Array, spec: TensorSpec, rows: int) -> Tenso
             shape[axis] = source.dimensions[size].nearest(2)
         if isinstance(size, str) and shape[axis] == source.dimensions[size].max > 2:
             shape[axis] = source.dimensions[size].nearest(shape[axis] - 1)
-    return resized(torch.from_numpy(np.array(array[:rows], order="C")), tuple(shape))
+    return resized(torch.from_numpy(in_memory(array[:rows])), tuple(shape))
 
 
 def _simplify(program: ExportedProgram) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from edgekit.base.memory import Memory
 from edgekit.errors import SourceError
 from edgekit.model.layout import make_contiguous
 from edgekit.model.outputs import flattened, identifiers
 from edgekit.spec import Dimension, Preprocessing, Scheme, TensorSpec
 from edgekit.spec.schema import did_you_mean
+from edgekit.spec.tensors import fixed_batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +43,7 @@ class Source:
     @property
     def batch(self) -> int | None:
         """The number of samples that every call takes; None: any number up to `most`."""
-        first = self.inputs[0].shape[0]
-        return first if isinstance(first, int) else None
+        return fixed_batch(self.inputs)
 
     @property
     def most(self) -> int:
@@ -63,6 +64,8 @@ class Captured:
     rows: int
     """Samples that torch runs of the program take at once. Where the source takes a fixed number of them, the program
     may still take any: artifacts are lowered with the number fixed."""
+    memory: Memory = field(default_factory=Memory)
+    """What runs and walks of the program may take."""
 
     @property
     def any_batch(self) -> bool:

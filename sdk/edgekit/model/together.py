@@ -1,21 +1,23 @@
 """How many samples the float model takes at once in torch: as many as fit where that changes no answer."""
 
-import numpy as np
+import math
+
 import torch
 from torch import Tensor
+from torch.export import ExportedProgram
 
+from edgekit.base.memory import Memory
 from edgekit.data.samples import Samples
 from edgekit.errors import SourceError
 from edgekit.model.program import Source, named_outputs
 
 _MOST = 64
-# Elements of the inputs of one call: activations are some times as large.
-_ELEMENTS = 2**24
+_BYTES = 4
 # What a sample gives alone and beside others differs by float rounding, at 100 dB and more.
 _SAME = 1e-6
 
 
-def together(source: Source, samples: Samples) -> int:
+def together(source: Source, samples: Samples, memory: Memory) -> int:
     """Return how many samples to give the model at once.
 
     A model that takes one sample at a time on the device mostly takes many here, which is many times faster. It is
@@ -24,13 +26,23 @@ def together(source: Source, samples: Samples) -> int:
     Args:
         source: The model.
         samples: What it will be run on.
+        memory: Bounds inputs and outputs of a call.
     """
-    elements = sum(array[:1].size for array in samples.inputs.values())
-    fitting = max(1, min(_MOST, _ELEMENTS // elements))
+    taken = sum(math.prod(rows.shape[1:]) for rows in samples.inputs.values())
+    given = sum(math.prod(size for size in spec.shape[1:] if isinstance(size, int)) for spec in source.outputs)
+    fitting = max(1, min(_MOST, memory.ends // (_BYTES * max(taken, given, 1))))
     if source.batch is None:
         return min(fitting, source.most)
     whole = fitting // source.batch * source.batch
     return whole if whole > source.batch and _independent(source, samples, source.batch) else source.batch
+
+
+def fitting(program: ExportedProgram, bytes_: int) -> int:
+    """Return of how many samples the largest tensor of a program has so many bytes; one at least."""
+    values = [node.meta["val"] for node in program.graph.nodes if isinstance(node.meta.get("val"), Tensor)]
+    # Without the symbolic sizes what is left is one sample's: asking a symbol for its value would fix it.
+    largest = max(math.prod(size for size in value.shape if isinstance(size, int)) for value in values)
+    return max(1, bytes_ // (_BYTES * largest))
 
 
 def _independent(source: Source, samples: Samples, size: int) -> bool:
@@ -51,7 +63,8 @@ def _independent(source: Source, samples: Samples, size: int) -> bool:
 
 
 def _answers(source: Source, samples: Samples) -> dict[str, Tensor]:
-    tensors = [torch.from_numpy(np.array(samples.inputs[spec.name])) for spec in source.inputs]
+    own = samples.in_memory()  # a model may write to what it is given
+    tensors = [torch.from_numpy(own.array(spec.name)) for spec in source.inputs]
     with torch.inference_mode():
         found = named_outputs(source.name, source.model(*tensors), source.outputs)
     if any(tensor.ndim == 0 or len(tensor) != len(samples) for tensor in found.values()):

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from edgekit.base.memory import Memory
 from edgekit.base.progress import Progress, Stages
 from edgekit.data import trace
 from edgekit.data.files import load_samples
@@ -57,20 +58,23 @@ def record(
     with stages("load") as detail:
         source = load_model(project)
         spec = project.spec
+        memory = Memory(given=spec.build.memory)
         samples = load_samples(
-            project.evaluation, spec.inputs, spec.preprocessing, spec.labels, spec.tensors, spec.sizes
+            project.evaluation, spec.inputs, spec.preprocessing, spec.labels, spec.tensors, spec.sizes, memory
         )
         detail.append(f"{source.name}, {len(samples)} samples")
-    batch = together(source, samples)
+    batch = together(source, samples, memory)
     with stages("run") as detail:
-        recorded = run_float(source, samples, device=chosen, batch=batch, tf32=False if tf32 else None)
+        recorded = run_float(source, samples, device=chosen, batch=batch, tf32=False if tf32 else None, memory=memory)
         detail.append(recorded.origin.place)
     beside: list[Recording] = []
     modes: list[tuple[Precision, bool | None]] = [("float32", True)] if tf32 else []
     modes += [(precision, None) for precision in dict.fromkeys(precisions) if precision != "float32"]
     for precision, allowed in modes:
         with stages(f"run {precision}{' with TF32' if allowed else ''}") as detail:
-            other = run_float(source, samples, device=chosen, batch=batch, precision=precision, tf32=allowed)
+            other = run_float(
+                source, samples, device=chosen, batch=batch, precision=precision, tf32=allowed, memory=memory
+            )
             beside.append(Recording(outputs=other.outputs, origin=other.origin))
             detail.append(other.origin.place)
     recorded = replace(recorded, beside=tuple(beside))

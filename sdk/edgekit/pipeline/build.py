@@ -78,7 +78,7 @@ def _check_float_onnx(
             with keep.exporting(start.captured):
                 exported, known = lowering.export_float(start.captured, cache)
             keep.data("float.onnx", exported)
-            found = check_float_onnx(exported, job.source, start.host)
+            found = check_float_onnx(exported, job.source, start.host, job.memory)
         except (LowerError, RunError) as error:
             if any(len(target.formats) == 1 and Format.ONNX in target.formats for target in targets):
                 raise

@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgekit.base.memory import Memory
 from edgekit.data import trace, truth
 from edgekit.data.files import load_samples
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Array
+from edgekit.data.samples import Samples
 from edgekit.data.trace import Trace
 from edgekit.drift import custom, detection
 from edgekit.drift.custom import OwnMetric
@@ -41,6 +43,8 @@ class Job:
     """What a reader of the report must know about the data."""
     own_metrics: Mapping[str, OwnMetric] = field(default_factory=dict)
     """Metrics of the project's own, by output."""
+    memory: Memory = field(default_factory=Memory)
+    """What the build may take."""
 
 
 def of_project(project: OpenProject) -> Job:
@@ -53,8 +57,10 @@ def of_project(project: OpenProject) -> Job:
     spec = project.spec
     own = check_gate(project)
 
+    memory = Memory(given=spec.build.memory)
+
     def samples(path: Path) -> Samples:
-        return load_samples(path, spec.inputs, spec.preprocessing, spec.labels, spec.tensors, spec.sizes)
+        return load_samples(path, spec.inputs, spec.preprocessing, spec.labels, spec.tensors, spec.sizes, memory)
 
     evaluation = samples(project.evaluation)
     check_answers(spec.budget, spec.tensors, evaluation)
@@ -62,12 +68,13 @@ def of_project(project: OpenProject) -> Job:
         source=load_model(project),
         calibration=samples(project.calibration),
         evaluation=evaluation,
-        baseline=trace.load(project.baseline) if project.baseline.is_file() else None,
+        baseline=trace.load(project.baseline, memory) if project.baseline.is_file() else None,
         quantization=spec.quantize,
         budget=spec.budget,
         preprocessing=spec.preprocessing,
         labels=spec.labels,
         own_metrics=own,
+        memory=memory,
     )
 
 

@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
+from edgekit.data import archives
 from edgekit.data import trace as traces
 from edgekit.data.samples import Samples
 from edgekit.data.trace import Trace
@@ -46,7 +45,7 @@ class Keep:
         """Keep the model, pickled, and the samples, if the capture within fails."""
 
         def save(folder: Path) -> None:
-            torch.save((source, samples.rows(np.arange(min(len(samples), 16)))), folder / "input.pt")
+            torch.save((source, samples.first(16)), folder / "input.pt")
 
         return self._stage("capture", reproduce.CAPTURE, save)
 
@@ -82,7 +81,7 @@ class Keep:
 
         def save(folder: Path) -> None:
             (folder / artifact.file).write_bytes(artifact.data)
-            _save_inputs(samples.rows(np.arange(min(len(samples), 64))), folder / "inputs.npz")
+            _save_inputs(samples.first(64), folder / "inputs.npz")
 
         self.data(f"{target.name}-{artifact.file}", artifact.data)
         return self._stage(f"verify-{target.name}-{artifact.format}", reproduce.run_of(artifact.format, sizes), save)
@@ -116,5 +115,4 @@ def _write(folder: Path, name: str, write: Callable[[Path], object]) -> None:
 
 
 def _save_inputs(samples: Samples, path: Path) -> None:
-    arrays: dict[str, Any] = dict(samples.inputs)
-    np.savez_compressed(path, **arrays)
+    archives.save_npz(path, samples.inputs)

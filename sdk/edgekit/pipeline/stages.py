@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from edgekit import bundles, lowering, targets
+from edgekit.base.memory import Memory
 from edgekit.bundles.result import Built
 from edgekit.errors import ProjectError
 from edgekit.execution.eager import run_quantized
@@ -57,6 +58,7 @@ def capture(
     max_batch: int | None = None,
     shapes: Mapping[str, Sequence[int | str]] | None = None,
     dimensions: Mapping[str, int | Dimension] | None = None,
+    memory: int | str | None = None,
 ) -> Captured:
     """Export a float model as a program.
 
@@ -72,6 +74,7 @@ def capture(
         max_batch: Largest batch that artifacts take; 1 for an example of one row, else 64, unless given.
         shapes: Shapes of inputs of which more than the batch varies.
         dimensions: What the names in them stand for.
+        memory: Memory for samples and activations in this stage and those after it, as `edgekit.build` takes it.
 
     Raises:
         SourceError, DataError, ProjectError: If the model, the example or an argument is wrong.
@@ -90,7 +93,8 @@ def capture(
         dimensions=dimensions,
     )
     given = example_inputs if samples is None else samples
-    return capture_source(source, samples_of(given, source, what="samples"))
+    allowed = Memory(given=None if memory is None else arguments.memory_of(memory))
+    return capture_source(source, samples_of(given, source, what="samples"), allowed)
 
 
 def quantize(
@@ -177,6 +181,7 @@ def verify(
         labels=source.labels,
         notes=(SAME_SAMPLES,) if same else (),
         own_metrics=of_functions(metrics or {}, source.outputs),
+        memory=first.captured.memory,
     )
     answers = {id(program): run_quantized(program, samples) for program in each.values()}
     pairs = {format: (program, answers[id(program)]) for format, program in each.items()}

@@ -8,9 +8,6 @@ from edgekit.data.samples import Samples
 from edgekit.model.program import Captured
 from edgekit.quantization.functions import WEIGHTED
 
-# Bytes that are held between two layers, of both streams of all samples. Samples beyond it are left out: how many are
-# taken, and so what is built, must not depend on the machine.
-_HELD = 3 * 2**27
 # Numbers in the largest tensor of a part: what is computed on the way to the next layer stays in the processor's cache.
 _PART = 2**21
 
@@ -25,10 +22,11 @@ def portions(captured: Captured, samples: Samples) -> list[Samples]:
     batch = len(captured.example[0])
     sizes = {node: _numbers(node) / batch for node in captured.program.graph.nodes}
     held = max(2 * 4 * _most_between_layers(captured, sizes), 1)
-    count = min(len(samples), max(1, int(_HELD / held)))
+    # Samples beyond what is held between two layers, of both streams, are left out.
+    count = min(len(samples), max(1, int(captured.memory.streams / held)))
     chosen = samples.spread(count)
     if not captured.any_batch:
-        return list(chosen.filled_up(captured.rows).batches(captured.rows))
+        return list(chosen.batches(captured.rows, multiple=captured.rows))
     size = max(1, min(captured.rows, int(_PART / max(1.0, *sizes.values()))))
     return list(chosen.batches(size))
 

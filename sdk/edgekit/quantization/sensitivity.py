@@ -1,18 +1,18 @@
 """Sensitivity: what quantization costs each layer, measured in simulation by both of the usual sweeps."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.data.rows import Rows
 from edgekit.data.samples import Samples
 from edgekit.drift.meaning import quick_metrics
 from edgekit.drift.metrics import Metrics, sqnr_db
 from edgekit.model.layers import Sensitivities, Sensitivity
 from edgekit.quantization.simulate import Outputs, Simulation, sweep
 
-# Outputs of a whole sweep are held at once; this bounds them.
-_LARGEST_OUTPUTS = 2**29
 _SEED = 0
 
 
@@ -53,11 +53,9 @@ def sensitivities(simulation: Simulation, samples: Samples) -> Sensitivities:
     return Sensitivities(samples=len(samples), all_int8=drift(quantized), all_int8_sqnr_db=before, ranking=tuple(found))
 
 
-def sqnr(reference: Outputs, outputs: Outputs) -> float | None:
+def sqnr(reference: Mapping[str, Rows], outputs: Mapping[str, Rows]) -> float | None:
     """Return the least SQNR over the outputs in dB; None if all are identical."""
-    ratios = (
-        sqnr_db(values.astype(np.float64), outputs[name].astype(np.float64)) for name, values in reference.items()
-    )
+    ratios = (sqnr_db(values, outputs[name]) for name, values in reference.items())
     return min((ratio for ratio in ratios if ratio is not None), default=None)
 
 
@@ -80,5 +78,5 @@ def rows(simulation: Simulation, count: int, most: int = 256) -> npt.NDArray[np.
     # Without the symbolic sizes what is left is one sample's.
     sizes = [[size for size in node.meta["val"].shape if isinstance(size, int)] for node in outputs]
     each = 4 * sum(map(math.prod, sizes)) * (len(simulation.layers) + 1)
-    wanted = min(count, most, max(1, _LARGEST_OUTPUTS // each))
+    wanted = min(count, most, max(1, simulation.captured.memory.answers // each))
     return np.sort(np.random.default_rng(_SEED).permutation(count)[:wanted])

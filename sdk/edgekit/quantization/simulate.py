@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Array
+from edgekit.data.samples import Samples
 from edgekit.model.layers import Layer
 from edgekit.model.program import Captured
 from edgekit.quantization.attributes import attribute
 from edgekit.quantization.correction import bias_of
 from edgekit.quantization.grouping import ANNOTATION, describe, group
-from edgekit.quantization.static import at_once, mend, prepare, tensors
+from edgekit.quantization.static import at_once, mend, prepare, tensors, walked
 from edgekit.quantization.switches import Layout, Plan, alone, layout, without
 from edgekit.quantization.walk import Parameters, Walk, first_difference
 from edgekit.spec import QuantSpec, Scheme
@@ -132,9 +133,8 @@ def sweep(
                 walk.to(place)
                 parameters[name] = _corrected(simulation, walk.fork(plans[name]), plans[name])
             parameters[None] = _corrected(simulation, walk, base)
-        size = len(at_once(simulation.captured, samples))
-        whole = samples if simulation.captured.any_batch else samples.filled_up(size)
-        for part in whole.batches(size):
+        size = walked(simulation.captured)
+        for part in samples.batches(size, multiple=1 if simulation.captured.any_batch else size):
             walk = Walk(graph, base, parameters[None], tensors(simulation.captured, part))
             for place, name in forks:
                 walk.to(place)

@@ -7,7 +7,6 @@ reconstruction alone.
 """
 
 import copy
-import math
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
@@ -20,6 +19,7 @@ from edgekit.errors import EdgeKitError, QuantizeError
 from edgekit.model.capture import capture_again
 from edgekit.model.graph import is_quantize, is_table_read
 from edgekit.model.program import Captured, Quantized
+from edgekit.model.together import fitting
 from edgekit.quantization import account, scales
 from edgekit.quantization.channels import Kind
 from edgekit.quantization.equalize import equalize
@@ -32,9 +32,6 @@ from edgekit.quantization.portions import portions
 from edgekit.quantization.reconstruct import reconstruct
 from edgekit.quantization.uses import separate
 from edgekit.spec import STATIC_INT8, QuantSpec, Scheme
-
-# Both streams of the reconstruction keep the tensors that are still wanted: this bounds the largest of them.
-_LARGEST_TENSOR = 2**28
 
 
 def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: Samples) -> Quantized:
@@ -173,7 +170,7 @@ def _batches(captured: Captured, spec: QuantSpec, calibration: Samples) -> Itera
 def _parts(captured: Captured, spec: QuantSpec, calibration: Samples) -> Iterator[Samples]:
     if captured.any_batch:
         return calibration.batches(min(spec.calibration_batch, captured.rows))
-    return calibration.filled_up(captured.rows).batches(captured.rows)
+    return calibration.batches(captured.rows, multiple=captured.rows)
 
 
 def _calibrate(prepared: fx.GraphModule, folds: Iterable[Iterable[tuple[Tensor, ...]]]) -> None:
@@ -195,15 +192,14 @@ def _calibrate(prepared: fx.GraphModule, folds: Iterable[Iterable[tuple[Tensor, 
 
 def at_once(captured: Captured, samples: Samples) -> Samples:
     """Return the first samples, as many as a walk through the graph takes at once by its largest tensor."""
-    values = [node.meta["val"] for node in captured.program.graph.nodes if isinstance(node.meta.get("val"), Tensor)]
-    # Without the symbolic sizes what is left is one sample's: asking a symbol for its value would fix it.
-    largest = max(math.prod(size for size in value.shape if isinstance(size, int)) for value in values)
-    fitting = max(1, _LARGEST_TENSOR // (4 * largest))
-    if captured.any_batch:
-        return samples.rows(slice(fitting))
-    return samples.filled_up(captured.rows).rows(slice(captured.rows))
+    return samples.first(walked(captured), multiple=1 if captured.any_batch else captured.rows)
+
+
+def walked(captured: Captured) -> int:
+    """Return how many samples a walk takes at once: it keeps the tensors that are still wanted."""
+    return fitting(captured.program, captured.memory.walk) if captured.any_batch else captured.rows
 
 
 def tensors(captured: Captured, samples: Samples) -> tuple[Tensor, ...]:
     """Return samples as the arguments of the program."""
-    return tuple(torch.from_numpy(samples.inputs[spec.name]) for spec in captured.source.inputs)
+    return tuple(torch.from_numpy(samples.array(spec.name)) for spec in captured.source.inputs)

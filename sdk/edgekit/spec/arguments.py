@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from edgekit.base.values import bytes_of
 from edgekit.errors import ProjectError
 from edgekit.spec.dimensions import BATCH, Dimension, Sizes
 from edgekit.spec.schema import did_you_mean
@@ -78,6 +79,21 @@ def formats_of(names: Any) -> tuple[Format, ...]:
             hint=f"formats= takes a sequence of {', '.join(known)}.",
         )
     return tuple(map(Format, wanted))
+
+
+def memory_of(given: Any) -> int:
+    """Return bytes, of a number of them or of a text such as ``4GB``.
+
+    Raises:
+        ProjectError: If it is neither.
+    """
+    try:
+        found = bytes_of(given)
+    except ValueError as error:
+        raise ProjectError(f"memory {error}.", hint="For instance 2GB or 512MiB.") from error
+    if isinstance(found, bool) or not isinstance(found, int) or found <= 0:
+        raise ProjectError(f"memory is {given!r}.", hint='It takes a number of bytes, or a text such as "4GB".')
+    return found
 
 
 def sizes(max_batch: Any, dimensions: Any) -> dict[str, Sizes]:

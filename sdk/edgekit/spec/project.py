@@ -3,7 +3,7 @@
 Reading a project finds all faults at once: unknown keys, wrong types, parts that disagree and files that are missing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,13 @@ class OpenProject:
 
     root: Path
     spec: Project
+
+    def with_memory(self, memory: int | None) -> "OpenProject":
+        """Return the project built with so many bytes; None: what it says itself."""
+        if memory is None:
+            return self
+        build = self.spec.build.model_copy(update={"memory": memory})
+        return replace(self, spec=self.spec.model_copy(update={"build": build}))
 
     @property
     def source(self) -> tuple[Path, str]:

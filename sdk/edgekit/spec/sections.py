@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue
 
-from edgekit.base.values import Identifier, Name, Positive, Spec
+from edgekit.base.values import Bytes, Identifier, Name, Positive, Spec
 from edgekit.spec.budget import Budget
 from edgekit.spec.dimensions import BATCH, Dimension, ranges
 from edgekit.spec.preprocessing import Preprocessing
@@ -50,6 +50,16 @@ class DataSection(Spec):
     """Samples that drift and accuracy are measured with."""
 
 
+class BuildSection(Spec):
+    """``[build]``: what a build may take."""
+
+    memory: Bytes | None = None
+    """Memory for samples and activations, for instance ``"4GB"``; torch and the exporters take 600 to 900 MB besides.
+    It bounds batches, and which outputs are held rather than written to temporary files. Batches change results: by
+    rounding, and by how many samples adaptive rounding sees. So they are chosen for 4 GB on every machine unless it
+    stands here."""
+
+
 class BaselineSection(Spec):
     """``[baseline]``: the recorded reference."""
 
@@ -84,6 +94,8 @@ class Project(Spec):
     """Drift limits, put over the target's."""
     baseline: BaselineSection = BaselineSection()
     """The reference."""
+    build: BuildSection = BuildSection()
+    """What a build may take."""
 
     @property
     def sizes(self) -> dict[str, Dimension]:

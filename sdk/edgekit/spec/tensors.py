@@ -23,6 +23,12 @@ class TensorSpec(Spec):
     ``scores`` and ``classes`` those of a detector, ``embedding`` and ``regression`` theirs; see docs/drift.md."""
 
 
+def fixed_batch(inputs: tuple[TensorSpec, ...]) -> int | None:
+    """Return how many samples every call takes; None: the batch is a name."""
+    first = inputs[0].shape[0] if inputs and inputs[0].shape else None
+    return first if isinstance(first, int) else None
+
+
 Postprocessing = tuple[Literal["softmax", "top_k"], ...]
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from edgekit.data import truth
-from edgekit.data.samples import Array, Samples, check_fit
+from edgekit.data.rows import Array
+from edgekit.data.samples import Samples, check_fit
 from edgekit.errors import DataError
 from edgekit.model.program import Source
 from edgekit.spec import TensorSpec

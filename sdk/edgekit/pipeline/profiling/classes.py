@@ -10,6 +10,7 @@ from PIL import Image
 
 from edgekit.bundles.profile import ChangedSample, Classes, ClassProfile
 from edgekit.data.preprocess import denormalized
+from edgekit.data.rows import Rows, chunks
 from edgekit.data.trace import Trace
 from edgekit.pipeline.job import Job
 from edgekit.spec import Preprocessing, TensorSpec
@@ -35,13 +36,12 @@ def profile(file: str, job: Job, reference: Trace, candidate: Trace) -> tuple[Cl
 
 
 def _of_output(file: str, spec: TensorSpec, job: Job, reference: Trace, candidate: Trace) -> Classes:
-    theirs, ours = (_softmax(trace.outputs[spec.name]) for trace in (reference, candidate))
-    before, after = theirs.argmax(axis=1), ours.argmax(axis=1)
-    names = job.labels or tuple(str(number) for number in range(theirs.shape[1]))
+    (before, theirs), (after, ours) = (_answers(trace.outputs[spec.name]) for trace in (reference, candidate))
+    names = job.labels or tuple(str(number) for number in range(reference.outputs[spec.name].shape[1]))
     true = reference.samples.labels
     rows = np.arange(len(before))
     changed = np.flatnonzero(before != after)
-    surest = changed[np.argsort(-theirs[changed, before[changed]], kind="stable")]
+    surest = changed[np.argsort(-theirs[changed], kind="stable")]
     moved = Counter((names[before[row]], names[after[row]]) for row in changed)
     return Classes(
         artifact=file,
@@ -58,8 +58,8 @@ def _of_output(file: str, spec: TensorSpec, job: Job, reference: Trace, candidat
                 label=None if true is None else names[true[row]],
                 reference=names[before[row]],
                 candidate=names[after[row]],
-                reference_share=float(theirs[row, before[row]]),
-                candidate_share=float(ours[row, after[row]]),
+                reference_share=float(theirs[row]),
+                candidate_share=float(ours[row]),
                 picture=_picture(job, reference, int(row)),
             )
             for row in surest[:_SHOWN]
@@ -87,10 +87,15 @@ def _of_class(
     )
 
 
-def _softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    raised = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    shares: npt.NDArray[np.float64] = raised / raised.sum(axis=1, keepdims=True)
-    return shares
+def _answers(logits: Rows) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return the likeliest class of each sample, and its share."""
+    numbers, shares = [], []
+    for _, part in chunks(logits):
+        raised = np.exp(part.astype(np.float64) - part.max(axis=1, keepdims=True))
+        share = raised / raised.sum(axis=1, keepdims=True)
+        numbers.append(share.argmax(axis=1))
+        shares.append(share.max(axis=1))
+    return np.concatenate(numbers), np.concatenate(shares)
 
 
 def _picture(job: Job, trace: Trace, row: int) -> str | None:
@@ -98,7 +103,7 @@ def _picture(job: Job, trace: Trace, row: int) -> str | None:
     images = [spec.name for spec in job.source.inputs if spec.meaning == "image"]
     if job.preprocessing is None or len(images) != 1:
         return None
-    picture = _as_picture(trace.samples.inputs[images[0]][row], job.preprocessing)
+    picture = _as_picture(trace.samples.inputs[images[0]][row : row + 1][0], job.preprocessing)
     picture.thumbnail((_SIDE, _SIDE))
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", optimize=True)

@@ -18,7 +18,8 @@ import torch
 from torch import fx
 
 from edgekit.bundles.profile import Departure, LoweringLeg
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Array
+from edgekit.data.samples import Samples
 from edgekit.data.trace import Trace
 from edgekit.drift.metrics import sqnr_db
 from edgekit.errors import RunError
@@ -104,7 +105,7 @@ def of_onnx(
     ends = zip(source.outputs, _ends(module.graph), strict=True)
     givers |= {spec.name: giver(node) for spec, node in ends}
     sums = {name: _Sums() for name in givers}
-    for part in samples.filled_up(source.batch or 1).batches(min(64, source.most)):
+    for part in samples.batches(source.batch or quantized.captured.rows, multiple=source.batch or 1):
         artifact = _run(session, part, file)
         values = {spot.node.name: spot.of_artifact(artifact[spot.output]) for spot in found}
         alone, led = (_walk(module, found, source, part, given) for given in ({}, values))
@@ -139,7 +140,7 @@ def of_outputs(file: str, quantized: Trace, candidate: Trace, note: str) -> Lowe
     """
     observed = []
     for name, array in quantized.outputs.items():
-        ratio = sqnr_db(array.astype(np.float64), candidate.outputs[name].astype(np.float64))
+        ratio = sqnr_db(array, candidate.outputs[name])
         observed.append(Departure(name=name, path="", sqnr_db=ratio))
     return LoweringLeg(artifact=file, observed=tuple(observed), first=None, note=note)
 
@@ -156,7 +157,7 @@ def _with_outputs(model: onnx.ModelProto, found: tuple[Spot, ...]) -> bytes:
 def _run(session: ort.InferenceSession, part: Samples, file: str) -> dict[str, Array]:
     names = [value.name for value in session.get_outputs()]
     try:
-        return dict(zip(names, session.run(names, dict(part.inputs)), strict=True))
+        return dict(zip(names, session.run(names, {name: part.array(name) for name in part.inputs}), strict=True))
     except Exception as error:  # ONNX Runtime's exceptions share no public base class
         raise RunError(f"ONNX Runtime fails on {file} with its inner values as outputs: {error}") from error
 
@@ -167,7 +168,7 @@ def _walk(
     """Run the program; return what it computed at each place by node, and its outputs by name."""
     walk = _Led(module, places, given)
     with torch.inference_mode():
-        result = walk.run(*(torch.from_numpy(part.inputs[spec.name]) for spec in source.inputs))
+        result = walk.run(*(torch.from_numpy(part.array(spec.name)) for spec in source.inputs))
     named = named_outputs(source.name, result, source.outputs)
     return walk.seen | {name: tensor.double().numpy() for name, tensor in named.items()}
 

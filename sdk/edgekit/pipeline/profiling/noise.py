@@ -1,7 +1,5 @@
 """The server's own noise: what the same float model gives in other precisions, against the baseline."""
 
-import numpy as np
-
 from edgekit.bundles.profile import Noise
 from edgekit.data.trace import Trace
 from edgekit.drift.metrics import measure
@@ -19,7 +17,7 @@ def profile(baseline: Trace, outputs: tuple[TensorSpec, ...]) -> tuple[Noise, ..
     for other in baseline.beside:
         for spec in outputs:
             theirs, ours = baseline.outputs[spec.name], other.outputs[spec.name]
-            metrics = measure(theirs, ours.astype(np.float64), logits=spec.meaning == "logits", labels=None)
+            metrics = measure(theirs, ours, logits=spec.meaning == "logits", labels=None)
             found.append(
                 Noise(
                     precision=other.origin.precision,

@@ -10,7 +10,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, fx
 
-from edgekit.data.samples import Array
+from edgekit.data.rows import Array
 from edgekit.model import graph
 from edgekit.quantization.grouping import group
 

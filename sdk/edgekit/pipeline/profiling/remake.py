@@ -97,7 +97,9 @@ def remake(job: Job, manifest: Manifest, target: Target, stages: Stages, cache: 
         traces = {}
         for one, info in zip(artifacts, manifest.artifacts, strict=True):
             sizes = info.verified_batches
-            _, traces[info.file] = runs.answers(one, job.source, job.evaluation, cpu=target.cpu, sizes=sizes)
+            _, traces[info.file] = runs.answers(
+                one, job.source, job.evaluation, cpu=target.cpu, sizes=sizes, memory=job.memory
+            )
         report = drift_report(job, target, references, traces)
         detail.append(f"{len(job.evaluation)} samples")
     return Remade(

@@ -17,7 +17,7 @@ from typing import TypeVar, assert_never
 import numpy as np
 
 from edgekit.base.values import Spec
-from edgekit.data.samples import Array
+from edgekit.data.rows import Array
 from edgekit.spec import Format
 
 T = TypeVar("T")

@@ -1,0 +1,59 @@
+"""Two computations of the same samples, side by side, some rows at a time.
+
+How many rows are looked at together changes no digit of a metric: sums are taken sample by sample, and what runs over
+samples is added up in their order.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.data.rows import Array, Rows, at_once, cuts
+from edgekit.drift.statistics import Doubles
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Some rows of both, in float64."""
+
+    rows: slice
+    """Their places among the samples."""
+    given: Array
+    """The reference as it was computed."""
+    reference: Doubles
+    candidate: Doubles
+    """What is not finite in it is replaced by the reference."""
+    finite: Bools
+    """Which of the candidate's elements are finite."""
+
+
+def pairs(reference: Rows, candidate: Rows) -> Iterator[Pair]:
+    """Yield all rows of both in order, some at a time."""
+    for rows in cuts(len(reference), at_once(reference.shape)):
+        given = reference[rows]
+        truth, value, finite = comparable(given, candidate[rows])
+        yield Pair(rows=rows, given=given, reference=truth, candidate=value, finite=finite)
+
+
+def comparable(reference: Array, candidate: Array) -> tuple[Doubles, Doubles, Bools]:
+    """Return both in float64, the candidate's values that are not finite replaced, and which ones are finite."""
+    truth, value = reference.astype(np.float64), candidate.astype(np.float64)
+    finite = np.isfinite(value)
+    return truth, np.where(finite, value, truth), finite
+
+
+def mean_of_rows(parts: Iterable[Doubles]) -> Doubles:
+    """Return the mean over all rows of parts of shape (rows, ...), as NumPy has it of the whole."""
+    total, count, single = None, 0, []
+    for part in parts:
+        count += len(part)
+        if part[0].size == 1:  # NumPy adds up a single column in pairs
+            single.append(part)
+        else:  # and several row by row
+            total = (part if total is None else np.concatenate([total[None], part])).sum(axis=0)
+    whole: Doubles = np.concatenate(single).mean(axis=0) if total is None else total / count
+    return whole
