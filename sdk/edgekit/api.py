@@ -120,13 +120,13 @@ def build(
     own = of_functions(metrics or {}, source.outputs)
     if any(spec.meaning == "boxes" for spec in source.outputs):
         detection.require()
-    calibrating = samples_of(calibration, source, what="calibration data")
+    calibrating = samples_of(calibration, source, what="calibration data", memory=allowed)
     notes: tuple[str, ...] = ()
     if evaluation is None:
         evaluating = calibrating
         notes = (SAME_SAMPLES,)
     else:
-        evaluating = samples_of(evaluation, source, what="evaluation data", outputs=source.outputs)
+        evaluating = samples_of(evaluation, source, what="evaluation data", outputs=source.outputs, memory=allowed)
     check_answers(budget or Budget(), source.outputs, evaluating)
     job = Job(
         source=source,

@@ -248,13 +248,15 @@ FORMS: dict[str, Any] = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_forms_of_data(form: str) -> None:
-    """All usual forms are the same samples, and no memory of the caller's."""
+    """All usual forms are the same samples, whose batches are no memory of the caller's."""
     source = source_from_example("net", Net(), X[:1])
     samples = samples_of(FORMS[form], source, what="data")
     assert np.array_equal(samples.inputs["x"], X.numpy())
     assert samples.inputs["x"].dtype == np.float32
-    assert samples.array("x").flags.c_contiguous
-    samples.array("x")[:] = 0
+    (batch,) = samples.batches(len(X))
+    assert batch.array("x").flags.c_contiguous
+    batch.array("x")[:] = 0
+    assert np.array_equal(samples.inputs["x"], X.numpy())
     assert X.abs().sum() > 0
 
 

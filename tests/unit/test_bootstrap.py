@@ -5,8 +5,9 @@ import time
 import numpy as np
 import pytest
 
-from edgekit.drift.metrics import classifier_statistics, tensor_statistics
-from edgekit.drift.statistics import Derived, OfCounts, draws, intervals, mean_of, points
+from edgekit.drift.metrics import classifier_statistics, element_statistics
+from edgekit.drift.pairs import pairs
+from edgekit.drift.statistics import Derived, OfCounts, Statistic, draws, intervals, mean_of, points
 from edgekit.spec import Bootstrap
 
 DEFAULT = Bootstrap()
@@ -72,14 +73,20 @@ def test_more_samples_say_more() -> None:
     assert width(1600) == pytest.approx(width(100) / 4, rel=0.4)
 
 
+def elements(reference: np.ndarray, candidate: np.ndarray) -> dict[str, Statistic]:
+    """Return what is measured of every tensor."""
+    (pair,) = pairs(reference, candidate)
+    return element_statistics(pair)
+
+
 def test_identical_outputs_have_an_infinite_ratio() -> None:
     """Written as null at both ends; with an error in one sample of three only the upper end is."""
     values = np.ones((3, 2))
-    found = intervals(tensor_statistics(values, values), 3, DEFAULT)["sqnr_db"]
+    found = intervals(elements(values, values), 3, DEFAULT)["sqnr_db"]
     assert (found.low, found.high) == (None, None)
     near = values.copy()
     near[0] += 0.1
-    found = intervals(tensor_statistics(values, near), 3, DEFAULT)["sqnr_db"]
+    found = intervals(elements(values, near), 3, DEFAULT)["sqnr_db"]
     assert found.low is not None
     assert found.high is None
 
@@ -110,6 +117,6 @@ def test_it_is_quick() -> None:
     other = logits + generator.normal(size=logits.shape) * 0.05
     start = time.process_time()
     for _ in range(8):
-        statistics = tensor_statistics(logits, other) | classifier_statistics(logits, other, np.ones(597, bool), labels)
+        statistics = elements(logits, other) | classifier_statistics(logits, other, np.ones(597, bool), labels)
         intervals(statistics, 597, DEFAULT)
     assert time.process_time() - start < 2

@@ -34,20 +34,27 @@ def golden_vectors(reference: Trace, artifacts: Mapping[str, Trace]) -> tuple[tu
     """
     files: dict[str, bytes] = {}
     entries = []
+    worst = {
+        name: max(_furthest(trace.outputs[name], expected) for trace in artifacts.values())
+        for name, expected in reference.outputs.items()
+    }
+    # Integers are the same or are not.
+    allowed = {
+        (file, name): 0.0 if is_counted(values) else _extent(values) * _STEPS
+        for file, trace in artifacts.items()
+        for name, values in trace.outputs.items()
+    }
     count = min(_COUNT, len(reference))
     for number, row in enumerate(range(0, count * (len(reference) // count), len(reference) // count)):
         one, labels = slice(row, row + 1), reference.samples.labels
         outputs = []
         for name, expected in sorted(reference.outputs.items()):
-            worst = max(_furthest(trace.outputs[name], expected) for trace in artifacts.values())
             tensor = _store(files, f"golden/{number}.{name}.reference.bin", name, expected[one])
-            outputs.append(GoldenOutput(**tensor.model_dump(), artifact=None, max_abs_error=worst * _MARGIN))
+            outputs.append(GoldenOutput(**tensor.model_dump(), artifact=None, max_abs_error=worst[name] * _MARGIN))
         for file, trace in sorted(artifacts.items()):
             for name, values in sorted(trace.outputs.items()):
-                # Integers are the same or are not.
-                allowed = 0.0 if is_counted(values) else _extent(values) * _STEPS
                 tensor = _store(files, f"golden/{number}.{name}.{file}.bin", name, values[one])
-                outputs.append(GoldenOutput(**tensor.model_dump(), artifact=file, max_abs_error=allowed))
+                outputs.append(GoldenOutput(**tensor.model_dump(), artifact=file, max_abs_error=allowed[file, name]))
         entries.append(
             Golden(
                 label=None if labels is None else int(labels[row]),

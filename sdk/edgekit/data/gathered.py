@@ -1,12 +1,13 @@
 """Outputs as they are computed, batch by batch: held in memory, or in a temporary file once they are large."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 
 import numpy as np
 
-from edgekit.data.rows import Array, InFile, OwnFile, Rows
+from edgekit.data.rows import Array, InFile, Joined, OwnFile, Rows
 from edgekit.errors import DataError
 
 
@@ -34,6 +35,8 @@ class Gathered:
         if not self._columns:
             whole = sum(array[:1].nbytes for array in arrays.values()) * self._count
             kind = _InMemory if whole <= self._held else _OnDisk
+            if kind is _OnDisk:
+                _check_room(whole)
             self._columns = {name: kind(array, self._count) for name, array in arrays.items()}
         for name, array in arrays.items():
             column = self._columns[name]
@@ -47,6 +50,64 @@ class Gathered:
     def rows(self) -> dict[str, Rows]:
         """Return what was added."""
         return {name: column.rows() for name, column in self._columns.items()}
+
+
+class Collected:
+    """Batches of named arrays from somewhere that says beforehand neither how many there are nor how large they are."""
+
+    def __init__(self, held: int | None) -> None:
+        """Wait for the first batch.
+
+        Args:
+            held: Bytes that are held in memory, as the arrays that came; None: all. More goes to files as `Gathered`'s.
+        """
+        self._held, self._bytes = held, 0
+        self._parts: dict[str, list[Array]] = {}
+        self._lengths: dict[str, int] = {}
+        self._files: dict[str, OwnFile] = {}
+
+    def add(self, name: str, rows: Array) -> None:
+        """Take the next rows of an array.
+
+        Raises:
+            DataError: If they are of another type or shape than those before.
+        """
+        parts = self._parts.setdefault(name, [])
+        if parts and (parts[0].dtype, parts[0].shape[1:]) != (rows.dtype, rows.shape[1:]):
+            kinds = ", ".join(f"{one.dtype.name} {one.shape[1:]}" for one in (parts[0], rows))
+            raise DataError(f"{name} has rows of different kinds: {kinds}.", hint="Pad or cut them to one size.")
+        parts.append(rows)
+        self._lengths[name] = self._lengths.get(name, 0) + len(rows)
+        self._bytes += rows.nbytes
+        if self._held is not None and self._bytes > self._held:
+            for key, waiting in self._parts.items():
+                if key not in self._files:
+                    self._files[key] = temporary()
+                for part in waiting:
+                    write(self._files[key], part)
+                self._parts[key] = [waiting[0][:0]] if waiting else []  # what kind they are
+            self._bytes = 0
+
+    def rows(self) -> dict[str, Rows]:
+        """Return what was added, by name in the order of coming."""
+        return {name: self._joined(name, parts) for name, parts in self._parts.items()}
+
+    def _joined(self, name: str, parts: list[Array]) -> Rows:
+        if name in self._files:
+            for part in parts:
+                write(self._files[name], part)
+            return InFile(self._files[name], 0, parts[0].dtype, (self._lengths[name], *parts[0].shape[1:]))
+        return Joined(parts) if len(parts) > 1 else parts[0]
+
+
+def _check_room(wanted: int) -> None:
+    folder = tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    if free < wanted:
+        raise DataError(
+            f"The outputs of all samples take {wanted / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB left.",
+            hint="Set TMPDIR to a folder with more room, or evaluate on fewer samples.",
+        )
 
 
 class _InMemory:

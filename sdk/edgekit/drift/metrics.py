@@ -85,8 +85,8 @@ class Extremes:
     @classmethod
     def of(cls, pair: Pair) -> "Extremes":
         """Return those of some samples."""
-        error = np.abs(pair.reference - pair.candidate)
-        return cls(max_abs_error=float(error.max()), non_finite=int((~pair.finite).sum()))
+        missing = pair.finite.size - int(np.count_nonzero(pair.finite))
+        return cls(max_abs_error=float(np.abs(pair.error).max()), non_finite=missing)
 
     def __or__(self, other: "Extremes") -> "Extremes":
         return Extremes(
@@ -148,19 +148,19 @@ def is_counted(values: Rows) -> bool:
 
 def element_statistics(pair: Pair) -> dict[str, Statistic]:
     """Return the metrics that every output has, by the type of the reference's values."""
-    found = tensor_statistics(pair.reference, pair.candidate)
+    found = _tensor_statistics(pair)
     if not is_counted(pair.given):
         return found
     equal = (pair.reference == pair.candidate).reshape(len(pair.reference), -1).mean(axis=1)
     return {**{name: value for name, value in found.items() if name != "sqnr_db"}, "agreement": mean_of(equal)}
 
 
-def tensor_statistics(reference: Doubles, candidate: Doubles) -> dict[str, Statistic]:
+def _tensor_statistics(pair: Pair) -> dict[str, Statistic]:
     """Return the metrics of an output of floats."""
-    a, b = _flat(reference), _flat(candidate)
+    a, b, error = _flat(pair.reference), _flat(pair.candidate), _flat(pair.error)
     return {
-        "sqnr_db": OfMeans(columns=_energies(a, b), value=_decibel),
-        "mean_abs_error": mean_of(np.abs(a - b).mean(axis=1)),
+        "sqnr_db": OfMeans(columns=_energies(a, error), value=_decibel),
+        "mean_abs_error": mean_of(np.abs(error).mean(axis=1)),
         "cosine": mean_of(_cosines(a, b)),
     }
 
@@ -215,7 +215,9 @@ def sqnr_db(reference: Rows, candidate: Rows) -> float | None:
     and very low. The candidate may hold what is not finite: the ratio does then, too.
     """
     energies = [
-        _energies(_flat(reference[rows].astype(np.float64)), _flat(candidate[rows].astype(np.float64)))
+        _energies(
+            _flat(theirs := reference[rows].astype(np.float64)), _flat(theirs - candidate[rows].astype(np.float64))
+        )
         for rows in cuts(len(reference), at_once(reference.shape))
     ]
     statistic = OfMeans(columns=np.concatenate(energies), value=_decibel)
@@ -237,9 +239,9 @@ def _flat(values: Doubles) -> Doubles:
     return values.reshape(len(values), -1)
 
 
-def _energies(a: Doubles, b: Doubles) -> Doubles:
+def _energies(reference: Doubles, error: Doubles) -> Doubles:
     """Return signal and noise of each sample."""
-    energies: Doubles = np.stack([np.square(a).sum(axis=1), np.square(a - b).sum(axis=1)], axis=1)
+    energies: Doubles = np.stack([np.square(one).sum(axis=1) for one in (reference, error)], axis=1)
     return energies
 
 

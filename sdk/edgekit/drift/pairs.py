@@ -4,6 +4,7 @@ How many rows are looked at together changes no digit of a metric: sums are take
 samples is added up in their order.
 """
 
+import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -30,6 +31,11 @@ class Pair:
     finite: Bools
     """Which of the candidate's elements are finite."""
 
+    @functools.cached_property
+    def error(self) -> Doubles:
+        """The reference less the candidate."""
+        return self.reference - self.candidate
+
 
 def pairs(reference: Rows, candidate: Rows) -> Iterator[Pair]:
     """Yield all rows of both in order, some at a time."""
@@ -42,18 +48,41 @@ def pairs(reference: Rows, candidate: Rows) -> Iterator[Pair]:
 def comparable(reference: Array, candidate: Array) -> tuple[Doubles, Doubles, Bools]:
     """Return both in float64, the candidate's values that are not finite replaced, and which ones are finite."""
     truth, value = reference.astype(np.float64), candidate.astype(np.float64)
-    finite = np.isfinite(value)
-    return truth, np.where(finite, value, truth), finite
+    finite = np.isfinite(candidate)
+    return truth, value if finite.all() else np.where(finite, value, truth), finite
+
+
+class MeanOfRows:
+    """The mean over rows that come part by part, of shape (rows, ...), as NumPy has it of the whole."""
+
+    def __init__(self) -> None:
+        """Wait for the first part."""
+        self._total: Doubles | None = None
+        self._count, self._single = 0, list[Doubles]()
+
+    def add(self, part: Doubles) -> None:
+        """Take the next rows."""
+        self._count += len(part)
+        if part[0].size == 1:  # NumPy adds up a single column in pairs
+            self._single.append(part)
+        elif self._total is None:  # and several row by row
+            self._total = part.sum(axis=0)
+        elif len(part) == 1:
+            self._total += part[0]
+        else:
+            self._total = np.concatenate([self._total[None], part]).sum(axis=0)
+
+    def value(self) -> Doubles:
+        """Return the mean."""
+        if self._total is not None:
+            return self._total / self._count
+        single: Doubles = np.concatenate(self._single).mean(axis=0)
+        return single
 
 
 def mean_of_rows(parts: Iterable[Doubles]) -> Doubles:
-    """Return the mean over all rows of parts of shape (rows, ...), as NumPy has it of the whole."""
-    total, count, single = None, 0, []
+    """Return the mean over all rows of parts of shape (rows, ...)."""
+    mean = MeanOfRows()
     for part in parts:
-        count += len(part)
-        if part[0].size == 1:  # NumPy adds up a single column in pairs
-            single.append(part)
-        else:  # and several row by row
-            total = (part if total is None else np.concatenate([total[None], part])).sum(axis=0)
-    whole: Doubles = np.concatenate(single).mean(axis=0) if total is None else total / count
-    return whole
+        mean.add(part)
+    return mean.value()

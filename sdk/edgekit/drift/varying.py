@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgekit.data.rows import Rows
-from edgekit.drift.pairs import Pair, mean_of_rows, pairs
+from edgekit.drift.pairs import MeanOfRows, Pair, pairs
 from edgekit.drift.report import Check, LimitResult
 from edgekit.drift.statistics import Doubles
 from edgekit.spec import TensorSpec
@@ -30,16 +30,17 @@ class Means:
 
 def means(reference: Rows, candidate: Rows) -> Means:
     """Return the means over all samples of arrays of shape (samples, ...)."""
-    return Means(
-        reference=mean_of_rows(pair.reference for pair in pairs(reference, candidate)),
-        candidate=mean_of_rows(pair.candidate for pair in pairs(reference, candidate)),
-    )
+    both = MeanOfRows(), MeanOfRows()
+    for pair in pairs(reference, candidate):
+        both[0].add(pair.reference)
+        both[1].add(pair.candidate)
+    return Means(reference=both[0].value(), candidate=both[1].value())
 
 
 def varying(pair: Pair, means: Means) -> Doubles:
     """Return the energy of each of some samples, of what varies of it, and of the noise of that: of shape (rows, 3)."""
     signal = pair.reference - means.reference
-    noise = pair.candidate - means.candidate - signal
+    noise = pair.error - (means.reference - means.candidate)
     columns = [np.square(one.reshape(len(one), -1)).sum(axis=1) for one in (pair.reference, signal, noise)]
     energies: Doubles = np.stack(columns, axis=1)
     return energies

@@ -94,7 +94,7 @@ def capture(
     )
     given = example_inputs if samples is None else samples
     allowed = Memory(given=None if memory is None else arguments.memory_of(memory))
-    return capture_source(source, samples_of(given, source, what="samples"), allowed)
+    return capture_source(source, samples_of(given, source, what="samples", memory=allowed), allowed)
 
 
 def quantize(
@@ -115,7 +115,7 @@ def quantize(
     """
     if scheme not in set(Scheme):
         raise ProjectError(f"There is no scheme {scheme!r}.", hint=f"There are {', '.join(Scheme)}.")
-    samples = samples_of(calibration, captured.source, what="calibration data")
+    samples = samples_of(calibration, captured.source, what="calibration data", memory=captured.memory)
     return quantize_captured(captured, Scheme(scheme), quantization or QuantSpec(), samples)
 
 
@@ -167,7 +167,9 @@ def verify(
     each = {one.format: quantized if isinstance(quantized, Quantized) else quantized[one.format] for one in made}
     first = next(iter(each.values()))
     source = first.captured.source
-    samples = samples_of(evaluation, source, what="evaluation data", outputs=source.outputs)
+    samples = samples_of(
+        evaluation, source, what="evaluation data", outputs=source.outputs, memory=first.captured.memory
+    )
     check_answers(budget or Budget(), source.outputs, samples)
     same = samples.digest == first.calibration_sha256
     job = Job(

@@ -1,6 +1,7 @@
 """The data that a caller hands over, in any of the usual forms, becomes `Samples`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from edgekit.base.memory import Memory
 from edgekit.data import truth
-from edgekit.data.rows import Array
+from edgekit.data.gathered import Collected
+from edgekit.data.rows import Array, in_memory
 from edgekit.data.samples import Samples, check_fit
-from edgekit.errors import DataError
+from edgekit.errors import DataError, EdgeKitError
 from edgekit.model.program import Source
 from edgekit.spec import TensorSpec
 from edgekit.spec.schema import did_you_mean
@@ -19,12 +22,18 @@ from edgekit.spec.schema import did_you_mean
 Batch = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 _FORMS = "A batch is a tensor, a sequence in the order of forward, or a mapping by parameter name; give one or several."
 _LOADED = 64
+_CLASSES = "true classes"  # no name that an input could have
 
 
 def samples_of(
-    data: Batch | Iterable[Batch], source: Source, *, what: str, outputs: tuple[TensorSpec, ...] = ()
+    data: Batch | Iterable[Batch],
+    source: Source,
+    *,
+    what: str,
+    outputs: tuple[TensorSpec, ...] = (),
+    memory: Memory | None = None,
 ) -> Samples:
-    """Return data as samples.
+    """Return data as samples. Arrays that the caller holds are not copied: what runs gets batches of its own.
 
     Args:
         data: A batch or an iterable of batches; tensors or NumPy arrays, on any device. Floats of other widths are
@@ -33,24 +42,31 @@ def samples_of(
         source: The model that takes them.
         what: What the data is, for messages ("calibration data").
         outputs: The outputs whose true values may stand in it.
+        memory: What is held of batches that a loader makes; more goes to temporary files.
 
     Raises:
         DataError: If the data is empty, of another form, or does not fit the model.
     """
-    batches = _batches(data, source.inputs, what)
-    if not batches:
+    batches, count = _batches(data, source.inputs, what), 0
+    found = Collected(None if isinstance(batches, list | tuple) else (memory or Memory()).held)
+    seen: Counter[str] = Counter()
+    for batch in _read(batches, what):
+        count += 1
+        for key, array in _arrays(batch, source.inputs, outputs, what).items():
+            seen[key] += 1
+            found.add(key, array)
+    if not count:
         raise DataError(f"The {what} is empty.", hint="Give at least one batch; 128 samples and more are usual.")
-    rows = [_row(batch, source.inputs, what) for batch in batches]
-    labels = [row[-1] for row in rows if len(row) > len(source.inputs)]
-    if labels and len(labels) < len(rows):
-        raise DataError(f"{len(labels)} of {len(rows)} batches of the {what} have classes.", hint="All or none.")
+    if rare := [
+        f"{number} of {count} batches of the {what} have {key}" for key, number in seen.items() if number < count
+    ]:
+        raise DataError(f"{rare[0]}.", hint="All or none.")
+    rows = found.rows()
+    labels = rows.get(_CLASSES)
     samples = Samples(
-        inputs={
-            spec.name: _joined([row[index] for row in rows], spec.name, what)
-            for index, spec in enumerate(source.inputs)
-        },
-        labels=_joined(labels, "labels", what) if labels else None,
-        targets=_targets(batches, outputs, what),
+        inputs={spec.name: rows[spec.name] for spec in source.inputs},
+        labels=None if labels is None else in_memory(labels),
+        targets={spec.name: rows[key] for spec in outputs if (key := f"target.{spec.name}") in rows},
     )
     check_fit(samples, source.inputs, what=what, dimensions=source.dimensions)
     truth.check(samples, outputs, what=what)
@@ -58,15 +74,21 @@ def samples_of(
     return samples
 
 
-def _batches(data: Any, inputs: tuple[TensorSpec, ...], what: str) -> list[Any]:
+def _batches(data: Any, inputs: tuple[TensorSpec, ...], what: str) -> Iterable[Any]:
     if isinstance(data, Tensor | np.ndarray | Mapping) or _is_one_batch(data, inputs):
         return [data]
     if isinstance(data, Dataset) and not isinstance(data, IterableDataset):
-        data = DataLoader(data, batch_size=_LOADED)
+        return DataLoader(data, batch_size=_LOADED)
     if isinstance(data, str | bytes) or not isinstance(data, Iterable):
         raise DataError(f"The {what} is a {type(data).__name__}, which holds no batches.", hint=_FORMS)
+    return data
+
+
+def _read(batches: Iterable[Any], what: str) -> Iterator[Any]:
     try:
-        return list(data)
+        yield from batches
+    except EdgeKitError:
+        raise
     except Exception as error:  # anything may be raised by a person's loader
         raise DataError(f"Reading the {what} failed: {type(error).__name__}: {error}", hint=_FORMS) from error
 
@@ -108,7 +130,7 @@ def _row(batch: Any, inputs: tuple[TensorSpec, ...], what: str) -> list[Array]:
         )
     arrays = [_array(part, spec, what) for part, spec in zip(parts, inputs, strict=False)]
     if len(parts) > len(inputs):
-        classes = _read(parts[-1], "the last element", what)
+        classes = _read_array(parts[-1], "the last element", what)
         if classes.ndim != 1 or not np.issubdtype(classes.dtype, np.integer):
             raise DataError(
                 f"The last element of a batch of the {what} is {classes.dtype.name} of shape {classes.shape}: neither "
@@ -124,14 +146,14 @@ def _row(batch: Any, inputs: tuple[TensorSpec, ...], what: str) -> list[Array]:
 
 
 def _array(part: Any, spec: TensorSpec, what: str) -> Array:
-    array = _read(part, spec.name, what)
+    array = _read_array(part, spec.name, what)
     wanted = np.dtype(spec.dtype)
     floats = np.issubdtype(array.dtype, np.floating) and np.issubdtype(wanted, np.floating)
     wider = np.issubdtype(array.dtype, np.integer) and np.can_cast(array.dtype, wanted) and wanted.kind in "iu"
     return array.astype(wanted, copy=False) if floats or wider else array
 
 
-def _read(part: Any, name: str, what: str) -> Array:
+def _read_array(part: Any, name: str, what: str) -> Array:
     if not isinstance(part, Tensor | np.ndarray):
         raise DataError(f"{name} in a batch of the {what} is a {type(part).__name__}, no tensor.", hint=_FORMS)
     if isinstance(part, np.ndarray):
@@ -150,34 +172,23 @@ def _read(part: Any, name: str, what: str) -> Array:
     return array
 
 
-def _joined(arrays: list[Array], name: str, what: str) -> Array:
-    if len({array.shape[1:] for array in arrays}) > 1 or len({array.dtype for array in arrays}) > 1:
-        kinds = ", ".join(dict.fromkeys(f"{array.dtype.name} {array.shape[1:]}" for array in arrays))
-        raise DataError(
-            f"{name} has rows of different kinds in the {what}: {kinds}.", hint="Pad or cut them to one size."
-        )
-    # Copied, so that nothing that runs here can change what belongs to the caller.
-    return np.concatenate(arrays) if len(arrays) > 1 else np.array(arrays[0], order="C")
-
-
-def _targets(batches: list[Any], outputs: tuple[TensorSpec, ...], what: str) -> dict[str, Array]:
-    """Return the true values in batches that are mappings; all batches have them or none."""
+def _arrays(batch: Any, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], what: str) -> dict[str, Array]:
+    """Return one batch by name: the inputs, the classes, and true values under ``target.OUTPUT``."""
+    row = _row(batch, inputs, what)
+    found = dict(zip([*(spec.name for spec in inputs), _CLASSES], row, strict=False))
     names = [spec.name for spec in outputs]
-    given = {str(key) for batch in batches if isinstance(batch, Mapping) for key in batch}
-    found = {}
-    for key in sorted(key for key in given if key.startswith("target.")):
+    for key in sorted(str(key) for key in batch) if isinstance(batch, Mapping) else ():
         name = key.removeprefix("target.")
+        if name == key or key in found:
+            continue
         if outputs and name not in names:
             raise DataError(
                 f"{key} in the {what} is of no output{did_you_mean(name, names)}",
                 hint=f"The outputs are: {', '.join(names)}.",
             )
-        there = [batch[key] for batch in batches if isinstance(batch, Mapping) and key in batch]
-        if len(there) < len(batches):
-            raise DataError(f"{key} is in {len(there)} of {len(batches)} batches of the {what}.", hint="All or none.")
         if name in names:
-            values = _joined([_read(value, key, what) for value in there], key, what)
-            found[name] = values.astype(np.int64) if np.issubdtype(values.dtype, np.integer) else values
+            values = _read_array(batch[key], key, what)
+            found[key] = values.astype(np.int64, copy=False) if np.issubdtype(values.dtype, np.integer) else values
     return found
 
 
