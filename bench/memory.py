@@ -1,6 +1,6 @@
 """How much memory builds take as samples become many: each in a process of its own, whose peak the system counts.
 
-``python -m bench.memory`` builds a tiny classifier from a folder of 200 and of 20,000 pictures of 224 x 224, and a
+``scripts/memory`` builds a tiny classifier from a folder of 200 and of 20,000 pictures of 224 x 224, and a
 segmentation of 500 pictures of 513 x 513 with 21 classes.
 """
 
@@ -127,9 +127,13 @@ def _build(project: Path, output: Path, formats: list[str], memory: str | None) 
         opened = opened.with_memory(memory_of(memory))
     wanted = tuple(map(Format, formats))
     build_project(opened, (targets.load("android-arm64"),), output, formats=wanted, cache=False)
+    sys.stdout.write(json.dumps({"seconds": time.perf_counter() - began, "peak_mb": peak_mb()}) + "\n")
+
+
+def peak_mb() -> float:
+    """Return the largest resident memory of this process so far, in megabytes."""
     unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-    sys.stdout.write(json.dumps({"seconds": time.perf_counter() - began, "peak_mb": peak}) + "\n")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def main() -> None:

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.base import digest
+from edgekit.base.sizes import bytes_of
 from edgekit.errors import CacheError
 
 KINDS = ("bundle", "artifact", "float-onnx")
 DEFAULT_LIMIT = 2_000_000_000
 _METADATA = "metadata.json"
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _TEMPORARY = ".new-"
 _ABANDONED_AFTER_S = 3600.0
 _log = logging.getLogger(__name__)
@@ -74,12 +74,12 @@ def parse_size(text: str) -> int:
     Raises:
         CacheError: If it means none.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip().upper())
+    found = bytes_of(text)
     if found is None:
         raise CacheError(
             f"EDGEKIT_CACHE_SIZE is {text!r}, which is no size.", hint="Give bytes, or a number with KB, MB or GB: 2GB."
         )
-    return int(float(found[1]) * _UNITS[found[2]])
+    return found
 
 
 def get(cache: Cache, kind: str, key: str) -> Entry | None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgekit.base.values import bytes_of
+from edgekit.base.sizes import bytes_of
+from edgekit.base.values import LEAST_MEMORY
 from edgekit.errors import ProjectError
 from edgekit.spec.dimensions import BATCH, Dimension, Sizes
 from edgekit.spec.schema import did_you_mean
@@ -85,14 +86,13 @@ def memory_of(given: Any) -> int:
     """Return bytes, of a number of them or of a text such as ``4GB``.
 
     Raises:
-        ProjectError: If it is neither.
+        ProjectError: If it is neither, or so little that another unit was meant.
     """
-    try:
-        found = bytes_of(given)
-    except ValueError as error:
-        raise ProjectError(f"memory {error}.", hint="For instance 2GB or 512MiB.") from error
-    if isinstance(found, bool) or not isinstance(found, int) or found <= 0:
-        raise ProjectError(f"memory is {given!r}.", hint='It takes a number of bytes, or a text such as "4GB".')
+    found = bytes_of(given) if isinstance(given, str) else given
+    if isinstance(found, bool) or not isinstance(found, int) or found < LEAST_MEMORY:
+        raise ProjectError(
+            f"memory is {given!r}.", hint=f'It takes bytes, {LEAST_MEMORY} or more, or a text such as "4GB".'
+        )
     return found
 
 

@@ -114,7 +114,7 @@ class QuantSpec(Spec):
     """The scheme, ``"int8"`` for instance, or one for each format: ``{ pte = "8da4w", onnx = "int8-dynamic" }``; the
     target's own unless given."""
     calibration_batch: Positive = 64
-    """Samples per calibration call: as large as memory allows."""
+    """Samples per calibration call at most; activations that are large, see `[build] memory`, make them fewer."""
     ranges: Ranges = Ranges.MSE
     """How the ranges of activations and weights are chosen."""
     adaptive_rounding: bool = True

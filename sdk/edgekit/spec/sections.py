@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, JsonValue
 
-from edgekit.base.values import Bytes, Identifier, Name, Positive, Spec
+from edgekit.base.values import Identifier, MemorySize, Name, Positive, Spec
 from edgekit.spec.budget import Budget
 from edgekit.spec.dimensions import BATCH, Dimension, ranges
 from edgekit.spec.preprocessing import Preprocessing
@@ -53,9 +53,9 @@ class DataSection(Spec):
 class BuildSection(Spec):
     """``[build]``: what a build may take."""
 
-    memory: Bytes | None = None
-    """Memory for samples and activations, for instance ``"4GB"``; torch and the exporters take 600 to 900 MB besides.
-    It bounds batches, and which outputs are held rather than written to temporary files. Batches change results: by
+    memory: MemorySize | None = None
+    """Memory for samples and activations, ``"4GB"`` or bytes; torch and the exporters take 600 to 900 MB besides. It
+    bounds batches, and which outputs are held rather than written to temporary files. Batches change results: by
     rounding, and by how many samples adaptive rounding sees. So they are chosen for 4 GB on every machine unless it
     stands here."""
 
