@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from edgekit.base import memory as memories
 from edgekit.base.memory import USUAL, Memory
 from edgekit.base.sizes import bytes_of
+from edgekit.cli import main
 from edgekit.errors import ProjectError
 from edgekit.pipeline import buildkey
 from edgekit.spec import arguments, project
@@ -81,3 +83,12 @@ def test_a_limit_of_the_control_group_counts(tmp_path: Path, monkeypatch: pytest
         assert memories.of_machine() == plain
     limit.write_text("300000000\n")
     assert memories.of_machine() == 300_000_000
+
+
+@pytest.mark.parametrize("wrong", ["4", "lots"])
+def test_the_command_line_says_what_it_takes(wrong: str) -> None:
+    """Before anything is read."""
+    result = CliRunner().invoke(main, ["build", "--target", "android-arm64", "--memory", wrong])
+    assert result.exit_code == 2
+    assert "--memory" in result.output
+    assert wrong in result.output
