@@ -122,7 +122,7 @@ def tables_alone(
 
 def ratio(program: Captured, found: Answers) -> float:
     """Return the SQNR of answers for the evaluation samples in dB, of what varies."""
-    reference = run_float(program.source, samples(60, 2)).outputs["out"].astype(np.float64)
+    reference = run_float(program.source, samples(60, 2)).array("out").astype(np.float64)
     return apart(reference - reference.mean(0), found - reference.mean(0))
 
 
@@ -134,7 +134,7 @@ def apart(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
 
 def answers(program: Quantized) -> Answers:
     """Return what a program gives for the evaluation samples."""
-    found: Answers = run_quantized(program, samples(60, 2)).outputs["out"]
+    found: Answers = run_quantized(program, samples(60, 2)).array("out")
     return found
 
 
@@ -243,7 +243,7 @@ def test_both_runtimes_read_the_same_rows(name: str, bits: Embeddings) -> None:
     least = 20 if name == "tied" else 100  # it has a layer that is quantized, and by each format in its own way
     for artifact in lowered(program):
         opened = open_artifact(artifact.format, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
-        found = opened.run(samples(60, 2), artifact.batch or 4)["out"]
+        found = np.asarray(opened.run(samples(60, 2), artifact.batch or 4)["out"])
         assert apart(expected, found) > least
         assert apart(expected, np.roll(found, 1, 0)) < 20
 
@@ -282,7 +282,7 @@ def test_tables_alone_are_something_that_is_quantized() -> None:
     out = TensorSpec(name="out", shape=("batch", LENGTH, WIDTH))
     source = source_from_module("net", Rows(), (ids,), (out,), {"batch": 64})
     program = quantize(capture(source, samples(64, 1)), Scheme.INT8, QuantSpec(), samples(64, 1))
-    expected = run_quantized(program, samples(60, 2)).outputs["out"]
+    expected = run_quantized(program, samples(60, 2)).array("out")
     for artifact in lowered(program):
         opened = open_artifact(artifact.format, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
         assert np.array_equal(opened.run(samples(60, 2), 4)["out"], expected)
