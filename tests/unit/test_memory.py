@@ -63,11 +63,11 @@ def test_the_machine_changes_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for machine in (2**28, 2**33, 2**40, None):
         monkeypatch.setattr(memories, "of_machine", lambda machine=machine: machine)
-        found.append((Memory().walk, Memory().batch, Memory().ends, Memory().answers))
+        found.append((Memory().walk, Memory().batch, Memory().ends, Memory().answers, Memory().streams))
         assert Memory().held == min(machine or USUAL, USUAL) // 128
         assert Memory(given=2**30).held == min(machine or USUAL, 2**30) // 128
     assert len(set(found)) == 1
-    assert found[0] == (2**28, 2**27, 2**26, 2**29)
+    assert found[0] == (2**28, 2**27, 2**26, 2**29, 3 * 2**27)
     assert Memory(given=USUAL // 4).walk == 2**26
     assert Memory(given=USUAL).walk == Memory().walk
 
