@@ -27,8 +27,8 @@ def test_crops_of_one_picture_stay_together(sources: int, shape: tuple[int, ...]
         set(
             origin[
                 [
-                    int(np.flatnonzero((samples.inputs["image"] == row).all(axis=tuple(range(1, row.ndim + 1))))[0])
-                    for row in half.inputs["image"]
+                    int(np.flatnonzero((samples.array("image") == row).all(axis=tuple(range(1, row.ndim + 1))))[0])
+                    for row in half.array("image")
                 ]
             ].tolist()
         )
@@ -41,8 +41,8 @@ def test_crops_of_one_picture_stay_together(sources: int, shape: tuple[int, ...]
 def test_every_sample_is_in_one_half() -> None:
     """Also of integers, and of an odd number."""
     samples = Samples(inputs={"ids": np.random.default_rng(0).integers(0, 1000, (33, 12))})
-    rows = np.concatenate([half.inputs["ids"] for half in halves(samples)])
-    assert sorted(map(tuple, rows.tolist())) == sorted(map(tuple, samples.inputs["ids"].tolist()))
+    rows = np.concatenate([half.array("ids") for half in halves(samples)])
+    assert sorted(map(tuple, rows.tolist())) == sorted(map(tuple, samples.array("ids").tolist()))
 
 
 @pytest.mark.parametrize("count", [1, 7])
