@@ -16,9 +16,9 @@ _ALLOWED_MB = 150
 
 
 def test_more_pictures_take_no_more_memory(tmp_path: Path) -> None:
-    """Ten times as many pictures, whose inputs alone are some 700 MB."""
+    """Their inputs alone are some 700 MB; of 200 as many batches are on their way at once as of more."""
     peaks = []
-    for count in (120, 1200):
+    for count in (200, 1200):
         write_project(tmp_path / str(count), "classifier", count, 224, 1000)
         peaks.append(build(tmp_path / str(count), ("onnx",))["peak_mb"])
     assert _WHOLE_MB > 4 * _ALLOWED_MB

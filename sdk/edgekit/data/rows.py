@@ -69,9 +69,10 @@ def some(source: Rows, rows: slice | Integers) -> Rows:
 
 def in_memory(source: Rows) -> Array:
     """Return all rows as an array of its own, in the order of its dimensions and of this machine's bytes."""
-    if isinstance(source, Lazy):
-        source = source[:]
-    return np.array(source, dtype=source.dtype.newbyteorder("="), order="C")
+    dtype = source.dtype.newbyteorder("=")
+    if isinstance(source, Lazy):  # what was read is an array of its own already
+        return np.ascontiguousarray(source[:], dtype=dtype)
+    return np.array(source, dtype=dtype, order="C")
 
 
 def whole(source: Rows) -> Array:
