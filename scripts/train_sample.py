@@ -24,9 +24,9 @@ from torch.nn import functional
 
 from edgekit.data.preprocess import to_array
 from edgekit.spec import Preprocessing
-from edgekit.spec.sample.model import build
+from edgekit.spec.samples.digits.model import build
 
-SAMPLE = Path(__file__).parent.parent / "sdk" / "edgekit" / "spec" / "sample"
+SAMPLE = Path(__file__).parent.parent / "sdk" / "edgekit" / "spec" / "samples" / "digits"
 PROJECT: Any = tomllib.loads((SAMPLE / "edgekit.toml").read_text(encoding="utf-8"))
 # The model is trained with the preprocessing that apps will follow.
 PREPROCESSING = Preprocessing.model_validate_json(json.dumps(PROJECT["preprocessing"]))

@@ -31,8 +31,8 @@ WITHOUT_TORCH = (
     "pipeline/buildkey", "pipeline/rebuild",
 )  # fmt: skip
 TORCH_ALONE = ("pipeline/baseline", "model/source", "model/program", "data", "execution/eager")
-# The sample stands for a user's own code.
-SAMPLE = PACKAGE / "spec" / "sample"
+# Samples stand for a user's own code.
+SAMPLES = tuple(file.parent for file in PACKAGE.glob("spec/samples/*/edgekit.toml"))
 
 
 def floor_of(wing: str) -> int:
@@ -51,8 +51,8 @@ def wing_of(path: Path) -> str:
 
 
 def files() -> list[Path]:
-    """Return the package's modules, but for the sample's and the faces of the package itself."""
-    found = [path for path in sorted(PACKAGE.rglob("*.py")) if not path.is_relative_to(SAMPLE)]
+    """Return the package's modules, but for the samples' and the faces of the package itself."""
+    found = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent not in SAMPLES]
     return [path for path in found if wing_of(path) not in ("__init__", "__main__")]
 
 

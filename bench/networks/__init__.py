@@ -14,7 +14,7 @@ from bench.networks.squeezenet import FireNet
 from bench.networks.transformer import PatchNet
 from bench.networks.vgg import PlainNet
 from edgekit.spec.project import SAMPLE
-from edgekit.spec.sample.model import DigitNet
+from edgekit.spec.samples.digits.model import DigitNet
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 

@@ -38,7 +38,7 @@ def test_the_wheel_holds_the_data(wheel: Path) -> None:
     assert len(profiles) >= 6
     assert profiles <= set(names)
     sample = ("edgekit.toml", "model.py", "weights.safetensors", "calibration.npz", "evaluation.npz", "baseline.npz")
-    assert {f"edgekit/spec/sample/{name}" for name in sample} <= set(names)
+    assert {f"edgekit/spec/samples/digits/{name}" for name in sample} <= set(names)
     assert "edgekit/bundles/schemas/manifest-1.json" in names
     runtimes = "edgekit/targets/runtimes"
     lists = {f"{runtimes}/{path.name}" for path in (ROOT / "sdk" / runtimes).glob("*.[jt]*")}

@@ -42,15 +42,22 @@ def show(progress: Progress, *, name: str) -> Answer:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--sample",
+    default="digits",
+    show_default=True,
+    metavar="NAME",
+    help="What to start from: digits, efficientnet-lite0 or minilm; the last two have real weights, from packages.",
+)
 @verb
-def init(progress: Progress, *, folder: Path) -> Answer:
-    """Start a new project in FOLDER from the sample."""
+def init(progress: Progress, *, folder: Path, sample: str) -> Answer:
+    """Start a new project in FOLDER from a sample."""
     from edgekit.render import settings
     from edgekit.spec import scaffold
 
-    files = scaffold.init(folder)
+    files = scaffold.init(folder, sample)
     return Answer(
-        data={"folder": str(folder), "files": [str(file) for file in files]},
+        data={"folder": str(folder), "sample": sample, "files": [str(file) for file in files]},
         text=lambda console: settings.show_new_project(console, folder, files),
     )
 

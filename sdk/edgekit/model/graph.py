@@ -13,7 +13,7 @@ _DATA_MOVEMENT = {
     "split_with_sizes", "chunk", "squeeze", "sym_size", "t", "to", "transpose", "unflatten", "unsqueeze", "view",
 }  # fmt: skip
 _GATHERS = {"embedding", "index", "index_select"}
-_FUSED = {"relu", "relu_", "hardtanh", "hardtanh_"}
+_FUSED = {"relu", "relu_", "relu6", "hardtanh", "hardtanh_"}
 
 
 def evaluate(node: fx.Node) -> Any:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import ProjectError
-from edgekit.spec import schema
+from edgekit.spec import labels, schema
 from edgekit.spec.agreement import disagreements
 from edgekit.spec.sections import Project
 
 PROJECT_FILE = "edgekit.toml"
-SAMPLE = Path(__file__).parent / "sample"
+SAMPLE = Path(__file__).parent / "samples" / "digits"
 _HINT = "`edgekit init` writes a project that works, to compare with."
 
 
@@ -84,10 +84,10 @@ def load(folder: Path) -> OpenProject:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ProjectError(f"{file} cannot be read: {error}", hint="`edgekit init` starts a project.") from error
-    data = schema.parse_table(text, where=str(file), error=ProjectError)
+    data, misnamed = labels.read_in(schema.parse_table(text, where=str(file), error=ProjectError), folder)
     project, faults = schema.check(data, Project)
-    faults += _missing_files(folder, data)
-    if project is not None:
+    faults += misnamed + _missing_files(folder, data)
+    if project is not None and not misnamed:
         faults += disagreements(project)
     if faults or project is None:
         raise ProjectError(schema.report(str(file), faults), hint=_HINT)

@@ -1,33 +1,74 @@
-"""A new project: the sample, written out in a form that a person edits."""
+"""A new project: a sample, written out in a form that a person edits."""
 
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.errors import ProjectError
+from edgekit.spec import schema
 from edgekit.spec.project import PROJECT_FILE, SAMPLE
+from edgekit.spec.samples import efficientnet, sentence_encoder
+from edgekit.spec.samples.packages import Package, require
 
-_FILES = (PROJECT_FILE, "model.py", "weights.safetensors", "calibration.npz", "evaluation.npz")
-_OPTIONAL = ("baseline.npz",)
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A project to start from."""
+
+    name: str
+    writes: tuple[str, ...]
+    """The files and folders that it consists of."""
+    packages: tuple[Package, ...]
+    """What its weights and data come from."""
+    write: Callable[[Path], None]
+    """Write it into a folder that is there."""
+
+
+def _write_digits(folder: Path) -> None:
+    for name in _DIGITS:
+        shutil.copyfile(SAMPLE / name, folder / name)
+    settings = (folder / PROJECT_FILE).read_text(encoding="utf-8")
+    (folder / PROJECT_FILE).write_text(settings.replace(*_BATCHES), encoding="utf-8")
+
+
+_DIGITS = (PROJECT_FILE, "model.py", "weights.safetensors", "calibration.npz", "evaluation.npz", "baseline.npz")
 # The sample itself keeps its larger batches: each build of it tries them on both files.
 _BATCHES = ("\nbatch = 64\n", "\nbatch = 1\n")
+_SAMPLES = (
+    Sample(name="digits", writes=_DIGITS, packages=(), write=_write_digits),
+    Sample(
+        name="efficientnet-lite0",
+        writes=efficientnet.WRITES,
+        packages=efficientnet.PACKAGES,
+        write=efficientnet.write,
+    ),
+    Sample(name="minilm", writes=sentence_encoder.WRITES, packages=sentence_encoder.PACKAGES, write=sentence_encoder.write),
+)
+NAMES = tuple(sample.name for sample in _SAMPLES)
 
 
-def init(folder: Path) -> tuple[Path, ...]:
-    """Write the sample project into a folder, which is created; return the written files.
+def init(folder: Path, sample: str = "digits") -> tuple[Path, ...]:
+    """Write a sample project into a folder, which is created; return the written files and folders.
 
     Raises:
-        ProjectError: If files of these names are there, or the folder cannot be written; then nothing is overwritten.
+        ProjectError: If there is no such sample, files of these names are there, or the folder cannot be written; then
+            nothing is overwritten.
+        ToolchainError: If a package that its weights and data come from is missing, or has other files.
     """
-    names = _FILES + tuple(name for name in _OPTIONAL if (SAMPLE / name).is_file())
-    if taken := [name for name in names if (folder / name).exists()]:
+    chosen = next((one for one in _SAMPLES if one.name == sample), None)
+    if chosen is None:
+        raise ProjectError(
+            f"There is no sample {sample}{schema.did_you_mean(sample, NAMES)}", hint=f"Samples: {', '.join(NAMES)}."
+        )
+    if taken := [name for name in chosen.writes if (folder / name).exists()]:
         raise ProjectError(
             f"{folder} already has {', '.join(taken)}; nothing was written.", hint="Choose an empty folder."
         )
+    require(chosen.packages, f"The sample {sample}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        written = tuple(Path(shutil.copyfile(SAMPLE / name, folder / name)) for name in names)
-        settings = (folder / PROJECT_FILE).read_text(encoding="utf-8")
-        (folder / PROJECT_FILE).write_text(settings.replace(*_BATCHES), encoding="utf-8")
-        return written
+        chosen.write(folder)
     except OSError as error:
         raise ProjectError(f"{folder} cannot be written: {error}", hint="Choose another folder.") from error
+    return tuple(folder / name for name in chosen.writes)

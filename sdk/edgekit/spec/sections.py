@@ -71,7 +71,7 @@ class Project(Spec):
     """The content of ``edgekit.toml``. Paths are relative to its folder."""
 
     labels: tuple[str, ...] = ()
-    """Names of the classes, in the order of the output."""
+    """Names of the classes, in the order of the output: a list, or the name of a text file that has one a line."""
     formats: tuple[Format, ...] = ()
     """The artifacts to write, of those that a target names: ``"pte"``, ``"onnx"``; all of them unless given."""
     model: ModelSection
