@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from edgekit import errors, targets
 from edgekit.bundles.manifest import json_schema
-from edgekit.spec import Target
+from edgekit.spec import Target, scaffold
 from edgekit.spec.sections import Project
 
 ROOT = Path(__file__).parent.parent
@@ -81,9 +81,18 @@ def project_page() -> str:
             "# The project file\n",
             GENERATED + "`edgekit init FOLDER` writes one that works, with comments. Paths are relative to its folder.",
             "All faults are reported together: unknown keys with the nearest right name, wrong types, missing files.\n",
+            "`--sample NAME` says which:\n",
+            "| sample | is | weights and data from |",
+            "|---|---|---|",
+            *(f"| `{sample.name}` | {sample.summary} | {_sources(sample)} |" for sample in scaffold.SAMPLES),
+            "",
             *_tables(Project, ""),
         ]
     )
+
+
+def _sources(sample: scaffold.Sample) -> str:
+    return ", ".join(f"`{package.name}`" for package in sample.packages) or "EdgeKit itself"
 
 
 def targets_page() -> str:

@@ -39,6 +39,8 @@ def test_the_wheel_holds_the_data(wheel: Path) -> None:
     assert profiles <= set(names)
     sample = ("edgekit.toml", "model.py", "weights.safetensors", "calibration.npz", "evaluation.npz", "baseline.npz")
     assert {f"edgekit/spec/samples/digits/{name}" for name in sample} <= set(names)
+    for name in ("efficientnet_lite0", "minilm"):
+        assert {f"edgekit/spec/samples/{name}/{file}" for file in ("edgekit.toml", "model.py")} <= set(names)
     assert "edgekit/bundles/schemas/manifest-1.json" in names
     runtimes = "edgekit/targets/runtimes"
     lists = {f"{runtimes}/{path.name}" for path in (ROOT / "sdk" / runtimes).glob("*.[jt]*")}

@@ -19,6 +19,7 @@ from edgekit.cli import main
 from edgekit.cli.build import over_budget
 from edgekit.cli.shell import Answer, verb
 from edgekit.errors import EdgeKitError
+from edgekit.spec import scaffold
 from tests.unit import examples
 
 VERBS = ("build", "baseline record", "baseline show", "compare", "profile", "drop", "inspect", "run", "targets list",
@@ -221,3 +222,24 @@ def test_interrupt() -> None:
         process.send_signal(signal.SIGINT)
         assert process.stderr.read() == "Interrupted\n"
         assert process.wait(timeout=10) == 130
+
+
+def test_init_names_every_sample(capfd: pytest.CaptureFixture[str]) -> None:
+    """Help says what there is to start from, without the modules that write it."""
+    _, out, _ = run(capfd, "init", "--help")
+    assert all(name in out for name in scaffold.NAMES)
+
+
+def test_init_with_an_unknown_sample(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The error of the project, and nothing written."""
+    code, out, err = run(capfd, "init", tmp_path / "new", "--sample", "digit", "--json")
+    assert (code, error_of(out)["class"]) == (errors.ProjectError.exit_code, "ProjectError")
+    assert "did you mean digits?" in err
+    assert not (tmp_path / "new").exists()
+
+
+def test_init_says_what_it_started_from(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The digits, unless another sample is named."""
+    code, out, _ = run(capfd, "init", tmp_path / "new", "--json")
+    assert (code, json.loads(out)["sample"]) == (0, "digits")
+    assert (tmp_path / "new" / "edgekit.toml").is_file()

@@ -235,3 +235,42 @@ def test_int8_mixed_says_which_layers(folder: Path) -> None:
     assert project.load(folder).spec.quantize.float_layers == ("features.*.se",)
     change(folder, ('float_layers = ["features.*.se"]', 'fallback = "auto"\nfallback_limit = 1.5'))
     assert faults(folder) == ["quantize.fallback_limit = 1.5: must be less than or equal to 1"]
+
+
+LABELS = 'labels = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]'
+
+
+@pytest.mark.parametrize("text", ["a\nb\nc\nd\ne\nf\ng\nh\ni\nj", "\ufeffa\r\nb\r\nc\r\n d\ne\nf\ng\nh\ni\nj\n\n"])
+def test_labels_may_stand_in_a_file(folder: Path, text: str) -> None:
+    """One a line; a mark of byte order, other ends of lines and empty lines at the end are no part of them."""
+    change(folder, (LABELS, 'labels = "labels.txt"'))
+    (folder / "labels.txt").write_bytes(text.encode())
+    assert project.load(folder).spec.labels == tuple("abcdefghij")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("label.txt", b"a\n", "does not exist; did you mean labels.txt?"),
+        ("model.py/labels.txt", b"a\n", "does not exist"),
+        ("folder", b"a\n", "is a folder"),
+        ("labels.txt", b"a\n\nb\n", "is empty"),
+        ("labels.txt", b"", "is empty"),
+        ("labels.txt", b"\xff\n", "cannot be read"),
+    ],
+)
+def test_a_file_of_labels_that_is_wrong_is_one_fault(folder: Path, name: str, content: bytes, fault: str) -> None:
+    """It is told once, beside the other faults."""
+    change(folder, (LABELS, f'labels = "{name}"'), ('name = "digits"', "name = 1"))
+    (folder / "labels.txt").write_bytes(content)
+    (folder / "folder").mkdir()
+    found = faults(folder)
+    assert len(found) == 2
+    assert any(line.startswith("labels: ") and fault in line for line in found)
+
+
+def test_a_file_of_too_few_labels(folder: Path) -> None:
+    """They are counted as those in the project file are."""
+    change(folder, (LABELS, 'labels = "labels.txt"'))
+    (folder / "labels.txt").write_text("a\nb\n")
+    assert faults(folder) == ["labels: there are 2 for 10 logits"]

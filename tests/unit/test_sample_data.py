@@ -83,7 +83,7 @@ def test_sentences_are_prose_and_of_two_sources() -> None:
 def test_tokens_are_filled_up(tmp_path: Path) -> None:
     """A word is its number, a place without one is 0 in tokens and mask, and what is too long is cut."""
     tokenizers = pytest.importorskip("tokenizers")
-    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[PAD]": 0, "a": 1, "cat": 2}, unk_token="[PAD]"))
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[PAD]": 0, "a": 1, "cat": 2}, unk_token="[PAD]"))  # noqa: S106
     words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     words.save(str(tmp_path / "tokenizer.json"))
     sentences.tokenize(tmp_path / "data.npz", ["a cat", "cat " * 200], tmp_path / "tokenizer.json")

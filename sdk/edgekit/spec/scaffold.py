@@ -17,6 +17,8 @@ class Sample:
     """A project to start from."""
 
     name: str
+    summary: str
+    """What it is, in a few words."""
     writes: tuple[str, ...]
     """The files and folders that it consists of."""
     packages: tuple[Package, ...]
@@ -35,17 +37,30 @@ def _write_digits(folder: Path) -> None:
 _DIGITS = (PROJECT_FILE, "model.py", "weights.safetensors", "calibration.npz", "evaluation.npz", "baseline.npz")
 # The sample itself keeps its larger batches: each build of it tries them on both files.
 _BATCHES = ("\nbatch = 64\n", "\nbatch = 1\n")
-_SAMPLES = (
-    Sample(name="digits", writes=_DIGITS, packages=(), write=_write_digits),
+SAMPLES = (
+    Sample(
+        name="digits",
+        summary="a small classifier of handwritten digits, int8; builds in seconds",
+        writes=_DIGITS,
+        packages=(),
+        write=_write_digits,
+    ),
     Sample(
         name="efficientnet-lite0",
+        summary="EfficientNet-Lite0 on photographs of 224x224 in folders, int8",
         writes=efficientnet.WRITES,
         packages=efficientnet.PACKAGES,
         write=efficientnet.write,
     ),
-    Sample(name="minilm", writes=sentence_encoder.WRITES, packages=sentence_encoder.PACKAGES, write=sentence_encoder.write),
+    Sample(
+        name="minilm",
+        summary="all-MiniLM-L6-v2, sentences to vectors, int8-dynamic",
+        writes=sentence_encoder.WRITES,
+        packages=sentence_encoder.PACKAGES,
+        write=sentence_encoder.write,
+    ),
 )
-NAMES = tuple(sample.name for sample in _SAMPLES)
+NAMES = tuple(sample.name for sample in SAMPLES)
 
 
 def init(folder: Path, sample: str = "digits") -> tuple[Path, ...]:
@@ -56,7 +71,7 @@ def init(folder: Path, sample: str = "digits") -> tuple[Path, ...]:
             nothing is overwritten.
         ToolchainError: If a package that its weights and data come from is missing, or has other files.
     """
-    chosen = next((one for one in _SAMPLES if one.name == sample), None)
+    chosen = next((one for one in SAMPLES if one.name == sample), None)
     if chosen is None:
         raise ProjectError(
             f"There is no sample {sample}{schema.did_you_mean(sample, NAMES)}", hint=f"Samples: {', '.join(NAMES)}."

@@ -1,4 +1,4 @@
-"""Installed packages that samples take weights and data from: what is missing, with the way to get it, and their files."""
+"""Packages that samples take weights and data from: their files, and how to get what is missing."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -36,14 +36,15 @@ class Shipped:
         Raises:
             ToolchainError: If it is not there, or another one.
         """
-        folder = _folder_of(self.package)
+        folder, again = _folder_of(self.package), _command((self.package,), again=True)
         path = None if folder is None else folder / self.path
         if path is None or not path.is_file():
             raise ToolchainError(
-                f"{self.package.name} is installed, but without {self.path}.", hint=_command((self.package,), again=True)
+                f"{self.package.name} is installed, but without {self.path}.",
+                hint=again,
             )
         if self.sha256 and digest.of_file(path) != self.sha256:
-            raise ToolchainError(f"{path} is not the file that is known.", hint=_command((self.package,), again=True))
+            raise ToolchainError(f"{path} is not the file that is known.", hint=again)
         return path
 
 

@@ -9,10 +9,15 @@ from PIL import Image
 from edgekit.spec.samples.packages import Package, Shipped
 
 SKIMAGE, SKLEARN = Package("scikit-image", "skimage"), Package("scikit-learn", "sklearn")
-CALIBRATION = tuple(
-    Shipped(SKIMAGE, f"data/{name}")
-    for name in ("astronaut.png", "ihc.png", "motorcycle_left.png", "hubble_deep_field.jpg", "retina.jpg", "grass.png")
-) + (Shipped(SKLEARN, "datasets/images/china.jpg"),)
+CALIBRATION = (
+    Shipped(SKIMAGE, "data/astronaut.png"),
+    Shipped(SKIMAGE, "data/ihc.png"),
+    Shipped(SKIMAGE, "data/motorcycle_left.png"),
+    Shipped(SKIMAGE, "data/hubble_deep_field.jpg"),
+    Shipped(SKIMAGE, "data/retina.jpg"),
+    Shipped(SKIMAGE, "data/grass.png"),
+    Shipped(SKLEARN, "datasets/images/china.jpg"),
+)
 EVALUATION = (
     Shipped(SKIMAGE, "data/chelsea.png"),
     Shipped(SKIMAGE, "data/coffee.png"),

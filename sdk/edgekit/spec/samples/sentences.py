@@ -14,7 +14,16 @@ from edgekit.spec.samples.packages import Package, Shipped
 SKLEARN, TOKENIZERS = Package("scikit-learn", "sklearn"), Package("tokenizers", "tokenizers")
 COUNT, LENGTH = 64, 128
 """Sentences in a file, and tokens in each, those that fill it up among them."""
-_DATA_SETS = ("breast_cancer", "california_housing", "covtype", "diabetes", "kddcup99", "lfw", "rcv1", "twenty_newsgroups")
+_DATA_SETS = (
+    "breast_cancer",
+    "california_housing",
+    "covtype",
+    "diabetes",
+    "kddcup99",
+    "lfw",
+    "rcv1",
+    "twenty_newsgroups",
+)
 _FEWEST_WORDS, _MOST_WORDS = 6, 60
 # How lists, headings, tables and code begin.
 _NO_PROSE = ("|", "#", ":", "..", "<", "=", "*", "-", "[", "+", "   ")

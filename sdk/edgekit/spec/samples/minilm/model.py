@@ -71,7 +71,21 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         """Map (batch, length, width) to the same."""
         x = self.attention["output"](self.attention["self"](x, bias), x)
-        x = self.output(functional.gelu(self.intermediate["dense"](x)), x)
+        y: Tensor = self.output(functional.gelu(self.intermediate["dense"](x)), x)
+        return y
+
+
+class Encoder(nn.Module):
+    """The layers, one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(Layer() for _ in range(_LAYERS))
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        """Map (batch, length, width) to the same."""
+        for layer in self.layer:
+            x = layer(x, bias)
         return x
 
 
@@ -80,17 +94,14 @@ class SentenceEncoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.embeddings = Embeddings()
-        self.encoder = nn.ModuleDict({"layer": nn.ModuleList(Layer() for _ in range(_LAYERS))})
+        self.embeddings, self.encoder = Embeddings(), Encoder()
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Map tokens and mask, int64 of shape (batch, length), 1 where a token is, to float32 (batch, 384)."""
         x = self.embeddings(tokens)
         # Converted once, and no truth values: each conversion would stand between two parts of the delegate.
         there = mask.to(x.dtype)
-        bias = ((there - 1) * 1e4)[:, None, None, :]
-        for layer in self.encoder["layer"]:
-            x = layer(x, bias)
+        x = self.encoder(x, ((there - 1) * 1e4)[:, None, None, :])
         weight = there[..., None]
         mean = (x * weight).sum(1) / weight.sum(1)
         return functional.normalize(mean, dim=1)
