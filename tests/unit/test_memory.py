@@ -67,7 +67,7 @@ def test_the_machine_changes_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
         assert Memory().held == min(machine or USUAL, USUAL) // 128
         assert Memory(given=2**30).held == min(machine or USUAL, 2**30) // 128
     assert len(set(found)) == 1
-    assert found[0] == (2**28, 2**27, 2**26, 2**29, 3 * 2**27)
+    assert found[0] == (2**28, 2**23, 2**26, 2**29, 5 * 2**26)
     assert Memory(given=USUAL // 4).walk == 2**26
     assert Memory(given=USUAL).walk == Memory().walk
 

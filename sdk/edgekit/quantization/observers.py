@@ -196,6 +196,16 @@ class HistogramObserver(ObserverBase):
         steps = (x * (1 / scale)).round_().clamp_(self.quant_min - zero_point, self.quant_max - zero_point)
         return steps.mul_(scale)
 
+    def pack(self, rounded: Tensor) -> Tensor:
+        """Return what `quantize` gave as int8, a quarter of the memory; only of 8 bits."""
+        scale, zero_point = self.parameters_chosen
+        return (rounded / scale).round_().add_(zero_point).to(torch.int8)
+
+    def unpack(self, packed: Tensor) -> Tensor:
+        """Return what was packed, to the bit."""
+        scale, zero_point = self.parameters_chosen
+        return packed.float().sub_(zero_point).mul_(scale)
+
     def calculate_qparams(self, **_unused: Any) -> tuple[Tensor, Tensor]:
         """Return the scale, float32 of shape (1,), and the zero point, int32 of shape (1,)."""
         scale, zero_point = self.parameters_chosen

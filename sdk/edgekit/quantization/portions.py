@@ -7,21 +7,23 @@ from torch import Tensor, fx
 from edgekit.data.samples import Samples
 from edgekit.model.program import Captured
 from edgekit.quantization.functions import WEIGHTED
+from edgekit.spec import STATIC_INT8, Scheme
 
 # Numbers in the largest tensor of a part: what is computed on the way to the next layer stays in the processor's cache.
 _PART = 2**21
 
 
-def portions(captured: Captured, samples: Samples) -> list[Samples]:
+def portions(captured: Captured, scheme: Scheme, samples: Samples) -> list[Samples]:
     """Return the samples to reconstruct with, evenly spread, in parts.
 
     Args:
         captured: The float program.
+        scheme: How it is quantized: of static int8, one of the two streams is held in 8 bits.
         samples: All calibration samples.
     """
     batch = len(captured.example[0])
     sizes = {node: _numbers(node) / batch for node in captured.program.graph.nodes}
-    held = max(2 * 4 * _most_between_layers(captured, sizes), 1)
+    held = max((5 if scheme in STATIC_INT8 else 8) * _most_between_layers(captured, sizes), 1)
     # Samples beyond what is held between two layers, of both streams, are left out.
     count = min(len(samples), max(1, int(captured.memory.streams / held)))
     chosen = samples.spread(count)

@@ -20,7 +20,7 @@ from edgekit.quantization.streams import Pair, Streams
 from edgekit.spec import QuantSpec
 
 # Bytes of a layer's outputs, both streams, that are held while its bias is corrected; larger ones are computed again.
-_HELD = 2**27
+_HELD = 2**26
 
 
 def reconstruct(prepared: fx.GraphModule, parts: Sequence[tuple[Tensor, ...]], spec: QuantSpec) -> None:

@@ -69,7 +69,7 @@ def simulate(captured: Captured, spec: QuantSpec, calibration: Samples) -> Simul
     prepared, kept = prepare(captured, Scheme.INT8, spec, calibration)
     held = {str(node.target): attribute(prepared, node) for node in prepared.graph.nodes if node.op == "get_attr"}
     original = {path: tensor.clone() for path, tensor in held.items()}
-    mend(prepared, captured, spec, calibration)
+    mend(prepared, captured, Scheme.INT8, spec, calibration)
     graph = layout(prepared)
     rounded = {
         node: graph.observers[node].quantize(held[str(source.target)])

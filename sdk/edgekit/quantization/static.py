@@ -59,7 +59,7 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
     try:
         prepared, float_layers = prepare(captured, scheme, spec, calibration)
         notes = account.notes(scheme, spec, captured, prepared)
-        mend(prepared, captured, spec, calibration)
+        mend(prepared, captured, scheme, spec, calibration)
         stored = account.weight_bytes(scheme, spec, prepared, captured.source)
         program = capture_again(convert_pt2e(prepared), captured)
     except EdgeKitError:
@@ -140,10 +140,11 @@ def _not_finite(prepared: fx.GraphModule) -> set[str]:
     return names
 
 
-def mend(prepared: fx.GraphModule, captured: Captured, spec: QuantSpec, calibration: Samples) -> None:
+def mend(prepared: fx.GraphModule, captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: Samples) -> None:
     """Take the steps that change weights and biases, in place: see `reconstruct`."""
     if spec.adaptive_rounding or spec.bias_correction:
-        reconstruct(prepared, [tensors(captured, part) for part in portions(captured, calibration)], spec)
+        parts = [tensors(captured, part) for part in portions(captured, scheme, calibration)]
+        reconstruct(prepared, parts, spec)
 
 
 def _equalized(scheme: Scheme, spec: QuantSpec) -> frozenset[Kind]:

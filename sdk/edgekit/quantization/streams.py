@@ -7,11 +7,15 @@ what is still wanted is held, and what is computed on the way is one part's.
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, fx
 
 from edgekit.quantization.attributes import attribute
 from edgekit.quantization.dynamic import DynamicObserver
 from edgekit.quantization.observers import HistogramObserver, PerChannelWeightObserver
+
+# Bytes that are too few to be worth a place of their own.
+_SMALL = 2**16
 
 
 class Pair(NamedTuple):
@@ -19,6 +23,21 @@ class Pair(NamedTuple):
 
     real: Any
     rounded: Any
+
+
+class Shelf:
+    """A piece of memory for tensors of one type that go together."""
+
+    def __init__(self, memory: Tensor) -> None:
+        self._memory, self._used = memory, 0
+
+    def put(self, value: Tensor) -> Tensor:
+        """Return a tensor that lies here; itself where there is no room."""
+        end = self._used + value.numel()
+        if end > len(self._memory):
+            return value
+        place, self._used = self._memory[self._used : end].view(value.shape), end
+        return place.copy_(value)
 
 
 class Streams:
@@ -38,6 +57,14 @@ class Streams:
         self._nodes = [node for node in prepared.graph.nodes if node.op != "output"]
         inputs = (node for node in self._nodes if node.op == "placeholder")
         self._inputs = {node: place for place, node in enumerate(inputs)}
+        observers = {node: prepared.get_submodule(str(node.target)) for node in self._nodes if node.op == "call_module"}
+        self._packed = {
+            node: observer
+            for node, observer in observers.items()
+            if isinstance(observer, HistogramObserver) and observer.dtype == torch.int8 and observer.finite
+        }
+        """What is held in 8 bits."""
+        self._shelves: dict[tuple[fx.Node, int], Shelf] = {}
         self._last_use = {source: node for node in prepared.graph.nodes for source in node.all_input_nodes}
         self._place = 0
         """Before this node all parts are."""
@@ -51,21 +78,25 @@ class Streams:
             for one in own:
                 values[one] = self._compute(one, values, inputs)
                 self._drop(one, values)
+            for one in values.keys() & set(own):
+                values[one] = self._shelved(one, values[one])
         for one in segment:
             self._drop(one, self._shared)
+            self._empty(one)
         self._place = end
 
     def read(self, node: fx.Node) -> Iterator[Pair]:
         """Yield a value of each part."""
         for values in self._values:
-            yield values[node] if node in values else self._shared[node]
+            yield self._read(node, values)
 
     def set(self, node: fx.Node, pairs: Sequence[Pair]) -> None:
         """Go on behind the node that all parts stand before, whose value for each part is given."""
         for values, pair in zip(self._values, pairs, strict=True):
-            values[node] = pair
+            values[node] = self._shelved(node, pair)
             self._drop(node, values)
         self._drop(node, self._shared)
+        self._empty(node)
         self._place += 1
 
     def share(self, node: fx.Node, pair: Pair) -> None:
@@ -108,7 +139,34 @@ class Streams:
         return Pair(module(pair.real), module(pair.rounded))
 
     def _read(self, node: fx.Node, values: dict[fx.Node, Pair]) -> Pair:
-        return values[node] if node in values else self._shared[node]
+        pair = values[node] if node in values else self._shared[node]
+        if node in self._packed and pair.rounded.dtype == torch.int8:
+            return Pair(pair.real, self._packed[node].unpack(pair.rounded))
+        return pair
+
+    def _shelved(self, node: fx.Node, pair: Pair) -> Pair:
+        """Return a value as it is held until it is read, the values of all parts in one piece of memory.
+
+        Small pieces that stay between larger ones that go would keep what these were in from being used again.
+        """
+        rounded = pair.rounded
+        if node in self._packed and rounded.dtype != torch.int8:
+            rounded = self._packed[node].pack(rounded)
+        real = self._shelf(node, 0, pair.real)
+        return Pair(real, real if rounded is pair.real else self._shelf(node, 1, rounded))
+
+    def _shelf(self, node: fx.Node, stream: int, value: Any) -> Any:
+        if not isinstance(value, Tensor) or value.nbytes < _SMALL:
+            return value
+        if (node, stream) not in self._shelves:  # no part is larger than the first
+            self._shelves[node, stream] = Shelf(value.new_empty(value.numel() * len(self._parts)))
+        return self._shelves[node, stream].put(value)
+
+    def _empty(self, node: fx.Node) -> None:
+        for source in node.all_input_nodes:
+            if self._last_use[source] is node:
+                self._shelves.pop((source, 0), None)
+                self._shelves.pop((source, 1), None)
 
     def _call(self, node: fx.Node, values: dict[fx.Node, Pair], stream: int) -> Any:
         def of_stream(source: fx.Node) -> Any:
