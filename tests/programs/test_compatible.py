@@ -1,6 +1,7 @@
 """What runtimes carry, held against the real libraries that are installed here, and against a real build."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +17,7 @@ from edgekit.base.versions import installed
 from edgekit.errors import CompatibilityError
 from edgekit.model.source.module import source_from_module
 from edgekit.pipeline.build import build_job
-from edgekit.spec import Platform
+from edgekit.spec import Format, Platform
 from edgekit.targets import runtimes
 from tests.programs.networks import IMAGE, LOGITS, small_job
 
@@ -85,20 +86,36 @@ class Ranked(nn.Module):
 @pytest.mark.slow
 @pytest.mark.parametrize("ranked", [False, True])
 def test_a_build_says_what_no_phone_could_load(tmp_path: Path, *, ranked: bool) -> None:
-    """The operator and the runtime are named, and no bundle is written; without the operator there is one."""
+    """The operator, its line and the runtime are named, and the other format is built; without it both are."""
     torch.manual_seed(0)
     source = source_from_module("ranked", Ranked(ranked=ranked), (IMAGE,), (LOGITS,), {"batch": 64})
     job = replace(small_job(), source=source)
-    target = (targets.load("android-arm64"),)
+    (made,) = build_job(job, (targets.load("android-arm64"),), tmp_path, Silent()).bundles
+    manifest = made.manifest
     if not ranked:
-        (made,) = build_job(job, target, tmp_path, Silent()).bundles
-        assert made.manifest.artifacts[1].minimum_runtime == "onnxruntime 1.29.0"
-        assert not any("nobody looked into" in note for note in made.manifest.drift.notes)
+        assert manifest.artifacts[1].minimum_runtime == "onnxruntime 1.29.0"
+        assert not any("nobody looked into" in note for note in manifest.drift.notes)
+        assert not manifest.refused
         return
-    with pytest.raises(
-        CompatibilityError, match=r"aten::sort\.values is not in org\.pytorch:executorch-android 1\.5\.1; .*by rank"
-    ):
-        build_job(job, target, tmp_path, Silent())
+    assert [artifact.file for artifact in manifest.artifacts] == ["model.onnx"]
+    assert manifest.verdict == "failed"
+    (refused,) = manifest.refused
+    assert refused.format is Format.PTE
+    assert re.search(
+        r"aten::sort\.values is not in org\.pytorch:executorch-android 1\.5\.1; .*by rank, test_compatible\.py:\d+",
+        refused.reason,
+    )
+    assert "[runtimes]" in refused.hint
+
+
+@pytest.mark.slow
+def test_without_a_format_left_a_build_says_what_lacks(tmp_path: Path) -> None:
+    """No bundle is written."""
+    torch.manual_seed(0)
+    source = source_from_module("ranked", Ranked(ranked=True), (IMAGE,), (LOGITS,), {"batch": 64})
+    target = targets.load("android-arm64").model_copy(update={"formats": (Format.PTE,)})
+    with pytest.raises(CompatibilityError, match=r"aten::sort\.values .*by rank"):
+        build_job(replace(small_job(), source=source), (target,), tmp_path, Silent())
     assert not list(tmp_path.rglob("manifest.json"))
 
 

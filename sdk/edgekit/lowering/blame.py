@@ -29,16 +29,17 @@ def check_kernels(name: str, program: fx.Graph) -> None:
     """
     for node in program.nodes:
         if node.op == "call_function" and node.target in _WITHOUT_KERNELS:
-            place = f" ({graph.module_path(node)})" if graph.module_path(node) else ""
             raise LowerError(
-                f"{name} cannot be lowered to .pte: there is no kernel for {graph.operation(node)}{place} in "
+                f"{name} cannot be lowered to .pte: there is no kernel for {graph.place(node, with_line=True)} in "
                 f"ExecuTorch's libraries.",
                 hint="Write it with operations that there are kernels for, an upsampling and a convolution for "
                 "instance; or leave the format out: formats = ['onnx'].",
             )
 
 
-def blamed(name: str, program: fx.Graph, format: Format, error: BaseException) -> LowerError | None:
+def blamed(
+    name: str, program: fx.Graph, format: Format, error: BaseException, left: fx.Graph | None = None
+) -> LowerError | None:
     """Return an error that names the operation, where it is, and the ways out; None where the text names none.
 
     Args:
@@ -46,6 +47,8 @@ def blamed(name: str, program: fx.Graph, format: Format, error: BaseException) -
         program: What was lowered.
         format: What it was lowered to.
         error: What the exporter raised; its causes are read, too.
+        left: What the delegates left. Where integers are turned into float there, what reads them is named: a delegate
+            that takes a layer takes its integers with it.
     """
     text = "\n".join(str(one) for one in _causes(error))
     found = next((match[1] for pattern in _UNKNOWN if (match := pattern.search(text))), None)
@@ -53,15 +56,25 @@ def blamed(name: str, program: fx.Graph, format: Format, error: BaseException) -
         return None
     calls = [node for node in program.nodes if node.op == "call_function"]
     nodes = [node for node in calls if _plain(graph.operation(node)) == _plain(found)]
-    found = graph.operation(nodes[0]) if nodes else found
-    paths = [path for path in dict.fromkeys(map(graph.module_path, nodes)) if path][:_MOST_PLACES]
+    if left is not None and "quantize" in found:
+        nodes = _readers([node for node in left.nodes if graph.operation(node) == found]) or nodes
+    places = [*dict.fromkeys(graph.place(node, with_line=True) for node in nodes)][:_MOST_PLACES] or [found]
     other = {"pte", "onnx"} - {format.value}
-    where = f" ({', '.join(paths)})" if paths else ""
     return LowerError(
-        f"{name} cannot be lowered to .{format}, which has no form of the operation {found}{where}.",
+        f"{name} cannot be lowered to .{format}, which has no form of the operation {', '.join(places)}.",
         hint=f"Write it with operations that there is a form for; take it out of the model, behind its last output or "
         f"before its first input; or leave the format out: formats = {sorted(other)!r}.",
     )
+
+
+def _readers(nodes: list[fx.Node]) -> list[fx.Node]:
+    """Return what computes with values, past what only moves them."""
+    found = []
+    while nodes:
+        users = list(dict.fromkeys(user for node in nodes for user in node.users))
+        found += [user for user in users if graph.is_compute(user)]
+        nodes = [user for user in users if not graph.is_compute(user)]
+    return found
 
 
 def _plain(operation: str) -> str:

@@ -110,6 +110,7 @@ def _write(quantized: Quantized, settings: PteSettings, partitioner: Partitioner
     passes = [inline_weights(program)] if has_loops(program) else []
     if partitioner.outside:
         passes.append(compute_in_float(partitioner.outside))
+    edge = None
     try:
         with shortcuts():
             edge = to_edge_transform_and_lower(program, transform_passes=passes or None, partitioner=[partitioner])
@@ -117,7 +118,8 @@ def _write(quantized: Quantized, settings: PteSettings, partitioner: Partitioner
             inside, outside = _shares(edge)  # before the next line: it adds nodes for memory to the same graph
             executable = edge.to_executorch()
     except Exception as error:  # the lowering raises many unrelated classes
-        if known := blamed(name, quantized.program.graph, Format.PTE, error):
+        left = edge.exported_program().graph if edge else None
+        if known := blamed(name, quantized.program.graph, Format.PTE, error, left):
             raise known from error
         raise LowerError(
             f"ExecuTorch cannot lower {name} for {settings.delegate}: {error}",
@@ -148,7 +150,7 @@ def _shares(edge: EdgeProgramManager) -> tuple[int, tuple[str, ...]]:
         inside += sum(graph.is_compute(node) for module in delegated for node in module.graph.nodes)
         outside += [node for node in part.graph.nodes if graph.is_compute(node)]
     left = [node for node in outside if graph.operation(node) not in ("executorch_call_delegate", "scan")]
-    return inside, tuple(map(_describe, left))
+    return inside, tuple(map(graph.place, left))
 
 
 def _int8_operations() -> frozenset[str]:
@@ -158,8 +160,3 @@ def _int8_operations() -> frozenset[str]:
         if ConfigPrecisionType.STATIC_QUANT in config().supported_precision_types():
             names.add(str(config.target_name).split(".")[0].removesuffix("_copy"))
     return frozenset(names | ({"conv1d", "conv2d"} if "convolution" in names else set()))
-
-
-def _describe(node: fx.Node) -> str:
-    path = graph.module_path(node)
-    return f"{graph.operation(node)} ({path})" if path else graph.operation(node)

@@ -61,7 +61,7 @@ def without_refused(name: str, first: Try, write: Write) -> Artifact:
         last = search.leave_out(culprit)
     if last.artifact is not None:
         why = _reason(first.error)
-        notes = (f"model.pte: {_place(one)} is outside the delegate, which refuses it: {why}" for one in search.found)
+        notes = (f"model.pte: {graph.place(one)} is outside the delegate, which refuses it: {why}" for one in search.found)
         return replace(last.artifact, notes=(*last.artifact.notes, *dict.fromkeys(notes)))
     if not search.found:
         raise _unknown(name, first.error)
@@ -113,7 +113,7 @@ class _Search:
 
 def refusal(name: str, nodes: Sequence[fx.Node], error: EdgeKitError) -> LowerError:
     """Return the error that names the operations, the reason, and the ways out."""
-    places = ", ".join(dict.fromkeys(map(_place, nodes)))
+    places = ", ".join(dict.fromkeys(graph.place(node, with_line=True) for node in nodes))
     paths = [path for path in dict.fromkeys(map(graph.module_path, nodes)) if path]
     keep = f"keep it in float, [quantize] float_layers = {paths!r}; " if paths else ""
     return LowerError(
@@ -174,11 +174,6 @@ def _float(node: fx.Node) -> fx.Node:
 def _is_rounding(node: fx.Node) -> bool:
     bookkeeping = graph.operation(node).startswith(("choose_qparams", "getitem"))
     return graph.is_quantize(node) or graph.is_dequantize(node) or bookkeeping
-
-
-def _place(node: fx.Node) -> str:
-    path = graph.module_path(node)
-    return f"{graph.operation(node)} ({path})" if path else graph.operation(node)
 
 
 def _reason(error: EdgeKitError) -> str:

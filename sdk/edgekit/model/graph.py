@@ -1,6 +1,8 @@
 """Questions to the nodes of a captured or quantized graph."""
 
 import operator
+import re
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +16,8 @@ _DATA_MOVEMENT = {
 }  # fmt: skip
 _GATHERS = {"embedding", "index", "index_select"}
 _FUSED = {"relu", "relu_", "relu6", "hardtanh", "hardtanh_"}
+_FRAME = re.compile(r'File "(.+)", line (\d+), in ')
+_TORCH = str(Path(torch.__file__).parent)
 
 
 def evaluate(node: fx.Node) -> Any:
@@ -74,6 +78,22 @@ def module_path(node: fx.Node) -> str:
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     path = str(stack[-1][0]) if stack else ""
     return path.removeprefix("L['self'].").removeprefix("L['self']")
+
+
+def line(node: fx.Node) -> str:
+    """Return the innermost line outside of torch that a node came from, for instance ``model.py:12``; empty if unknown.
+
+    A layer of ``torch.nn`` is at the line that calls it.
+    """
+    frames = _FRAME.findall(node.meta.get("stack_trace") or "")
+    own = [(file, number) for file, number in frames if not file.startswith(_TORCH)]
+    return f"{Path(own[-1][0]).name}:{own[-1][1]}" if own else ""
+
+
+def place(node: fx.Node, *, with_line: bool = False) -> str:
+    """Return the operation, the module that it is in, and the line: ``conv2d (features.3, model.py:12)``."""
+    where = ", ".join(filter(None, (module_path(node), line(node) if with_line else "")))
+    return f"{operation(node)} ({where})" if where else operation(node)
 
 
 def int8_fraction(graph: fx.Graph, int8_operations: frozenset[str]) -> float:

@@ -9,7 +9,7 @@ from edgekit.base.progress import Stages
 from edgekit.bundles.manifest import Refusal
 from edgekit.data.trace import Trace
 from edgekit.drift.report import DriftReport
-from edgekit.errors import EdgeKitError, LowerError, RunError
+from edgekit.errors import CompatibilityError, EdgeKitError, LowerError, RunError
 from edgekit.execution.eager import run_quantized
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Quantized
@@ -71,7 +71,7 @@ class Attempts:
             if format not in errors:
                 try:
                     artifacts.append(self._artifact(format, target, program, float_layers, again))
-                except LowerError as error:
+                except (CompatibilityError, LowerError) as error:
                     errors[format] = error
         with self.stages(f"verify {target.name}{again}") as detail:
             made = measured(self.job, target, self.ground, found, tuple(artifacts), self._verify, errors)
@@ -143,16 +143,15 @@ def measured(
         errors: Why formats could not be lowered.
 
     Raises:
-        CompatibilityError: If a runtime lacks something that an artifact needs.
-        LowerError, RunError: If no format is left: one could not be lowered, or its artifact does not load or run, or
-            gives other answers at another batch size.
+        CompatibilityError, LowerError, RunError: If no format is left: one could not be lowered, or a runtime lacks
+            what its artifact needs, or that does not load or run, or gives other answers at another batch size.
     """
-    lacking = tuple(note for artifact in artifacts for note in compatible(artifact, target))
-    traces, errors = {}, dict(errors or {})
+    traces, errors, lacking = {}, dict(errors or {}), []
     for one in artifacts:
         try:
+            lacking += compatible(one, target, programs[one.format][0])
             traces[one.file] = run(one, target, job, programs[one.format], ground.host)
-        except RunError as error:
+        except (CompatibilityError, RunError) as error:
             errors[one.format] = error
     if not traces:
         raise next(iter(errors.values()))

@@ -158,8 +158,8 @@ def verify(
 
     Raises:
         DataError: If the data does not fit the model, or cannot tell what the budget limits.
-        CompatibilityError: If the app's runtime lacks something that an artifact needs.
-        RunError: If an artifact does not load or run, or gives other answers at another batch size.
+        CompatibilityError, RunError: If no artifact is left: the app's runtime lacks something that one needs, or it
+            does not load or run, or gives other answers at another batch size.
     """
     made = (artifacts,) if isinstance(artifacts, Artifact) else tuple(artifacts)
     if not made:

@@ -8,6 +8,7 @@ from edgekit.execution import artifact as runs
 from edgekit.execution import orders
 from edgekit.execution.eager import run_quantized
 from edgekit.execution.proof import hold_against_program, prove, try_out
+from edgekit.model import graph
 from edgekit.model.artifact import Artifact
 from edgekit.model.narrow import source_with_batch
 from edgekit.model.program import Quantized, Source
@@ -50,7 +51,7 @@ def runs_at_all(quantized: Quantized, target: Target) -> Callable[[Artifact], No
     samples = Samples(inputs=dict(zip(names, arrays, strict=True)))
 
     def try_it(artifact: Artifact) -> None:
-        compatible(artifact, target)
+        compatible(artifact, target, quantized)
         try_out(artifact, source_with_batch(captured.source, artifact.batch), samples, target.cpu)
 
     return try_it
@@ -61,8 +62,13 @@ def batches(source: Source, artifact: Artifact) -> tuple[int, ...]:
     return orders.tried(orders.batch_sizes(source_with_batch(source, artifact.batch)))
 
 
-def compatible(artifact: Artifact, target: Target) -> tuple[str, ...]:
+def compatible(artifact: Artifact, target: Target, quantized: Quantized) -> tuple[str, ...]:
     """Hold what an artifact needs against the runtimes that the app pins, and return what nobody knows.
+
+    Args:
+        artifact: The artifact.
+        target: The target, for the versions that it pins.
+        quantized: What the artifact was lowered from, for the lines that operations come from.
 
     Raises:
         CompatibilityError: If a runtime lacks something that the artifact needs.
@@ -73,7 +79,13 @@ def compatible(artifact: Artifact, target: Target) -> tuple[str, ...]:
         operators=artifact.operators,
         delegates=artifact.delegates,
         pins=target.runtimes,
-        not_delegated=artifact.not_delegated,
+        not_delegated=[_with_line(place, quantized) for place in artifact.not_delegated],
         data=artifact.data,
     )
     return check.require(found)
+
+
+def _with_line(place: str, quantized: Quantized) -> str:
+    """Return the place of an operation outside the delegate with its line, where the captured program knows it."""
+    nodes = [node for node in quantized.program.graph.nodes if node.op == "call_function"]
+    return next((graph.place(node, with_line=True) for node in nodes if graph.place(node) == place), place)
