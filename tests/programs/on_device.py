@@ -65,6 +65,7 @@ def on_device(
     batch: int | str = 1,
     format: Format = Format.PTE,
     scale: float = 1.0,
+    float_layers: tuple[str, ...] = (),
 ) -> OnDevice:
     """Build a model with seeded noise as its samples, and run the artifact.
 
@@ -75,6 +76,7 @@ def on_device(
         batch: The number of samples in a call, or the name of the dimension if any number up to 32 is allowed.
         format: What to write.
         scale: The standard deviation of the samples.
+        float_layers: Paths of the layers that stay float.
     """
     model = model.eval()
     names = list(inspect.signature(model.forward).parameters)
@@ -92,7 +94,7 @@ def on_device(
         tuple(TensorSpec(name=f"y{i}", shape=(batch, *one.shape[1:])) for i, one in enumerate(reference)),
         {} if batch == 1 else {"batch": 32},
     )
-    spec = QuantSpec(bias_correction=False, adaptive_rounding=False, calibration_batch=ROWS)
+    spec = QuantSpec(bias_correction=False, adaptive_rounding=False, calibration_batch=ROWS, float_layers=float_layers)
     program = quantize(capture(source, samples), scheme, spec, samples)
     artifact, _ = lowering.lower(format, targets.load("linux-arm64"), program, None)
     taken = source_with_batch(source, artifact.batch)

@@ -1,12 +1,19 @@
 """Recurrent networks: loops in a .pte, one operator in an .onnx, and single steps with their state outside."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._decomp import decompositions
+from torch._dispatch.python import enable_python_dispatcher
+from torch._subclasses import FakeTensorMode
 
+from edgekit.errors import CaptureError
 from edgekit.lowering.rewriting import has_recurrent_layers
+from edgekit.model.graph import reads_integers
+from edgekit.model.recurrence import traced_by_shape
 from edgekit.spec import Format, Scheme
 from tests.programs.on_device import OnDevice, on_device, ratio
 
@@ -65,15 +72,58 @@ def test_layers_are_loops(name: str) -> None:
     assert {one for one in found.artifact.operators if not one.startswith("executorch_prim")} <= loops
 
 
+@pytest.mark.parametrize("scheme", [Scheme.INT8, Scheme.INT8_DYNAMIC])
 @pytest.mark.parametrize("name", ["lstm", "gru, both directions", "tanh, 2 layers, both directions"])
 @pytest.mark.parametrize("format", list(Format))
-def test_int8_around_them_is_what_the_program_says(name: str, format: Format) -> None:
-    """The recurrence stays float, and the report says so; what is around it is rounded."""
+def test_int8_around_them_is_what_the_program_says(name: str, format: Format, scheme: Scheme) -> None:
+    """The steps compute in float, and the report says so; what is around them is rounded."""
     torch.manual_seed(0)
-    found = on_device(Layers(**FAMILY[name]), (6, 4), scheme=Scheme.INT8, format=format)
+    found = on_device(Layers(**FAMILY[name]), (6, 4), scheme=scheme, format=format)
     check(found, min(30, ratio(found.reference[0], found.simulated[0]) - 1))
-    assert any("Recurrent layers compute in float" in note for note in found.program.notes)
+    assert any("Recurrent layers compute in float, with weights of 8 bits" in note for note in found.program.notes)
     assert has_recurrent_layers(found.program.program)
+
+
+class Wide(nn.Module):
+    """A recurrent network whose file is its weights, and nothing else that is rounded."""
+
+    def __init__(self, kind: str, **options: Any) -> None:
+        super().__init__()
+        self.layers = KINDS[kind](32, 96, batch_first=True, **options)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return all steps of sequences (batch, 6, 32)."""
+        steps: Tensor = self.layers(x)[0]
+        return steps
+
+
+@pytest.mark.parametrize("format", list(Format))
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("lstm", {"num_layers": 2, "bidirectional": True}), ("gru", {}), ("rnn", {"nonlinearity": "relu", "bias": False})],
+)
+def test_weights_are_stored_in_8_bits(kind: str, options: dict[str, Any], format: Format) -> None:
+    """A quarter of the float file; the file computes what the program does, to the last digits of float."""
+    torch.manual_seed(0)
+    model = Wide(kind, **options)
+    stored = sum(one.numel() for one in model.parameters() if one.dim() == 2)
+    found = on_device(model, (6, 32), scheme=Scheme.INT8, format=format)
+    check(found, 35)
+    assert min(map(ratio, found.simulated, found.answers)) > 90
+    assert ratio(found.reference[0], found.simulated[0]) < 70  # the weights are rounded
+    assert len(found.artifact.data) < 1.1 * stored + 12000 + 16 * stored // 32
+    assert found.artifact.not_delegated == ()
+
+
+def test_a_layer_may_stay_float() -> None:
+    """By its path, as any other; what else there is, is rounded."""
+    torch.manual_seed(0)
+    model = Layers(**FAMILY["lstm"])
+    kept = on_device(model, (6, 4), scheme=Scheme.INT8_MIXED, float_layers=("layers",))
+    assert not any(map(reads_integers, kept.program.program.graph.nodes))
+    assert not any("Recurrent" in note for note in kept.program.notes)
+    rounded = on_device(model, (6, 4), scheme=Scheme.INT8)
+    assert any(map(reads_integers, rounded.program.program.graph.nodes))
 
 
 @pytest.mark.parametrize(
@@ -109,13 +159,14 @@ class Step(nn.Module):
         return self.head(state), state, memory * 2
 
 
+@pytest.mark.parametrize("scheme", [Scheme.FLOAT, Scheme.INT8_DYNAMIC])
 @pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize("format", list(Format))
-def test_single_steps_take_any_number(kind: str, format: Format) -> None:
+def test_single_steps_take_any_number(kind: str, format: Format, scheme: Scheme) -> None:
     """One delegate, since no piece must be cut out of the gates."""
     torch.manual_seed(0)
-    found = on_device(Step(kind), (4,), (8,), (8,), batch="batch", format=format)
-    check(found)
+    found = on_device(Step(kind), (4,), (8,), (8,), batch="batch", format=format, scheme=scheme)
+    check(found, 100 if scheme is Scheme.FLOAT else 30)
     assert found.artifact.batch is None
     if format is Format.PTE:
         assert (found.artifact.operators, found.delegates) == ((), 1)
@@ -139,6 +190,44 @@ def test_layers_go_on_from_a_state(format: Format) -> None:
     """The state goes in and comes out, layer by layer."""
     torch.manual_seed(0)
     check(on_device(Resumed(), (6, 4), (2, 8), (2, 8), format=format))
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_layers_are_traced_by_their_shapes(name: str) -> None:
+    """What comes out has the shapes and the strides that computing every step gives; real tensors are computed."""
+    torch.manual_seed(0)
+    model = Layers(**FAMILY[name])
+    layer, first = model.layers, model.first
+
+    def traced(by_shape: bool) -> list[tuple[object, ...]]:
+        with FakeTensorMode(allow_non_fake_inputs=True) as mode, enable_python_dispatcher():
+            x = mode.from_tensor(torch.zeros(5, 3, 4))
+            with traced_by_shape() if by_shape else nullcontext():
+                steps, state = layer(x)
+        found = (steps, *(state if isinstance(state, tuple) else (state,)))
+        return [(one.shape, one.stride(), one.dtype) for one in found]
+
+    assert traced(True) == traced(False)
+    x = torch.randn(2, 6, 4) if first else torch.randn(6, 2, 4)
+    with enable_python_dispatcher(), traced_by_shape(), torch.no_grad():
+        inside = layer(x)[0]
+    assert torch.allclose(inside, layer(x)[0], atol=1e-6)
+
+
+def test_no_step_is_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From capture to both files, so that a build does not take longer for more steps; the twin computes one."""
+
+    def step(*_given: object, **_named: object) -> None:
+        raise AssertionError("a step was computed")
+
+    monkeypatch.setattr(decompositions, "lstm_cell", step)
+    torch.manual_seed(0)
+    model = Layers("lstm", batch_first=True, num_layers=2)
+    for format in Format:
+        check(on_device(model, (300, 4), scheme=Scheme.INT8, format=format), 30)
+    monkeypatch.setattr("edgekit.model.capture.traced_by_shape", nullcontext)
+    with pytest.raises(CaptureError, match="a step was computed"):
+        on_device(model, (300, 4))
 
 
 def test_the_file_does_not_grow_with_the_length() -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 import torch
+from executorch.exir.dialects.edge._ops import EdgeOpOverload
 from torch import fx
 
 from edgekit.errors import LowerError
@@ -72,7 +73,7 @@ def _readers(nodes: list[fx.Node]) -> list[fx.Node]:
     found = []
     while nodes:
         users = list(dict.fromkeys(user for node in nodes for user in node.users))
-        found += [user for user in users if graph.is_compute(user)]
+        found += [user for user in users if graph.is_compute(user) and isinstance(user.target, EdgeOpOverload)]
         nodes = [user for user in users if not graph.is_compute(user)]
     return found
 

@@ -4,11 +4,19 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from executorch.backends.xnnpack.partition.config.gemm_configs import LinearConfig
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+from executorch.backends.xnnpack.utils.quant_utils import tag_as_implicit_q_dq
 from executorch.exir.backend.partitioner import PartitionResult
+from executorch.exir.dialects._ops import ops
 from executorch.exir.graph_module import get_control_flow_submodules
 from torch import fx
 from torch.export import ExportedProgram
+
+from edgekit.model.graph import is_dequantize
+
+_PER_CHANNEL = ops.edge.quantized_decomposed.dequantize_per_channel.default
+_Found = tuple[bool, list[fx.Node]]
 
 
 class Partitioner(XnnpackPartitioner):
@@ -22,6 +30,8 @@ class Partitioner(XnnpackPartitioner):
         """The nodes that were delegated, in the order of the outermost graph."""
         for config in self.target_partitioner_configs.values():
             setattr(config, "check_constraints", self._unless_outside(config.check_constraints))  # noqa: B010  # a method
+            if isinstance(config, LinearConfig):
+                setattr(config, "get_deps", _with_integers_alone(config.get_deps))  # noqa: B010
 
     def _unless_outside(self, check: Callable[..., bool]) -> Callable[..., bool]:
         return lambda node, program: node.name not in self.outside and check(node, program)
@@ -45,6 +55,22 @@ class Partitioner(XnnpackPartitioner):
                     node.meta["delegation_tag"] = tag
                 result.partition_tags[tag] = self.delegation_spec
         return result
+
+
+def _with_integers_alone(find: Callable[..., _Found]) -> Callable[..., _Found]:
+    """Return what finds the nodes of a linear layer, those too whose weights alone are integers.
+
+    XNNPACK has kernels for them (f32-qc8w, without a bias), which ExecuTorch's partitioner does not know.
+    """
+
+    def found(node: fx.Node, program: ExportedProgram) -> _Found:
+        data, weight, *bias = node.all_input_nodes
+        if bias or weight.target is not _PER_CHANNEL or is_dequantize(data):
+            return find(node, program)
+        tag_as_implicit_q_dq(weight)
+        return True, [weight, *weight.all_input_nodes]
+
+    return found
 
 
 def bodies(module: fx.GraphModule) -> list[fx.GraphModule]:

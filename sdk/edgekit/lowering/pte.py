@@ -4,11 +4,11 @@ import copy
 from collections.abc import Callable
 from dataclasses import replace
 
+import torch
 from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
 from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType
-from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
+from executorch.exir import EdgeCompileConfig, EdgeProgramManager, to_edge_transform_and_lower
 from executorch.exir.lowered_backend_module import get_lowered_submodules
-from torch import fx
 
 from edgekit.errors import CompatibilityError, LowerError, RunError
 from edgekit.lowering.blame import blamed, check_kernels
@@ -16,7 +16,7 @@ from edgekit.lowering.conversions import convert_in_delegate
 from edgekit.lowering.decomposed import write_decomposed
 from edgekit.lowering.partition import Partitioner, bodies
 from edgekit.lowering.refusal import Try, Write, compute_in_float, without_refused
-from edgekit.lowering.rewriting import drop_unused, has_loops, has_recurrent_layers, inline_weights, rewrite
+from edgekit.lowering.rewriting import drop_unused, has_recurrent_layers, inline_weights, rewrite
 from edgekit.lowering.shape import infer_batches, pool_means, widen_convolutions
 from edgekit.lowering.shortcuts import shortcuts
 from edgekit.lowering.steps import keep_steps
@@ -27,6 +27,8 @@ from edgekit.model.program import Quantized
 from edgekit.spec import Format, PteSettings
 from edgekit.spec.schemes import obstacle
 
+# Linear layers in the bodies of loops, which no decomposition may have put there otherwise.
+_CONFIG = EdgeCompileConfig(_core_aten_ops_exception_list=[torch.ops.aten.linear.default])
 Check = Callable[[Artifact], None]
 _FIXED = (
     "{file} takes {batch} sample in each call: for any number its delegate would leave more operations outside, which "
@@ -100,6 +102,7 @@ def _write(quantized: Quantized, settings: PteSettings, partitioner: Partitioner
     """Return the .pte, and of how many delegates and operations outside it consists."""
     name = quantized.captured.source.name
     program = copy.deepcopy(quantized.program)
+    recurrent = any(map(graph.is_recurrent, program.graph.nodes))
     rewrite(program)
     widen_convolutions(program)
     infer_batches(program)
@@ -107,13 +110,15 @@ def _write(quantized: Quantized, settings: PteSettings, partitioner: Partitioner
     keep_steps(program)
     convert_in_delegate(program)
     write_decomposed(program)
-    passes = [inline_weights(program)] if has_loops(program) else []
+    passes = [inline_weights(program)] if recurrent else []
     if partitioner.outside:
         passes.append(compute_in_float(partitioner.outside))
     edge = None
     try:
         with shortcuts():
-            edge = to_edge_transform_and_lower(program, transform_passes=passes or None, partitioner=[partitioner])
+            edge = to_edge_transform_and_lower(
+                program, transform_passes=passes or None, partitioner=[partitioner], compile_config=_CONFIG
+            )
             drop_unused(edge.exported_program())
             inside, outside = _shares(edge)  # before the next line: it adds nodes for memory to the same graph
             executable = edge.to_executorch()

@@ -61,7 +61,9 @@ def without_refused(name: str, first: Try, write: Write) -> Artifact:
         last = search.leave_out(culprit)
     if last.artifact is not None:
         why = _reason(first.error)
-        notes = (f"model.pte: {graph.place(one)} is outside the delegate, which refuses it: {why}" for one in search.found)
+        notes = (
+            f"model.pte: {graph.place(one)} is outside the delegate, which refuses it: {why}" for one in search.found
+        )
         return replace(last.artifact, notes=(*last.artifact.notes, *dict.fromkeys(notes)))
     if not search.found:
         raise _unknown(name, first.error)

@@ -22,6 +22,7 @@ from edgekit.model.layout import PlainLayout
 from edgekit.model.narrow import can_narrow
 from edgekit.model.outputs import placeholder
 from edgekit.model.program import Captured, Source
+from edgekit.model.recurrence import traced_by_shape
 from edgekit.model.sizes import resized
 from edgekit.model.together import fitting, together
 from edgekit.model.writes import without_writes
@@ -131,7 +132,7 @@ def _captured(source: Source, samples: Samples, rows: int, *, any_batch: bool) -
     traced = _TRACED_BATCH if any_batch or source.most >= _TRACED_BATCH - 1 else source.most
     example = tuple(_example(source, samples.inputs[spec.name], spec, traced) for spec in source.inputs)
     try:
-        with warnings.catch_warnings(), PlainLayout():
+        with warnings.catch_warnings(), PlainLayout(), traced_by_shape():
             warnings.simplefilter("ignore")
             program = export(flat(source), example, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # the exporter raises many unrelated classes for what is one thing to a person
@@ -146,6 +147,7 @@ def _captured(source: Source, samples: Samples, rows: int, *, any_batch: bool) -
     return Captured(source=source, program=program, example=example, dynamic_shapes=shapes, rows=rows)
 
 
+@traced_by_shape()
 def capture_again(module: fx.GraphModule, captured: Captured) -> ExportedProgram:
     """Export a graph that was made of a captured program, for the sizes that the program was captured for.
 

@@ -2,12 +2,15 @@
 
 import operator
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import fx
 from torch._dispatch.python import enable_python_dispatcher
+
+from edgekit.model.recurrence import traced_by_shape
 
 # What only moves, views or measures data is no compute operation.
 _DATA_MOVEMENT = {
@@ -16,6 +19,11 @@ _DATA_MOVEMENT = {
 }  # fmt: skip
 _GATHERS = {"embedding", "index", "index_select"}
 _FUSED = {"relu", "relu_", "relu6", "hardtanh", "hardtanh_"}
+_aten = torch.ops.aten
+_RECURRENT = {
+    _aten.lstm.input, _aten.gru.input, _aten.rnn_tanh.input, _aten.rnn_relu.input,
+    _aten.lstm_cell.default, _aten.gru_cell.default, _aten.rnn_tanh_cell.default, _aten.rnn_relu_cell.default,
+}  # fmt: skip
 _FRAME = re.compile(r'File "(.+)", line (\d+), in ')
 _TORCH = str(Path(torch.__file__).parent)
 
@@ -27,7 +35,7 @@ def evaluate(node: fx.Node) -> Any:
     """
     assert callable(node.target)
     arguments, keywords = fx.map_arg((node.args, node.kwargs), lambda operand: operand.meta["val"])
-    with enable_python_dispatcher():
+    with enable_python_dispatcher(), traced_by_shape() if is_recurrent(node) else nullcontext():
         return node.target(*arguments, **keywords)
 
 
@@ -52,6 +60,19 @@ def is_table_read(node: fx.Node) -> bool:
     value = node.meta.get("val")
     known = node.op == "call_function" and operation(node) in _GATHERS
     return known and isinstance(value, torch.Tensor) and value.dtype == torch.int8
+
+
+def is_recurrent(node: fx.Node) -> bool:
+    """Whether the node is a recurrent layer, or one step of it."""
+    return node.op == "call_function" and node.target in _RECURRENT
+
+
+def reads_integers(node: fx.Node) -> bool:
+    """Whether the node computes in float with what is stored as integers: rows of a table, a recurrent layer's weights.
+
+    See `is_table_read`.
+    """
+    return is_table_read(node) or (is_recurrent(node) and any(map(is_dequantize, node.all_input_nodes)))
 
 
 def is_compute(node: fx.Node) -> bool:

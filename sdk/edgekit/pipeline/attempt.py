@@ -146,7 +146,8 @@ def measured(
         CompatibilityError, LowerError, RunError: If no format is left: one could not be lowered, or a runtime lacks
             what its artifact needs, or that does not load or run, or gives other answers at another batch size.
     """
-    traces, errors, lacking = {}, dict(errors or {}), []
+    traces, errors = {}, dict(errors or {})
+    lacking: list[str] = []
     for one in artifacts:
         try:
             lacking += compatible(one, target, programs[one.format][0])

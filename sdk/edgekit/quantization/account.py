@@ -23,11 +23,11 @@ def wanted(scheme: Scheme, spec: QuantSpec) -> str:
 
 
 def notes(scheme: Scheme, spec: QuantSpec, captured: Captured, prepared: fx.GraphModule) -> tuple[str, ...]:
-    """Name the layers that stay float: recurrent ones, and those whose inputs groups of 4-bit weights do not divide.
+    """Name the layers that compute in float: recurrent ones, and those that groups of 4-bit weights do not divide.
 
     And the tables of embeddings that have 8 bits where 4 were asked for.
     """
-    found = recurrent.note(captured.program.graph), _wide_tables(spec, prepared)
+    found = recurrent.note(prepared.graph), _wide_tables(spec, prepared)
     stay = tuple(note for note in found if note is not None)
     if scheme is not Scheme.W4_DYNAMIC:
         return stay
@@ -64,14 +64,12 @@ def _observers(prepared: fx.GraphModule) -> list[tuple[fx.Node, PerChannelWeight
 def weight_bytes(scheme: Scheme, spec: QuantSpec, prepared: fx.GraphModule, source: Source) -> int:
     """Return the bytes that the weights are stored in.
 
-    Static schemes are to take them all but those of recurrent layers, and tables that are kept, at a byte each; of a
+    Static schemes are to take them all but tables that are kept at a byte each; of a
     dynamic one, and of tables, it counts what it really takes.
     """
     observed = {node.all_input_nodes[0]: observer for node, observer in _observers(prepared)}
     if scheme not in DYNAMIC:
-        kept: int = recurrent.weights(prepared.graph) + sum(
-            table.meta["val"].numel() for table in tables(prepared.graph)
-        )
+        kept: int = sum(table.meta["val"].numel() for table in tables(prepared.graph))
         packed = sum(node.meta["val"].numel() * (8 - _bits(one, scheme, spec)) / 8 for node, one in observed.items())
         return source.float_bytes // 4 + 3 * kept - int(packed)
     own = {node.meta.get(FAMILY, node.target): node for node in observed}.values()  # a file holds a family once

@@ -8,7 +8,7 @@ from torch import fx
 from torchao.quantization.pt2e.quantizer import SharedQuantizationSpec
 
 from edgekit.errors import QuantizeError
-from edgekit.model.graph import is_compute, module_path, operation
+from edgekit.model.graph import is_compute, is_recurrent, module_path, operation
 from edgekit.model.layers import Layer
 from edgekit.quantization.functions import WEIGHTED, is_gather
 from edgekit.spec.schema import did_you_mean
@@ -50,7 +50,7 @@ def describe(path: str, nodes: Iterable[fx.Node]) -> Layer:
         nodes: Its nodes, from `group`.
     """
     nodes = tuple(nodes)
-    held = {weight: node for node in reversed(nodes) if (weight := _weight(node)) is not None}
+    held = {weight: node for node in reversed(nodes) for weight in _weights(node)}
     shapes = [tuple(weight.meta["val"].shape) for weight in held]
     first = next(reversed(held.values()), nodes[0])
     weights = sum(map(math.prod, shapes))
@@ -114,13 +114,21 @@ def _prefixes(path: str) -> Iterable[str]:
         yield path
 
 
-def _weight(node: fx.Node) -> fx.Node | None:
-    """Return what a layer multiplies with, or the table that it reads; None if it does neither."""
+def _weights(node: fx.Node) -> list[fx.Node]:
+    """Return what a layer multiplies with, or the table that it reads; nothing if it does neither."""
     layer = node.target in WEIGHTED
+    if is_recurrent(node):
+        held = [_behind_observer(source) for source in node.all_input_nodes]
+        return [one for one in held if one.op == "get_attr" and one.meta["val"].dim() == 2]
     if not layer and not is_gather(node):
-        return None
+        return []
     weight = node.args[1 if layer else 0]
-    while isinstance(weight, fx.Node) and weight.op == "call_module":
-        weight = weight.args[0]  # behind its observer
     assert isinstance(weight, fx.Node)
-    return weight if layer or weight.op == "get_attr" else None
+    weight = _behind_observer(weight)
+    return [weight] if layer or weight.op == "get_attr" else []
+
+
+def _behind_observer(node: fx.Node) -> fx.Node:
+    while node.op == "call_module":
+        (node,) = node.all_input_nodes
+    return node

@@ -12,6 +12,7 @@ from edgekit.quantization.configuration import configuration
 from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, RECTIFIERS, WEIGHTED
 from edgekit.quantization.grouping import ANNOTATION, chosen, group
 from edgekit.quantization.outermost import float_layers
+from edgekit.quantization.recurrent import annotate_recurrent
 from edgekit.quantization.scalars import is_float, write_scalars
 from edgekit.quantization.tables import annotate_tables
 from edgekit.spec import DYNAMIC, QuantSpec, Scheme
@@ -71,6 +72,7 @@ class Placement(XNNPACKQuantizer):
         for layer in float_layers(annotated.graph, self._spec, self._layers):
             layer.meta.pop(ANNOTATION, None)
         annotate_tables(annotated.graph, self._spec)
+        annotate_recurrent(annotated.graph, self._spec)
         _leave_unread(annotated.graph)
         # Last: where the other layers are rounded does not depend on it, which the simulation counts on.
         self.kept = self._keep(annotated.graph)

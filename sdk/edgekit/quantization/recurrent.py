@@ -1,33 +1,54 @@
-"""Recurrent layers, which stay float: what is rounded in one step comes back in the next, and gates make much of it."""
+"""Recurrent layers: their weights are stored as integers, and their steps compute in float.
+
+What is rounded in one step comes back in the next, and gates make much of it, so no activation is rounded.
+"""
 
 import torch
 from torch import fx
+from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, QuantizationSpecBase
 
-from edgekit.model.graph import module_path
-
-_aten = torch.ops.aten
-_LAYERS = {
-    _aten.lstm.input, _aten.gru.input, _aten.rnn_tanh.input, _aten.rnn_relu.input,
-    _aten.lstm_cell.default, _aten.gru_cell.default, _aten.rnn_tanh_cell.default, _aten.rnn_relu_cell.default,
-}  # fmt: skip
+from edgekit.model.graph import is_recurrent, module_path
+from edgekit.quantization.grouping import ANNOTATION
+from edgekit.quantization.observers import PerChannelWeightObserver
+from edgekit.spec import QuantSpec
 
 
-def note(graph: fx.Graph) -> str | None:
-    """Name the recurrent layers of a captured graph, for a reader of the report; None if there are none."""
-    names = dict.fromkeys(module_path(node) or node.name for node in _nodes(graph))
-    return (
-        f"Recurrent layers compute in float, their weights are stored as float: {', '.join(names)}." if names else None
+def annotate_recurrent(graph: fx.Graph, spec: QuantSpec) -> None:
+    """Mark the weights of recurrent layers to be stored in 8 bits, with a scale for each output of each gate, in place.
+
+    Args:
+        graph: A captured float graph.
+        spec: Says how ranges of weights are chosen.
+    """
+    for node in graph.nodes:
+        if is_recurrent(node):
+            specs: dict[fx.Node, QuantizationSpecBase | None] = {one: _specification(spec) for one in weights(node)}
+            node.meta[ANNOTATION] = QuantizationAnnotation(input_qspec_map=specs, _annotated=True)
+
+
+def weights(node: fx.Node) -> list[fx.Node]:
+    """Return the weights of a recurrent layer, (gates * hidden, inputs or hidden); of those that are computed none."""
+    held = [source for source in node.all_input_nodes if _is_held(source)]
+    return [source for source in held if source.meta["val"].dim() == 2 and source.meta["val"].dtype == torch.float32]
+
+
+def note(prepared: fx.Graph) -> str | None:
+    """Name the recurrent layers whose weights are observed, for a reader of the report; None if there are none."""
+    nodes = [node for node in prepared.nodes if is_recurrent(node)]
+    observed = [node for node in nodes if any(source.op == "call_module" for source in node.all_input_nodes)]
+    names = dict.fromkeys(module_path(node) or node.name for node in observed)
+    return f"Recurrent layers compute in float, with weights of 8 bits: {', '.join(names)}." if names else None
+
+
+def _specification(spec: QuantSpec) -> QuantizationSpec:
+    return QuantizationSpec(
+        dtype=torch.int8,
+        quant_min=-127,  # symmetric: -128 has no counterpart
+        quant_max=127,
+        qscheme=torch.per_channel_symmetric,
+        ch_axis=0,
+        observer_or_fake_quant_ctr=PerChannelWeightObserver.with_args(ranges=spec.ranges),
     )
-
-
-def weights(graph: fx.Graph) -> int:
-    """Return how many weights the recurrent layers have."""
-    stored = {source for node in _nodes(graph) for source in node.all_input_nodes if _is_held(source)}
-    return sum(node.meta["val"].numel() for node in stored)
-
-
-def _nodes(graph: fx.Graph) -> list[fx.Node]:
-    return [node for node in graph.nodes if node.op == "call_function" and node.target in _LAYERS]
 
 
 def _is_held(node: fx.Node) -> bool:

@@ -17,7 +17,7 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from edgekit.data.samples import Samples
 from edgekit.errors import EdgeKitError, QuantizeError
 from edgekit.model.capture import capture_again
-from edgekit.model.graph import is_quantize, is_table_read
+from edgekit.model.graph import is_quantize, reads_integers
 from edgekit.model.program import Captured, Quantized
 from edgekit.model.together import fitting
 from edgekit.quantization import account, scales
@@ -68,7 +68,7 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
         raise QuantizeError(
             f"{name} cannot be quantized: {error}", hint="Run again with --debug to see where."
         ) from error
-    if not any(is_quantize(node) or is_table_read(node) for node in program.graph.nodes):
+    if not any(is_quantize(node) or reads_integers(node) for node in program.graph.nodes):
         raise QuantizeError(
             f"Nothing in {name} was quantized: it has no {account.wanted(scheme, spec)} layer that the {scheme} scheme "
             "takes.",

@@ -12,7 +12,14 @@ import numpy as np
 import onnx_ir as ir
 from torch.export import ExportedProgram
 
-from edgekit.lowering.onnx.values import constant, dequantize_of, drop_unused_initializers, initializer, to_unsigned
+from edgekit.lowering.onnx.values import (
+    constant,
+    dequantize_of,
+    drop_unused_initializers,
+    drop_unused_nodes,
+    initializer,
+    to_unsigned,
+)
 from edgekit.model.graph import is_dequantize, is_dynamic
 from edgekit.spec import OnnxSettings
 
@@ -74,11 +81,3 @@ def _multiply_integers(graph: ir.Graph, node: ir.Node, number: int, settings: On
     result.name, result.type, result.shape = old.name, old.type, old.shape
     ir.convenience.replace_all_uses_with(old, result, replace_graph_outputs=True)
     graph.remove(node, safe=True)
-
-
-def drop_unused_nodes(graph: ir.Graph) -> None:
-    """Remove nodes whose outputs nobody reads, in place."""
-    outputs = set(graph.outputs)
-    for node in reversed(list(graph)):
-        if not any(value.uses() or value in outputs for value in node.outputs):
-            graph.remove(node, safe=True)

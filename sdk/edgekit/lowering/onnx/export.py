@@ -20,8 +20,9 @@ from edgekit.lowering.onnx.names import metadata, name_by_operator, name_interfa
 from edgekit.lowering.rewriting import rewrite_ceil_pools
 from edgekit.lowering.shortcuts import shortcuts
 from edgekit.model.artifact import Artifact
-from edgekit.model.graph import is_table_read
+from edgekit.model.graph import reads_integers
 from edgekit.model.program import Captured, Quantized, Source
+from edgekit.model.recurrence import traced_by_shape
 from edgekit.spec import Format, OnnxSettings, Scheme
 from edgekit.spec.schemes import obstacle
 
@@ -64,7 +65,7 @@ def lower(quantized: Quantized, settings: OnnxSettings) -> Artifact:
     integer = [kind for kind in compute if kind.startswith(_INTEGER) or "Integer" in kind]
     # Most of 16 bits the CPU computes in float between the roundings; that these are there is all that can be asked.
     rounds = scheme is Scheme.W8A16 and "QuantizeLinear" in kinds
-    stores = any(map(is_table_read, quantized.program.graph.nodes))
+    stores = any(map(reads_integers, quantized.program.graph.nodes))
     if not (integer or rounds or stores or scheme is Scheme.FLOAT):
         raise LowerError(
             f"ONNX Runtime would run nothing of {source.name} as {scheme}: found {sorted(set(kinds))}.",
@@ -114,7 +115,7 @@ def _export(program: ExportedProgram, source: Source, opset: int | None = None) 
     rewrite_ceil_pools(program)
     write_functional(program)
     try:
-        with warnings.catch_warnings(), shortcuts():
+        with warnings.catch_warnings(), shortcuts(), traced_by_shape():
             warnings.simplefilter("ignore")
             exported = torch.onnx.export(
                 program,
@@ -133,6 +134,7 @@ def _export(program: ExportedProgram, source: Source, opset: int | None = None) 
         ) from error
     if exported is None:  # only the legacy exporter returns nothing
         raise LowerError(f"torch.onnx exported nothing for {source.name}.")
+    recurrent.store_integers(exported.model.graph)
     return exported.model
 
 

@@ -1,11 +1,21 @@
-"""Plain recurrent layers as the operator that ONNX has for them: torch.onnx writes every step of them."""
+"""Recurrent layers as the operators that ONNX has for them, with weights that are stored as integers.
+
+torch.onnx writes every step of plain ones, and takes the weights of the others apart and puts the gates together in
+another order. Behind a dequantization that would be done in each call: here it is done to the integers.
+"""
 
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+import onnx_ir as ir
 import torch
 from onnxscript.onnx_opset import opset18
+
+from edgekit.lowering.onnx.values import constant, drop_unused_nodes, initializer
+
+_OPERATORS = {"LSTM", "GRU", "RNN"}
 
 op: Any = opset18  # its types want tensors where it takes numbers
 
@@ -59,3 +69,53 @@ def _rnn(
 def _stacked(values: list[Any]) -> Any:
     parts = [op.Unsqueeze(value, [0]) for value in values]
     return parts[0] if len(parts) == 1 else op.Concat(*parts, axis=0)
+
+
+def store_integers(graph: ir.Graph) -> None:
+    """Let recurrent operators read dequantized weights as they are stored, in place."""
+    for number, node in enumerate(list(graph)):
+        for place in (1, 2) if node.op_type in _OPERATORS else ():
+            found = _integers(node.inputs[place])
+            if found is not None:
+                node.replace_input_with(place, _floats(graph, node, f"r{number}_{place}", *found))
+    drop_unused_nodes(graph)
+
+
+def _integers(value: ir.Value | None) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]] | None:
+    """Return the integers and the scale of each of their rows that a value is; None if it is something else."""
+    node = value.producer() if value is not None else None
+    if node is None:
+        return None
+    if node.op_type == "DequantizeLinear" and node.attributes.get_int("axis", 1) == 0:
+        steps, scale = node.inputs[:2]
+        if steps is None or steps.const_value is None:
+            return None
+        return constant(steps), constant(scale)[:, None]
+    first = _integers(node.inputs[0])
+    if first is None:
+        return None
+    match node.op_type:
+        case "Slice":
+            start, end, axis = (int(constant(one).item()) for one in node.inputs[1:4])
+            return (first[0][start:end], first[1][start:end]) if axis == 0 else None
+        case "Unsqueeze":
+            return first[0][None], first[1][None]
+        case "Concat" if node.attributes.get_int("axis") == 0:
+            parts = [_integers(one) for one in node.inputs]
+            known = [one for one in parts if one is not None]
+            each = (np.concatenate(one) for one in zip(*known, strict=True))
+            return (next(each), next(each)) if len(known) == len(parts) else None
+    return None
+
+
+def _floats(
+    graph: ir.Graph, reader: ir.Node, name: str, steps: np.ndarray[Any, Any], scale: np.ndarray[Any, Any]
+) -> ir.Value:
+    """Return integers (directions, rows, columns) as floats.
+
+    ONNX Runtime does this once, when it loads the file. A DequantizeLinear it would keep, and do in each call.
+    """
+    cast = ir.node("Cast", [initializer(graph, name, steps)], attributes={"to": ir.DataType.FLOAT})
+    product = ir.node("Mul", [cast.outputs[0], initializer(graph, f"{name}_s", scale)])
+    graph.insert_before(reader, [cast, product])
+    return product.outputs[0]

@@ -62,3 +62,11 @@ def share_weights(graph: ir.Graph) -> None:
         array = constant(value)
         if array.ndim > 1:
             node.replace_input_with(0, known.setdefault((array.dtype, array.shape, array.tobytes()), value))
+
+
+def drop_unused_nodes(graph: ir.Graph) -> None:
+    """Remove nodes whose outputs nobody reads, in place."""
+    outputs = set(graph.outputs)
+    for node in reversed(list(graph)):
+        if not any(value.uses() or value in outputs for value in node.outputs):
+            graph.remove(node, safe=True)

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import fx
 
+from edgekit.lowering.rewriting.weights import multiplied, weight_of
 from edgekit.lowering.rewriting.writer import Writer, arguments, is_float, tensor_of
 
 _aten = torch.ops.aten
@@ -19,8 +20,7 @@ def step(
     kind: str,
     states: Sequence[fx.Node],
     inputs: Sequence[fx.Node],
-    weights: Sequence[fx.Node],
-    biases: Sequence[fx.Node | None],
+    own: Sequence[fx.Node],
 ) -> list[fx.Node]:
     """Return the states behind one step, the output first.
 
@@ -29,14 +29,8 @@ def step(
         kind: A key of ``GATES``.
         states: Those before it: the output (batch, hidden), and for an LSTM the cell.
         inputs: By gate, the products of the input with its weights, biases added.
-        weights: By gate, of the output before it, transposed: (hidden, hidden). As they are they would be transposed
-            outside of the delegate, as every linear layer in a loop is (ExecuTorch 1.5.1).
-        biases: By gate, of these products, where they are not in the inputs already.
+        own: By gate, the products of the output before it, biases added where they are not in the inputs already.
     """
-    own = [
-        add(_aten.mm.default, states[0], weight) if bias is None else add(_aten.addmm.default, bias, states[0], weight)
-        for weight, bias in zip(weights, biases, strict=True)
-    ]
     if kind == "gru":
         reset, update = (add(_aten.sigmoid.default, add(_aten.add.Tensor, inputs[i], own[i])) for i in range(2))
         gated = add(_aten.mul.Tensor, reset, own[2])
@@ -65,15 +59,15 @@ def cell(write: Writer, node: fx.Node) -> list[fx.Node] | None:
     """Write one step with its weights apart by gate: no piece must be cut out, at any batch."""
     given, kind = arguments(node), CELLS[node.target]
     states = list(given["hx"]) if isinstance(given["hx"], list | tuple) else [given["hx"]]
-    known = [tensor_of(write.program, given[name]) for name in ("w_ih", "w_hh", "b_ih", "b_hh")]
-    if known[0] is None or known[1] is None or not is_float(given["input"]):
+    weights = [weight_of(write.program, given[name]) for name in ("w_ih", "w_hh")]
+    biases = [tensor_of(write.program, given[name]) for name in ("b_ih", "b_hh")]
+    if weights[0] is None or weights[1] is None or not is_float(given["input"]):
         return None
-    known[1] = known[1].T
-    apart = [
-        [None] * GATES[kind] if one is None else list(one.chunk(GATES[kind], 1 if one is known[1] else 0))
-        for one in known
-    ]
-    parts = [[None if one is None else write.unnamed(one) for one in by_gate] for by_gate in apart]
-    inputs = [write(_aten.linear.default, given["input"], w, b) for w, b in zip(parts[0], parts[2], strict=True)]
-    weights = [one for one in parts[1] if one is not None]
-    return step(write, kind, states, inputs, weights, parts[3])
+    gates = GATES[kind]
+    products = []
+    for data, weight, bias in zip((given["input"], states[0]), weights, biases, strict=True):
+        assert weight is not None
+        offsets = [None] * gates if bias is None else bias.chunk(gates)
+        parts = zip(weight.by_gate(gates), offsets, strict=True)
+        products.append([multiplied(write, data, part, offset) for part, offset in parts])
+    return step(write, kind, states, *products)

@@ -15,6 +15,14 @@ from torch.export import ExportedProgram
 from torch.fx.passes.infra.pass_base import PassResult
 
 from edgekit.lowering.rewriting.cells import CELLS, GATES, Add, cell, step
+from edgekit.lowering.rewriting.weights import (
+    Weight,
+    multiplied,
+    multiplied_in_body,
+    read_rows,
+    transposed,
+    weight_of,
+)
 from edgekit.lowering.rewriting.writer import Writer, arguments, is_fixed, is_float, shape, tensor_of
 from edgekit.model.graph import evaluate
 
@@ -32,8 +40,8 @@ LAYERS = {
 class _Direction:
     """One direction of one layer: its weights by gate, (hidden, inputs) and (hidden, hidden), and its biases."""
 
-    inputs: tuple[Tensor, ...]
-    hidden: tuple[Tensor, ...]
+    inputs: tuple[Weight, ...]
+    hidden: tuple[Weight, ...]
     input_biases: tuple[Tensor, ...]
     hidden_biases: tuple[Tensor | None, ...]
     reverse: bool
@@ -75,6 +83,7 @@ def _hand_on(write: Writer, node: fx.Node, results: list[fx.Node]) -> None:
             place: Any = user.args[1]
             result = results[place]
             write.put(user, write.reshape(result, shape(result)))
+    node.graph.erase_node(node)  # for its dropout, elsewhere, it does not count as dead code
 
 
 def _layers(
@@ -112,13 +121,15 @@ def _loop(
     if direction.reverse:
         data = write(_aten.flip.default, data, [0])
     added = [
-        write(_aten.linear.default, data, write.unnamed(weight), write.unnamed(bias))
+        multiplied(write, data, weight, bias)
         for weight, bias in zip(direction.inputs, direction.input_biases, strict=True)
     ]
-    weights = [write.unnamed(weight.T) for weight in direction.hidden]
-    biases = [None if bias is None else write.unnamed(bias) for bias in direction.hidden_biases]
-    more = [*weights, *(bias for bias in biases if bias is not None)]
-    body, values = _body(kind, start, added, weights, biases)
+    held = [
+        [None if one is None else write.unnamed(one) for one in (*transposed(weight), bias)]
+        for weight, bias in zip(direction.hidden, direction.hidden_biases, strict=True)
+    ]
+    more = [one for gate in held for one in gate if one is not None]
+    body, values = _body(kind, start, added, held)
     module = write.program.graph_module
     name = f"step_{len(list(module.children()))}"
     module.add_submodule(name, body)
@@ -140,11 +151,12 @@ def _loop(
 
 
 def _body(
-    kind: str, start: list[fx.Node], added: list[fx.Node], weights: list[fx.Node], biases: list[fx.Node | None]
+    kind: str, start: list[fx.Node], added: list[fx.Node], held: list[list[fx.Node | None]]
 ) -> tuple[fx.GraphModule, list[Any]]:
     """Return one step, and the values that it gives: the new states, and the output.
 
-    It takes the states, the products of this step's input by gate, and the weights and biases of the output before it.
+    It takes the states, the products of this step's input by gate, and by gate the weight, the scales and zero points
+    and the bias of the output before it, as far as there are any.
     """
     graph = fx.Graph()
 
@@ -160,10 +172,15 @@ def _body(
 
     states = [placeholder(f"state_{i}", node.meta["val"]) for i, node in enumerate(start)]
     inputs = [placeholder(f"added_{i}", node.meta["val"][0]) for i, node in enumerate(added)]
-    own = [placeholder(f"weight_{i}", node.meta["val"]) for i, node in enumerate(weights)]
-    offsets = [None if node is None else placeholder(f"bias_{i}", node.meta["val"]) for i, node in enumerate(biases)]
     adding: Add = add
-    after = step(adding, kind, states, inputs, own, offsets)
+    own = []
+    for i, gate in enumerate(held):
+        names = enumerate(gate)
+        weight, scale, zero, bias = (
+            None if node is None else placeholder(f"held_{i}_{j}", node.meta["val"]) for j, node in names
+        )
+        own.append(multiplied_in_body(adding, states[0], (weight, scale, zero), bias))
+    after = step(adding, kind, states, inputs, own)
     results = [*after, add(_aten.clone.default, after[0])]
     graph.output(tuple(results))
     return fx.GraphModule({}, graph), [node.meta["val"] for node in results]
@@ -171,7 +188,7 @@ def _body(
 
 def _directions(write: Writer, kind: str, given: dict[str, Any]) -> list[list[_Direction]] | None:
     """Return what is known of each direction of each layer; None if a weight is computed."""
-    values = [tensor_of(write.program, node) for node in given["params"]]
+    values = [weight_of(write.program, node) for node in given["params"]]
     known = [value for value in values if value is not None]
     count = 2 if given["bidirectional"] else 1
     each = 4 if given["has_biases"] else 2
@@ -187,11 +204,11 @@ def _directions(write: Writer, kind: str, given: dict[str, Any]) -> list[list[_D
     return layers
 
 
-def _direction(kind: str, values: list[Tensor], reverse: bool) -> _Direction:
+def _direction(kind: str, values: list[Weight], reverse: bool) -> _Direction:
     gates = GATES[kind]
-    inputs, hidden = (value.chunk(gates, 0) for value in values[:2])
-    zero = torch.zeros(values[0].shape[0])
-    first, second = ((value.chunk(gates, 0)) for value in (values[2:] or [zero, zero]))
+    inputs, hidden = (tuple(value.by_gate(gates)) for value in values[:2])
+    zero = torch.zeros(len(values[0].values))
+    first, second = (bias.chunk(gates) for bias in ([one.values for one in values[2:]] or [zero, zero]))
     # Both are added at once, but for the candidate of a GRU, where a gate stands between them.
     apart = {2} if kind == "gru" else set()
     return _Direction(
@@ -206,11 +223,6 @@ def _direction(kind: str, values: list[Tensor], reverse: bool) -> _Direction:
 def has_recurrent_layers(program: ExportedProgram) -> bool:
     """Whether a program has recurrent layers, whose loops want fixed sizes."""
     return any(node.target in LAYERS for node in program.graph.nodes)
-
-
-def has_loops(program: ExportedProgram) -> bool:
-    """Whether a program has loops."""
-    return bool(program.graph.find_nodes(op="call_function", target=torch.ops.higher_order.scan))
 
 
 def inline_weights(program: ExportedProgram) -> Callable[[fx.GraphModule], PassResult]:
@@ -234,12 +246,14 @@ def inline_weights(program: ExportedProgram) -> Callable[[fx.GraphModule], PassR
                 weight.meta = dict(place.meta)
                 place.replace_all_uses_with(weight)
                 body.graph.erase_node(place)
+            read_rows(body)
             output = body.graph.output_node()
             # A copy was needed while torch looked for outputs that are the same; from here on there is no such rule.
             output.args = (tuple(one.args[0] if "clone" in str(one.target) else one for one in output.args[0]),)
             body.graph.eliminate_dead_code()
             body.recompile()
             node.args = (attribute, start, inputs, ())
+        read_rows(module)
         module.graph.eliminate_dead_code()
         module.recompile()
         return PassResult(module, True)
