@@ -11,9 +11,25 @@ import torch
 import yaml
 
 from tests.programs.networks import Small, images
+from tests.programs.test_streaming import Network, walks
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+def test_the_example_of_streaming_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is run as it stands, with a recurrent network and sequences in its names."""
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "streaming.md").read_text("utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    names = {
+        "model": Network("gru"),
+        "example": walks(1, 8),
+        "sequences": walks(4, 20),
+        "held_out": walks(2, 20, seed=1),
+    }
+    exec(example, names)  # noqa: S102 - our own page
+    assert (tmp_path / "artifacts" / "stepmodel" / "linux-arm64" / "manifest.json").is_file()
 
 
 def test_generated_pages_are_fresh() -> None:

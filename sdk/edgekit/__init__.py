@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from edgekit.api import build
     from edgekit.apps.drop import drop
     from edgekit.inspection.predict import predict
+    from edgekit.model.streaming import streaming
     from edgekit.pipeline.baseline import record
     from edgekit.pipeline.comparison import compare_path
     from edgekit.pipeline.rebuild import build_project
     from edgekit.pipeline.stages import bundle, capture, lower, quantize, verify
+    from edgekit.pipeline.streams import stream_drift
 
 __all__ = [
     "__version__",
@@ -29,6 +31,8 @@ __all__ = [
     "predict",
     "quantize",
     "record",
+    "stream_drift",
+    "streaming",
     "verify",
 ]
 
@@ -43,6 +47,8 @@ _HOMES = {
     "predict": "edgekit.inspection.predict",
     "quantize": "edgekit.pipeline.stages",
     "record": "edgekit.pipeline.baseline",
+    "stream_drift": "edgekit.pipeline.streams",
+    "streaming": "edgekit.model.streaming",
     "verify": "edgekit.pipeline.stages",
 }
 

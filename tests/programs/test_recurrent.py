@@ -72,6 +72,15 @@ def test_layers_are_loops(name: str) -> None:
     assert {one for one in found.artifact.operators if not one.startswith("executorch_prim")} <= loops
 
 
+@pytest.mark.parametrize("name", FAMILY)
+def test_a_single_step_is_one_delegate(name: str) -> None:
+    """A sequence of one step needs no loop."""
+    torch.manual_seed(0)
+    found = on_device(Layers(**FAMILY[name]), (1, 4))
+    check(found)
+    assert (found.artifact.operators, found.delegates) == ((), 1)
+
+
 @pytest.mark.parametrize("scheme", [Scheme.INT8, Scheme.INT8_DYNAMIC])
 @pytest.mark.parametrize("name", ["lstm", "gru, both directions", "tanh, 2 layers, both directions"])
 @pytest.mark.parametrize("format", list(Format))

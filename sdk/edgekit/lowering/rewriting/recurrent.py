@@ -118,6 +118,8 @@ def _loop(
     write: Writer, kind: str, data: fx.Node, start: list[fx.Node], direction: _Direction
 ) -> tuple[list[fx.Node], fx.Node]:
     """Return the states behind the last step, and the output of each step, (time, batch, hidden)."""
+    if shape(data)[0] == 1:
+        return _single(write, kind, data, start, direction)
     if direction.reverse:
         data = write(_aten.flip.default, data, [0])
     added = [
@@ -148,6 +150,20 @@ def _loop(
     if direction.reverse:
         steps_node = write(_aten.flip.default, steps_node, [0])
     return found[:states], steps_node
+
+
+def _single(
+    write: Writer, kind: str, data: fx.Node, start: list[fx.Node], direction: _Direction
+) -> tuple[list[fx.Node], fx.Node]:
+    """Return what `_loop` does where there is one step: no loop is needed, and nothing is outside of a delegate."""
+    data = write.reshape(data, shape(data)[1:])
+    given = (data, direction.inputs, direction.input_biases), (start[0], direction.hidden, direction.hidden_biases)
+    products = [
+        [multiplied(write, source, weight, bias) for weight, bias in zip(weights, biases, strict=True)]
+        for source, weights, biases in given
+    ]
+    after = step(write, kind, start, *products)
+    return after, write.reshape(after[0], [1, *shape(after[0])])
 
 
 def _body(
