@@ -1,12 +1,17 @@
 """Integers beside floats: what counts, points and selects is exact, and no scheme touches it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+import edgekit
 from edgekit.data.rows import whole
 from edgekit.data.samples import Samples
+from edgekit.drift import varying
+from edgekit.drift.meaning import measured, quick_metrics
 from edgekit.drift.metrics import sqnr_db
 from edgekit.execution.artifact import open_artifact
 from edgekit.execution.eager import run_float, run_quantized
@@ -15,7 +20,8 @@ from edgekit.model.capture import capture
 from edgekit.model.program import Quantized
 from edgekit.model.source.module import source_from_module
 from edgekit.quantization import quantize
-from edgekit.spec import Cpu, OnnxSettings, PteSettings, QuantSpec, Scheme, TensorSpec
+from edgekit.render import verdict
+from edgekit.spec import Cpu, Meaning, OnnxSettings, PteSettings, QuantSpec, Scheme, TensorSpec
 
 COUNTERS = ("arange", "cumsum", "cat", "mask", "where", "product", "float of integers")
 ANGLES = ("rope", "rope of length", "scaled", "offset", "buffer")
@@ -131,3 +137,52 @@ def test_both_runtimes_take_integers_and_constants(kind: str) -> None:
         opened = open_artifact(artifact.format, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
         assert ratio(program, whole(opened.run(evaluation, 1)["out"])) > 20
         assert ratio(program, whole(opened.run(evaluation.rows(slice(None, None, -1)), 1)["out"])) < 5
+
+
+class Pixels(nn.Module):
+    """A picture of whole numbers, as a network that cleans pictures returns it; or one that does not depend on it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 1, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return pixels (batch, 1, 8, 8), uint8, of x of the same shape."""
+        y = torch.sigmoid(4 * self.last(torch.relu(self.first(x))))
+        return (255 * y).round().to(torch.uint8)
+
+
+@pytest.mark.parametrize("meaning", ["regression", "tensor"])
+def test_amounts_are_near_where_they_are_close(meaning: Meaning, tmp_path: Path) -> None:
+    """Pixels are a step off and right; the twin takes them for classes, which are then wrong."""
+    torch.manual_seed(0)
+    x = torch.randn(64, 1, 8, 8)
+    (built,) = edgekit.build(
+        Pixels(), x[:1], target="linux-arm64", calibration=x[:32], evaluation=x[32:], output=tmp_path, cache=False,
+        meanings={"output": meaning},
+    ).bundles  # fmt: skip
+    total = [leg.metrics for leg in built.manifest.drift.legs if leg.name == "total"]
+    assert len(total) == 2
+    if meaning == "regression":
+        assert built.passed, list(verdict.of_manifest(built.manifest))
+        assert all(metrics.agreement is None and (metrics.sqnr_db or 0) > 25 for metrics in total)
+    else:
+        assert not built.passed
+        assert all(metrics.sqnr_db is None and metrics.agreement is not None for metrics in total)
+
+
+def test_amounts_that_are_far_off_break_the_budget() -> None:
+    """They are no less strict than floats: other pixels are as wrong, and the same for all inputs are no answer."""
+    spec = TensorSpec(name="y", dtype="uint8", shape=("batch", 64), meaning="regression")
+    right = np.random.default_rng(0).integers(0, 256, (20, 64), dtype=np.uint8)
+    near = np.clip(right.astype(int) + np.random.default_rng(1).integers(-1, 2, right.shape), 0, 255).astype(np.uint8)
+    samples = Samples(inputs={"x": right.astype(np.float32)})
+    always = np.broadcast_to(right.mean(0).astype(np.uint8), right.shape)
+    ratios, follows = [], []
+    for answer in (near, right[::-1], always):
+        found = quick_metrics((spec,), {"y": right}, {"y": answer}, samples)["y"]
+        ratios.append(found.sqnr_db or 0.0)
+        follows.append(not varying.checks(measured(spec, (spec,), {"y": right}, {"y": answer}, samples).varying))
+    assert ratios[0] > 40
+    assert max(ratios[1:]) < 8
+    assert follows == [True, False, False]

@@ -1,6 +1,6 @@
 """Golden vectors: a few inputs with the outputs to expect, so that a device can test itself."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,12 +22,15 @@ _STEPS = 4 / 255
 _MARGIN = 1.25
 
 
-def golden_vectors(reference: Trace, artifacts: Mapping[str, Trace]) -> tuple[tuple[Golden, ...], dict[str, bytes]]:
+def golden_vectors(
+    reference: Trace, artifacts: Mapping[str, Trace], amounts: Collection[str] = ()
+) -> tuple[tuple[Golden, ...], dict[str, bytes]]:
     """Choose samples spread over the evaluation data and write them out with every output.
 
     Args:
         reference: The baseline.
         artifacts: The host's trace of each artifact, by file name.
+        amounts: Names of the outputs that are near where they are close, though they may be integers.
 
     Returns:
         The entries for the manifest, and the files by path within the bundle: raw little-endian values.
@@ -38,9 +41,8 @@ def golden_vectors(reference: Trace, artifacts: Mapping[str, Trace]) -> tuple[tu
         name: max(_furthest(trace.outputs[name], expected) for trace in artifacts.values())
         for name, expected in reference.outputs.items()
     }
-    # Integers are the same or are not.
     allowed = {
-        (file, name): 0.0 if is_counted(values) else _extent(values) * _STEPS
+        (file, name): _allowed(values, is_amount=name in amounts)
         for file, trace in artifacts.items()
         for name, values in trace.outputs.items()
     }
@@ -71,6 +73,13 @@ def golden_vectors(reference: Trace, artifacts: Mapping[str, Trace]) -> tuple[tu
 def _furthest(values: Rows, expected: Rows) -> float:
     parts = ((part.astype(np.float64), expected[rows].astype(np.float64)) for rows, part in chunks(values))
     return float(np.max([np.abs(one - other).max() for one, other in parts]))  # NaN if there is one
+
+
+def _allowed(values: Rows, *, is_amount: bool) -> float:
+    """Return how far a device may be off: integers are the same or are not, amounts may be a step off at least."""
+    if is_counted(values) and not is_amount:
+        return 0.0
+    return max(_extent(values) * _STEPS, 1.0 if is_counted(values) else 0.0)
 
 
 def _extent(values: Rows) -> float:

@@ -60,7 +60,7 @@ def measured(
     parts, energies, extremes = [], [], Extremes(max_abs_error=0.0, non_finite=0)
     for pair in pairs(theirs, ours):
         known = None if true is None else true[pair.rows]
-        parts.append({**element_statistics(pair), **_by_meaning(spec, pair, known, means, true_mean)})
+        parts.append({**element_statistics(pair, spec.meaning), **_by_meaning(spec, pair, known, means, true_mean)})
         extremes |= Extremes.of(pair)
         if means is not None and follows:
             energies.append(varying.varying(pair, means))

@@ -13,7 +13,7 @@ from pydantic import Field
 from edgekit.data.rows import Rows, at_once, cuts
 from edgekit.drift.pairs import Bools, Pair, pairs
 from edgekit.drift.statistics import Derived, Doubles, OfMeans, Statistic, joined, mean_of, points
-from edgekit.spec import Spec
+from edgekit.spec import Meaning, Spec
 
 
 class Metrics(Spec):
@@ -141,15 +141,18 @@ def collect(extremes: Extremes, values: Mapping[str, float]) -> Metrics:
     )
 
 
-def is_counted(values: Rows) -> bool:
-    """Whether values are integers or truth values: an index that is off by one is as wrong as any other."""
-    return values.dtype.kind in "iub"
+def is_counted(values: Rows, meaning: Meaning = "tensor") -> bool:
+    """Whether values are integers or truth values: an index that is off by one is as wrong as any other.
+
+    Those of a regression are amounts, of light say, in steps.
+    """
+    return values.dtype.kind in "iub" and meaning != "regression"
 
 
-def element_statistics(pair: Pair) -> dict[str, Statistic]:
-    """Return the metrics that every output has, by the type of the reference's values."""
+def element_statistics(pair: Pair, meaning: Meaning = "tensor") -> dict[str, Statistic]:
+    """Return the metrics that every output has, by its meaning and the type of the reference's values."""
     found = _tensor_statistics(pair)
-    if not is_counted(pair.given):
+    if not is_counted(pair.given, meaning):
         return found
     equal = (pair.reference == pair.candidate).reshape(len(pair.reference), -1).mean(axis=1)
     return {**{name: value for name, value in found.items() if name != "sqnr_db"}, "agreement": mean_of(equal)}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgekit.data.rows import Rows
+from edgekit.drift.metrics import is_counted
 from edgekit.drift.pairs import MeanOfRows, Pair, pairs
 from edgekit.drift.report import Check, LimitResult
 from edgekit.drift.statistics import Doubles
@@ -63,7 +64,7 @@ def varying_sqnr_db(energies: Doubles) -> float | None:
 
 def applies(spec: TensorSpec, reference: Rows) -> bool:
     """Whether an output must follow its input: integers and detections are judged by agreement alone."""
-    return spec.meaning not in ("boxes", "scores", "classes") and bool(np.issubdtype(reference.dtype, np.floating))
+    return spec.meaning not in ("boxes", "scores", "classes") and not is_counted(reference, spec.meaning)
 
 
 def checks(energies: Doubles | None) -> tuple[Check, ...]:

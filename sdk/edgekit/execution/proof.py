@@ -19,7 +19,7 @@ from edgekit.execution import orders
 from edgekit.execution.artifact import OpenArtifact, open_artifact, shares_range
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Source
-from edgekit.spec import Cpu, Dimension, Format, Scheme
+from edgekit.spec import Cpu, Dimension, Format, Scheme, TensorSpec
 
 # Answers to the same row may differ by float rounding that tips an int8 step, not by more: in dB, of all rows.
 _SAME_DB = 30.0
@@ -47,16 +47,17 @@ class Tolerance:
 
     ratio_db: float
 
-    def excess(self, expected: Rows, got: Rows) -> str | None:
+    def excess(self, expected: Rows, got: Rows, *, are_amounts: bool = False) -> str | None:
         """Say how the answers differ that should be the same, or None where they do not.
 
         Args:
             expected: Shape (rows, ...).
             got: The same; of another shape it differs.
+            are_amounts: Whether integers may be near, as floats may; else they are the same or are not.
         """
         if expected.shape != got.shape:
             return f"has shape {got.shape} in place of {expected.shape}"
-        if not np.issubdtype(expected.dtype, np.floating):
+        if not are_amounts and not np.issubdtype(expected.dtype, np.floating):
             same = sum(int((part == got[rows]).sum()) for rows, part in chunks(expected)) / max(expected.size, 1)
             return None if same >= _SAME_SHARE or not expected.size else f"differs in {1 - same:.0%} of its values"
         errors = [_error(part, got[rows]) for rows, part in chunks(expected)]
@@ -160,7 +161,7 @@ def _prove_lengths(
         *({**{other: one.max for other, one in sizes.items()}, name: size.least} for name, size in sizes.items()),
         {name: orders.middle(size) for name, size in sizes.items()},
     ]
-    opened = load()
+    opened, amounts = load(), _amounts(source.outputs)
     for step in steps:
         part = orders.at_length(rows, source.inputs, step)
         try:
@@ -175,7 +176,8 @@ def _prove_lengths(
                     f"{file} gives other answers at {where} after other sizes: {name} {what}.",
                     hint="Fix these dimensions: give them as numbers in [[inputs]].shape.",
                 )
-            if what := Tolerance(ratio_db=_PROGRAM_DB - _TIMES_DB).excess(computed[name], expected):
+            nearer = Tolerance(ratio_db=_PROGRAM_DB - _TIMES_DB)
+            if what := nearer.excess(computed[name], expected, are_amounts=name in amounts):
                 raise RunError(
                     f"{file} computes something else than its program at {where}: {name} {what}.",
                     hint="Fix these dimensions: give them as numbers in [[inputs]].shape.",
@@ -195,7 +197,9 @@ def try_out(artifact: Artifact, source: Source, samples: Samples, cpu: Cpu) -> N
         opened.run(rows.rows(np.arange(size) % len(rows)), size)
 
 
-def hold_against_program(file: str, found: Trace, program: Trace, float_model: Trace) -> None:
+def hold_against_program(
+    file: str, found: Trace, program: Trace, float_model: Trace, outputs: tuple[TensorSpec, ...] = ()
+) -> None:
     """Make sure that an artifact computes its program, to rounding.
 
     Args:
@@ -203,16 +207,18 @@ def hold_against_program(file: str, found: Trace, program: Trace, float_model: T
         found: Its answers.
         program: Those of the program that it was lowered from, for the same samples.
         float_model: Those of the model.
+        outputs: What they mean: integers that are amounts may be some steps off.
 
     Raises:
         RunError: If it is clearly further from its program than the program is from the model.
     """
+    amounts = _amounts(outputs)
     for name, expected in program.outputs.items():
-        tolerance = Tolerance(ratio_db=_PROGRAM_DB)
-        what = tolerance.excess(expected, found.outputs[name])
+        are_amounts = name in amounts or np.issubdtype(expected.dtype, np.floating)
+        what = Tolerance(ratio_db=_PROGRAM_DB).excess(expected, found.outputs[name], are_amounts=are_amounts)
         if what is None:
             continue
-        if found.outputs[name].shape == expected.shape and np.issubdtype(expected.dtype, np.floating):
+        if found.outputs[name].shape == expected.shape and are_amounts:
             cost, noise = (_noise(expected, one.outputs[name]) for one in (float_model, found))
             if noise <= cost * 10 ** (_TIMES_DB / 10):
                 continue
@@ -227,3 +233,8 @@ def _noise(expected: Rows, got: Rows) -> float:
     """Return the mean square of the difference."""
     squares = (np.square(got[rows].astype(np.float64) - part) for rows, part in chunks(expected))
     return float(np.concatenate([one.reshape(len(one), -1).mean(axis=1) for one in squares]).mean())
+
+
+def _amounts(outputs: tuple[TensorSpec, ...]) -> set[str]:
+    """Return the names of outputs that are near where they are close."""
+    return {spec.name for spec in outputs if not spec.is_counted}

@@ -31,7 +31,11 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
         BundleError: If the folder cannot be written, or holds something that is no bundle.
     """
     source, report = job.source, attempt.report
-    golden, files = golden_vectors(attempt.references.baseline, attempt.traces)
+    golden, files = golden_vectors(
+        attempt.references.baseline,
+        attempt.traces,
+        [spec.name for spec in job.source.outputs if not spec.is_counted],
+    )
     infos = tuple(
         bundles.describe(
             artifact,

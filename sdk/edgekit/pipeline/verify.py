@@ -36,7 +36,7 @@ def verify(artifact: Artifact, target: Target, job: Job, program: tuple[Quantize
     prove(artifact, source, job.evaluation, target.cpu, lambda part: run_quantized(quantized, part).outputs)
     sizes = batches(job.source, artifact)
     _, whole = runs.answers(artifact, source, job.evaluation, cpu=target.cpu, sizes=sizes, memory=job.memory)
-    hold_against_program(artifact.file, whole, answers, host)
+    hold_against_program(artifact.file, whole, answers, host, source.outputs)
     return whole
 
 

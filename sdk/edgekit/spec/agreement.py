@@ -88,7 +88,12 @@ def output_faults(outputs: tuple[TensorSpec, ...]) -> list[str]:
     faults += [
         f"outputs[{index}].dtype: {spec.meaning} must be floats, not {spec.dtype}"
         for index, spec in enumerate(outputs)
-        if spec.meaning not in ("tensor", "classes") and not spec.dtype.startswith("float")
+        if spec.meaning not in ("tensor", "classes", "regression") and not spec.dtype.startswith("float")
+    ]
+    faults += [
+        f"outputs[{index}].dtype: truth values are no amounts that a regression gives"
+        for index, spec in enumerate(outputs)
+        if spec.meaning == "regression" and spec.dtype == "bool"
     ]
     meanings = [spec.meaning for spec in outputs]
     counts = {meaning: meanings.count(meaning) for meaning in ("boxes", "scores", "classes")}

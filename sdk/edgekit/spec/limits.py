@@ -19,7 +19,7 @@ class Rule:
     meaning: Meaning | None = None
     """The meaning that an output must have; None: any."""
     values: Literal["any", "floats", "integers"] = "any"
-    """The type that an output must have; ``integers`` are truth values, too."""
+    """The type that an output must have; ``integers`` are truth values, too, and no amounts: those count as floats."""
     truth: bool = False
     """Whether true values are needed."""
 
@@ -118,5 +118,5 @@ def _of_outputs(
 
 def _fits(rule: Rule, spec: TensorSpec) -> bool:
     """Whether an output has the metric of a rule; logits of a sequence have none."""
-    typed = rule.values == "any" or (rule.values == "floats") == spec.dtype.startswith("float")
+    typed = rule.values == "any" or (rule.values == "integers") == spec.is_counted
     return typed and rule.meaning in (None, spec.meaning) and (rule.meaning != "logits" or len(spec.shape) == 2)

@@ -22,6 +22,11 @@ class TensorSpec(Spec):
     ``logits`` those of a classifier, ``segmentation`` of (samples, classes, height, width) scores, ``boxes`` with
     ``scores`` and ``classes`` those of a detector, ``embedding`` and ``regression`` theirs; see docs/drift.md."""
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether a value that is off by one is as wrong as any other: of indices and classes, not of amounts."""
+        return not self.dtype.startswith("float") and self.meaning != "regression"
+
 
 def fixed_batch(inputs: tuple[TensorSpec, ...]) -> int | None:
     """Return how many samples every call takes; None: the batch is a name."""
