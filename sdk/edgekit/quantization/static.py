@@ -25,13 +25,14 @@ from edgekit.quantization.channels import Kind
 from edgekit.quantization.equalize import equalize
 from edgekit.quantization.folds import halves
 from edgekit.quantization.functions import FLOAT_FUNCTIONS, common_function
+from edgekit.quantization.heads import split_heads
 from edgekit.quantization.norms import replace_norms
 from edgekit.quantization.observers import HistogramObserver
 from edgekit.quantization.placement import Placement
 from edgekit.quantization.portions import portions
 from edgekit.quantization.reconstruct import reconstruct
 from edgekit.quantization.uses import separate
-from edgekit.spec import STATIC_INT8, QuantSpec, Scheme
+from edgekit.spec import DYNAMIC, STATIC_INT8, QuantSpec, Scheme
 
 
 def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: Samples) -> Quantized:
@@ -115,6 +116,8 @@ def prepare(
     # Copied: the module shares its parameters with the captured program, and they are about to change.
     module = copy.deepcopy(captured.program.module(check_guards=False))
     separate(module)
+    if scheme not in DYNAMIC:
+        split_heads(module)
     folds = halves(calibration)
     if kinds := _equalized(scheme, spec):
         equalize(module, [_batches(captured, spec, fold) for fold in folds], kinds)
