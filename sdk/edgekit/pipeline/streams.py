@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from edgekit import bundles
-from edgekit.data.samples import Array, Samples
+from edgekit.data.rows import Array
+from edgekit.data.samples import Samples
 from edgekit.errors import DataError
 from edgekit.execution.artifact import Run, open_artifact
 from edgekit.model.streaming import NEXT, STATE, Streaming
@@ -80,7 +81,7 @@ def _calls(run: Run, network: Streaming, row: Tensor) -> Iterator[tuple[dict[str
     for piece in network.pieces(row):
         with torch.no_grad():
             expected = network.model(piece, state)
-        answer = run(Samples(inputs={"x": piece.numpy(), STATE: own}), 1)
+        answer = {name: one[:] for name, one in run(Samples(inputs={"x": piece.numpy(), STATE: own}), 1).items()}
         state, own = expected[NEXT], answer[NEXT]
         yield (
             {name: one.double().numpy() for name, one in expected.items()},

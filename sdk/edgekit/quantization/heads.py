@@ -89,7 +89,8 @@ def _axis(node: fx.Node, place: int) -> int:
 
 def _bounds(node: fx.Node, channels: int) -> tuple[int, int] | None:
     """Return the channels that a slice takes; None if they do not lie behind each other, or are computed."""
-    start, end, step = (*node.args[2:], *(None, None, 1)[len(node.args) - 2 :])
+    given: list[Any] = list(node.args[2:])
+    start, end, step = given + [None, None, 1][len(given) :]
     if step != 1 or not isinstance(start, int | None) or not isinstance(end, int | None):
         return None
     taken = range(channels)[slice(start, end)]
