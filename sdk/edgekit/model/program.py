@@ -85,6 +85,8 @@ class Quantized:
     """Bytes that the scheme stores the model's weights in; what stays float counts as float."""
     notes: tuple[str, ...] = ()
     """What a reader of the report must know: layers that the scheme cannot take, for instance."""
+    seen_db: Mapping[str, float] = field(default_factory=dict)
+    """SQNR in dB of outputs, the median of samples that the ranges were chosen by."""
     float_layers: tuple[str, ...] = ()
     """Paths of the layers that the settings kept from being quantized, in the order of the graph."""
 

@@ -77,6 +77,7 @@ def save_quantized(quantized: Quantized, folder: Path, name: str) -> None:
         "calibration_sha256": quantized.calibration_sha256,
         "weight_bytes": quantized.weight_bytes,
         "notes": quantized.notes,
+        "seen_db": quantized.seen_db,
         "float_layers": quantized.float_layers,
     }
     (folder / f"{name}.quantized.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -95,6 +96,7 @@ def load_quantized(folder: Path, name: str) -> Quantized:
         calibration_sha256=facts["calibration_sha256"],
         weight_bytes=facts["weight_bytes"],
         notes=tuple(facts["notes"]),
+        seen_db=facts["seen_db"],
         float_layers=tuple(facts["float_layers"]),
     )
 

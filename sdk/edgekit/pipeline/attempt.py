@@ -16,6 +16,7 @@ from edgekit.model.program import Quantized
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.keep import Keep
 from edgekit.pipeline.legs import Ground, References, drift_report
+from edgekit.pipeline.likeness import unlike
 from edgekit.pipeline.verify import batches, compatible, runs_at_all, verify
 from edgekit.quantization import quantize
 from edgekit.spec import Format, Scheme, Target
@@ -158,6 +159,9 @@ def measured(
         raise next(iter(errors.values()))
     made = {format: pair for format, pair in programs.items() if format not in errors}
     more = (*lacking, *(note for one in artifacts for note in one.notes))
+    if all(program.calibration_sha256 != job.evaluation.digest for program, _ in made.values()):
+        said = dict.fromkeys(note for pair in made.values() for note in unlike(pair[0], ground.host, pair[1]))
+        more = (*more, *said)
     references = ground.references({f"model.{format}": pair for format, pair in made.items()}, more=more)
     return Attempt(
         programs={format: program for format, (program, _) in made.items()},

@@ -31,6 +31,7 @@ from edgekit.quantization.observers import HistogramObserver
 from edgekit.quantization.placement import Placement
 from edgekit.quantization.portions import portions
 from edgekit.quantization.reconstruct import reconstruct
+from edgekit.quantization.seen import seen_db
 from edgekit.quantization.uses import separate
 from edgekit.spec import DYNAMIC, STATIC_INT8, QuantSpec, Scheme
 
@@ -82,6 +83,7 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
         calibration_sha256=calibration.digest,
         weight_bytes=stored,
         notes=notes,
+        seen_db=seen_db(captured, program.module(check_guards=False), calibration),
         float_layers=float_layers,
     )
 
