@@ -35,7 +35,7 @@ def render(results: Results) -> str:
     if not results.networks:
         return _HEAD + "\n"
     parts = [_HEAD, _summary(results), _drift(results), _latency(results), _cost(results), _unreached(results)]
-    parts += [_off(results), _gpu(results), _sources(results)]
+    parts += [_off(results), _draws(results), _gpu(results), _sources(results)]
     return "\n\n".join(part for part in parts if part).rstrip() + "\n"
 
 
@@ -182,6 +182,23 @@ def _off(results: Results) -> str:
             rows.append(row)
     head = ("network", "step switched off", ".pte dB", "what it gives", ".onnx dB", "what it gives")
     return "## Steps\n\n" + table(head, rows, texts=2) if rows else ""
+
+
+def _draws(results: Results) -> str:
+    rows = [
+        [
+            one.network, ", ".join(one.calibration), ", ".join(one.evaluation),
+            *(f"{db[format]:.1f}" for format in FORMATS for db in (one.seen_db, one.unseen_db)),
+        ]
+        for one in results.draws
+    ]  # fmt: skip
+    text = (
+        "Calibrated on 64 crops of some photographs, measured on 64 crops of others; SQNR in dB of the whole output, "
+        "by `python -m bench.zoo.draws`."
+    )
+    columns = [f".{format} {word}" for format in FORMATS for word in ("seen", "unseen")]
+    head = ("network", "calibrated on", "measured on", *columns)
+    return f"## Photographs that calibration has not seen\n\n{text}\n\n" + table(head, rows, texts=3) if rows else ""
 
 
 def _gpu(results: Results) -> str:

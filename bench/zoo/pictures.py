@@ -25,6 +25,8 @@ _PHOTOGRAPHS: dict[Part, tuple[tuple[str, str], ...]] = {
     ),
     "evaluation": (("sklearn", "flower.jpg"), ("skimage", "rocket.jpg")),
 }
+# Photographs of the two sides of a draw.
+_DRAWN = 5, 2
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 UNIT = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
@@ -44,16 +46,29 @@ class Pictures:
     """Means and standard deviations, of values between 0 and 1."""
     grey: bool = False
     seed: int = 0
+    draw: int | None = None
+    """Five photographs that calibrate and two that evaluate are drawn by this number; None: they are as they stand."""
+    swapped: bool = False
+    """Whether those drawn change sides."""
 
     def rows(self, part: Part, count: int) -> Rows:
         """Return crops of each photograph of a part in turn; of those that are installed."""
         random = np.random.default_rng((self.seed, part == "evaluation"))
-        names = [path for one in _PHOTOGRAPHS[part] if (path := _path(*one)) is not None]
+        names = [path for one in self.photographs(part) if (path := _path(*one)) is not None]
         crops = np.stack([self._crop(_photograph(names[row % len(names)]), random) for row in range(count)])
         if self.grey:
             crops = crops @ np.asarray(_GREY, np.float32)[:, None]
         mean, std = (np.asarray(one, np.float32) for one in self.scale)
         return (((crops - mean) / std).transpose(0, 3, 1, 2).astype(np.float32),)
+
+    def photographs(self, part: Part) -> tuple[tuple[str, str], ...]:
+        """Return the photographs of a part, each as the package and the file in it."""
+        if self.draw is None:
+            return _PHOTOGRAPHS[part]
+        every = [one for some in _PHOTOGRAPHS.values() for one in some]
+        order = [every[place] for place in np.random.default_rng(self.draw).permutation(len(every))]
+        fit, judge = order[: _DRAWN[0]], order[_DRAWN[0] : sum(_DRAWN)]
+        return tuple(fit if (part == "calibration") is not self.swapped else judge)
 
     @property
     def words(self) -> str:

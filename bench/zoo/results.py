@@ -75,6 +75,18 @@ class NetworkResult(Spec):
         return self.file(f"stock-{format}", format)
 
 
+class Draw(Spec):
+    """A network calibrated on crops of some photographs and measured on those of others; see ``bench.zoo.draws``."""
+
+    network: str
+    calibration: tuple[str, ...]
+    evaluation: tuple[str, ...]
+    seen_db: dict[str, float]
+    """SQNR in dB of the whole output on the calibration samples, by format."""
+    unseen_db: dict[str, float]
+    """The same on the evaluation samples."""
+
+
 class Results(Spec):
     """All networks, each from its latest run."""
 
@@ -82,6 +94,7 @@ class Results(Spec):
     machine: str = ""
     versions: tuple[str, ...] = ()
     networks: tuple[NetworkResult, ...] = ()
+    draws: tuple[Draw, ...] = ()
     gpu: str = ""
     """Where the figures of a GPU are from."""
 
