@@ -71,6 +71,7 @@ def profile(*, layers: int = len(PATHS), labels: tuple[str, ...] = tuple("012345
         drift=manifest.drift,
         sensitivities=Sensitivities(
             samples=256,
+            compared=64,
             all_int8={"logits": examples.metrics()},
             all_int8_sqnr_db=32.1234,
             ranking=ranked,
@@ -142,6 +143,7 @@ def _sensitivity(index: int, path: str) -> Sensitivity:
         only_sqnr_db=only,
         all_but_sqnr_db=32.2 + 1 / (1 + index),
         gain_db=round(0.08 + 1 / (1 + index), 3),
+        measured=True,
     )
 
 

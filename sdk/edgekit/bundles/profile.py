@@ -14,7 +14,7 @@ from edgekit.drift.report import DriftReport
 from edgekit.model.layers import Layer, Sensitivities
 from edgekit.spec import Spec
 
-PROFILE_VERSION: Literal[1] = 1
+PROFILE_VERSION: Literal[2] = 2
 PROFILE_FILE = "profile.json"
 
 
@@ -143,7 +143,7 @@ class Classes(Spec):
 class Profile(Spec):
     """Where the accuracy of one bundle goes, and what its artifacts cost."""
 
-    profile_version: Literal[1] = PROFILE_VERSION
+    profile_version: Literal[2] = PROFILE_VERSION
     """Version of this format."""
     model: str
     """The model."""

@@ -38,20 +38,25 @@ class Sensitivity(Spec):
     only: dict[str, Metrics]
     """Drift with this layer alone quantized."""
     all_but: dict[str, Metrics]
-    """Drift with all but this layer quantized."""
+    """Drift with all but this layer quantized; empty if it was not measured."""
     only_sqnr_db: float | None
     """SQNR with this layer alone quantized, the least over the outputs; null: no difference."""
     all_but_sqnr_db: float | None
-    """SQNR with all but this layer quantized, the least over the outputs; null: no difference."""
+    """SQNR with all but this layer quantized: that of all layers and the gain; null: no difference."""
     gain_db: float | None
     """What keeping this layer alone in float buys; null: all there is to buy."""
+    measured: bool
+    """Whether the gain was measured, as it is for those that cost most alone, or predicted from what this layer costs
+    alone, as if errors were independent."""
 
 
 class Sensitivities(Spec):
     """Both sweeps over all layers, the layer that costs most first."""
 
     samples: int
-    """Samples that were measured on."""
+    """Samples that all layers together were measured on."""
+    compared: int
+    """Samples of these that the layers were compared on."""
     all_int8: dict[str, Metrics]
     """Drift with all layers quantized, by output."""
     all_int8_sqnr_db: float | None

@@ -21,11 +21,11 @@ from edgekit.pipeline.attempt import Attempt, Attempts
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.legs import References
 from edgekit.quantization.choice import Search, keep
-from edgekit.quantization.sensitivity import rows, sensitivities, sqnr
+from edgekit.quantization.sensitivity import comparable, rows, sensitivities, sqnr
 from edgekit.quantization.simulate import Outputs, Simulation, run, simulate
 from edgekit.spec import STATIC_INT8, Fallback, Target
 
-# Layers are ranked on few samples, and held against the budget on more.
+# Layers are ranked on few samples, or fewer, see `comparable`, and held against the budget on more.
 _RANKED, _JUDGED = 256, 1024
 # What the next choice must gain in simulation where an artifact breaks a limit that is not in dB.
 _STEP_DB = 1.0
@@ -135,7 +135,7 @@ def _search(job: Job, target: Target, first: Attempt, known: Suspects) -> Search
     room = allowed - max(len(one.data) for one in first.artifacts)
     return Search(
         simulation=known.simulation,
-        samples=job.evaluation.rows(known.ranked),
+        samples=job.evaluation.rows(known.ranked).spread(comparable(known.simulation)),
         judged=job.evaluation.rows(known.judged),
         sensitivities=known.sensitivities,
         most_weights=int(job.quantization.fallback_limit * known.simulation.weights),

@@ -33,7 +33,7 @@ class Search:
 
     simulation: Simulation
     samples: Samples
-    """Few: every step runs every candidate on them."""
+    """Few, see `comparable`: every step runs every candidate on them."""
     judged: Samples
     """More: each step runs once on them."""
     sensitivities: Sensitivities
@@ -80,13 +80,13 @@ def keep(search: Search, kept: tuple[Kept, ...], enough: Callable[[Outputs], boo
 def _next(search: Search, kept: frozenset[str]) -> tuple[frozenset[str], Outcome]:
     """Return the layers to keep next, or none and why."""
     simulation = search.simulation
-    base = simulation.without(kept)
+    base, few = simulation.without(kept), len(search.samples)
     floats = run(simulation, search.samples, simulation.layers)
-    remaining = noise(floats, run(simulation, search.samples, kept))
+    remaining = noise(floats, run(simulation, search.samples, kept, few))
 
     def reductions(candidates: Iterable[frozenset[str]]) -> dict[frozenset[str], float]:
         plans = {",".join(sorted(more)): (more, simulation.without(kept | more)) for more in candidates}
-        _, outputs = sweep(simulation, search.samples, base, {name: plan for name, (_, plan) in plans.items()})
+        _, outputs = sweep(simulation, search.samples, base, {name: plan for name, (_, plan) in plans.items()}, few)
         return {plans[name][0]: remaining - noise(floats, found) for name, found in outputs.items()}
 
     harm = {

@@ -80,13 +80,6 @@ class Correction:
         return add_to_channels(self._node, rounded, self.shift())
 
 
-def correction(node: fx.Node, real: Tensor, rounded: Tensor) -> Tensor:
-    """Return what to add to a layer's bias by all samples at once, float32 of shape (channels,); see `Correction`."""
-    found = Correction(node)
-    found.add(real, rounded)
-    return found.shift()
-
-
 def _channel(node: fx.Node, values: Tensor) -> int:
     return values.ndim - 1 if node.target is _aten.linear.default else 1
 

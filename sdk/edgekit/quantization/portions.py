@@ -1,6 +1,7 @@
-"""Portions: how many calibration samples the reconstruction takes, and how many of them at once."""
+"""Portions: how many calibration samples the reconstruction takes, and how many are walked with at once."""
 
 import math
+from collections.abc import Iterator
 
 from torch import Tensor, fx
 
@@ -14,23 +15,40 @@ _PART = 2**21
 
 
 def portions(captured: Captured, scheme: Scheme, samples: Samples) -> list[Samples]:
-    """Return the samples to reconstruct with, evenly spread, in parts.
+    """Return the samples to reconstruct with in parts; see `taken` and `parts`.
+
+    Args:
+        captured: The float program.
+        scheme: How it is quantized.
+        samples: All calibration samples.
+    """
+    return list(parts(captured, taken(captured, scheme, samples)))
+
+
+def taken(captured: Captured, scheme: Scheme, samples: Samples) -> Samples:
+    """Return the samples to reconstruct with, evenly spread.
 
     Args:
         captured: The float program.
         scheme: How it is quantized: of static int8, one of the two streams is held in 8 bits.
         samples: All calibration samples.
     """
-    batch = len(captured.example[0])
-    sizes = {node: _numbers(node) / batch for node in captured.program.graph.nodes}
-    held = max((5 if scheme in STATIC_INT8 else 8) * _most_between_layers(captured, sizes), 1)
+    held = max((5 if scheme in STATIC_INT8 else 8) * _most_between_layers(captured, numbers(captured)), 1)
     # Samples beyond what is held between two layers, of both streams, are left out.
-    count = min(len(samples), max(1, int(captured.memory.streams / held)))
-    chosen = samples.spread(count)
+    return samples.spread(min(len(samples), max(1, int(captured.memory.streams / held))))
+
+
+def parts(captured: Captured, samples: Samples) -> Iterator[Samples]:
+    """Yield samples in parts; the last one is filled up where the program takes no other number."""
     if not captured.any_batch:
-        return list(chosen.batches(captured.rows, multiple=captured.rows))
-    size = max(1, min(captured.rows, int(_PART / max(1.0, *sizes.values()))))
-    return list(chosen.batches(size))
+        return samples.batches(captured.rows, multiple=captured.rows)
+    return samples.batches(max(1, min(captured.rows, int(_PART / max(1.0, *numbers(captured).values())))))
+
+
+def numbers(captured: Captured) -> dict[fx.Node, float]:
+    """Return how many numbers a value has for one sample, by the node of the float program that computes it."""
+    batch = len(captured.example[0])
+    return {node: _numbers(node) / batch for node in captured.program.graph.nodes}
 
 
 def _most_between_layers(captured: Captured, sizes: dict[fx.Node, float]) -> float:

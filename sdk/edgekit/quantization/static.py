@@ -19,7 +19,6 @@ from edgekit.errors import EdgeKitError, QuantizeError
 from edgekit.model.capture import capture_again
 from edgekit.model.graph import is_quantize, reads_integers
 from edgekit.model.program import Captured, Quantized
-from edgekit.model.together import fitting
 from edgekit.quantization import account, scales
 from edgekit.quantization.channels import Kind
 from edgekit.quantization.equalize import equalize
@@ -60,16 +59,33 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
         )
     try:
         prepared, float_layers = prepare(captured, scheme, spec, calibration)
-        notes = account.notes(scheme, spec, captured, prepared)
         mend(prepared, captured, scheme, spec, calibration)
-        stored = account.weight_bytes(scheme, spec, prepared, captured.source)
-        program = capture_again(convert_pt2e(prepared), captured)
+        return convert(prepared, captured, scheme, spec, calibration, float_layers)
     except EdgeKitError:
         raise
     except Exception as error:  # the quantizer raises many unrelated classes
         raise QuantizeError(
             f"{name} cannot be quantized: {error}", hint="Run again with --debug to see where."
         ) from error
+
+
+def convert(
+    prepared: fx.GraphModule,
+    captured: Captured,
+    scheme: Scheme,
+    spec: QuantSpec,
+    calibration: Samples,
+    float_layers: tuple[str, ...],
+) -> Quantized:
+    """Turn a graph from `prepare`, mended, into the quantized program; the graph is used up.
+
+    Raises:
+        QuantizeError: If nothing was quantized.
+    """
+    name = captured.source.name
+    notes = account.notes(scheme, spec, captured, prepared)
+    stored = account.weight_bytes(scheme, spec, prepared, captured.source)
+    program = capture_again(convert_pt2e(prepared), captured)
     if not any(is_quantize(node) or reads_integers(node) for node in program.graph.nodes):
         raise QuantizeError(
             f"Nothing in {name} was quantized: it has no {account.wanted(scheme, spec)} layer that the {scheme} scheme "
@@ -194,16 +210,6 @@ def _calibrate(prepared: fx.GraphModule, folds: Iterable[Iterable[tuple[Tensor, 
                 prepared(*batch)
     for observer, nodes in readers.items():
         observer.after = common_function(nodes, FLOAT_FUNCTIONS)
-
-
-def at_once(captured: Captured, samples: Samples) -> Samples:
-    """Return the first samples, as many as a walk through the graph takes at once by its largest tensor."""
-    return samples.first(walked(captured), multiple=1 if captured.any_batch else captured.rows)
-
-
-def walked(captured: Captured) -> int:
-    """Return how many samples a walk takes at once: it keeps the tensors that are still wanted."""
-    return fitting(captured.program, captured.memory.walk) if captured.any_batch else captured.rows
 
 
 def tensors(captured: Captured, samples: Samples) -> tuple[Tensor, ...]:

@@ -22,6 +22,8 @@ class Layout:
     """What observes, by its node."""
     sources: Mapping[fx.Node, fx.Node]
     """The node that each of them observes."""
+    last_use: Mapping[fx.Node, int]
+    """The place in the order after which a value is read no more; of what observes, its rounded value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,11 @@ def layout(prepared: fx.GraphModule) -> Layout:
             observers[node], sources[node] = module, sources.get(source, source)
         elif node.op != "get_attr":
             order.append(node)
-    return Layout(order=tuple(order), observers=observers, sources=sources)
+    last_use: dict[fx.Node, int] = {}
+    for place, node in enumerate(order):
+        for source in node.all_input_nodes:
+            last_use |= {source: place, sources.get(source, source): place}
+    return Layout(order=tuple(order), observers=observers, sources=sources, last_use=last_use)
 
 
 def without(graph: Layout, kept: Iterable[fx.Node]) -> Plan:

@@ -50,8 +50,8 @@ def _layers(console: Console, profile: Profile) -> None:
     heading(
         console,
         "layers",
-        f"what quantizing each costs, in simulation on {found.samples} samples; all of them: "
-        f"{_ratio(found.all_int8_sqnr_db)} dB",
+        f"what quantizing each costs, in simulation on {found.compared} samples; all of them: "
+        f"{_ratio(found.all_int8_sqnr_db)} dB on {found.samples}",
     )
     console.print()
     values = {one.path: one for one in profile.values}
@@ -65,12 +65,14 @@ def _layers(console: Console, profile: Profile) -> None:
             Text(one.layer.path),
             _ratio(one.only_sqnr_db),
             _ratio(one.all_but_sqnr_db),
-            _ratio(one.gain_db),
+            ("" if one.measured else "~") + _ratio(one.gain_db),
             *([_task(one, metric)] if metric else []),
             _clipped(values.get(one.layer.path)),
             f"{one.layer.extra_bytes / 1000:,.1f}",
         )
     console.print(indented(table))
+    if not all(one.measured for one in found.ranking[:_LAYERS]):
+        console.print(indented(Text("~ predicted from the layer alone", "dim")))
     if len(found.ranking) > _LAYERS:
         console.print(indented(Text(f"and {len(found.ranking) - _LAYERS} more (--json lists all)", "dim")))
     console.print()
@@ -130,11 +132,12 @@ def _classes(console: Console, classes: Classes) -> None:
 
 def _costs(console: Console, costs: tuple[Cost, ...]) -> None:
     first = costs[0].latency
+    warm_up, runs = (max(getattr(one.latency, name) for one in costs) for name in ("warm_up", "runs"))
     threads = f"{first.threads} thread{'s' * (first.threads > 1)}"
     heading(
         console,
         "cost",
-        f"one sample, {threads}, {first.warm_up} runs to warm up, {first.runs} timed, on this host",
+        f"one sample, {threads}, up to {warm_up} runs to warm up, {runs} timed, on this host",
     )
     console.print()
     table = simple_table(

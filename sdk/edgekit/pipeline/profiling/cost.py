@@ -29,6 +29,8 @@ class Runs:
     warm_up: int = 50
     timed: int = 500
     profiled: int = 100
+    seconds: float = 5.0
+    """How long the timed runs may take; slower artifacts have fewer runs of each kind, 20 at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,7 @@ def measure(subject: Subject, inputs: tuple[TensorSpec, ...], samples: Samples, 
         file_bytes=len(subject.data),
         load_ms=found.load_ms,
         first_ms=found.first_ms,
-        latency=_latency(found.runs_ms, runs),
+        latency=_latency(found, runs.threads),
         peak_memory_bytes=found.peak_memory_bytes,
         delegated_fraction=subject.delegated_fraction,
         operators=tuple(
@@ -91,6 +93,7 @@ def _in_a_process(subject: Subject, inputs: tuple[TensorSpec, ...], samples: Sam
             warm_up=runs.warm_up,
             runs=runs.timed,
             profiled=runs.profiled,
+            seconds=runs.seconds,
             output=str(folder / "measured.json"),
         )
         (folder / "task.json").write_text(task.model_dump_json(), encoding="utf-8")
@@ -114,15 +117,15 @@ def _batch(spec: TensorSpec) -> int:
     return first if isinstance(first, int) else 1
 
 
-def _latency(runs_ms: tuple[float, ...], runs: Runs) -> Latency:
-    times = np.array(runs_ms)
+def _latency(found: Measured, threads: int) -> Latency:
+    times = np.array(found.runs_ms)
     median, p90, p99 = (float(value) for value in np.percentile(times, (50, 90, 99)))
     top = min(float(times.max()), _SLOWEST * median)
     counts, edges = np.histogram(np.minimum(times, top), _BINS, (float(times.min()), top))
     return Latency(
-        runs=runs.timed,
-        warm_up=runs.warm_up,
-        threads=runs.threads,
+        runs=len(times),
+        warm_up=found.warm_up,
+        threads=threads,
         median_ms=median,
         p90_ms=p90,
         p99_ms=p99,

@@ -18,16 +18,15 @@ from edgekit.model.artifact import Artifact
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.profiling import classes, cost, departures, noise
 from edgekit.pipeline.profiling.cost import Runs
-from edgekit.pipeline.profiling.remake import Remade, check_owner, remake, settings
+from edgekit.pipeline.profiling.remake import Remade, check_owner, remake
 from edgekit.pipeline.profiling.subjects import float_name, of_artifact, of_float
 from edgekit.pipeline.profiling.suspects import Suspects, all_layers, suspects
-from edgekit.quantization.simulate import simulate
-from edgekit.spec import DYNAMIC, Cpu, Format, Scheme, Target
+from edgekit.spec import DYNAMIC, STATIC_INT8, Cpu, Format, Scheme, Target
 
 # About how long each stage takes, in seconds, on two cores for the sample: only their ratios count once one is done.
 _PLAN = {
     "load": 1.0, "capture": 3.0, "reference": 2.0, "quantize": 10.0, "run quantized program": 2.0, "lower": 10.0,
-    "run artifacts": 3.0, "simulate": 8.0, "rank layers": 20.0, "compare inner values": 3.0, "lower in float": 8.0,
+    "run artifacts": 3.0, "rank layers": 20.0, "compare inner values": 3.0, "lower in float": 8.0,
 }  # fmt: skip
 _TIMED_S = {Format.PTE: 8.0, Format.ONNX: 2.0}
 _INNER_SAMPLES = 64
@@ -66,16 +65,12 @@ def profile(
         check_owner(loaded, manifest, folder)
         detail.append(f"{len(loaded.evaluation)} samples")
     made = remake(loaded, manifest, wanted, stages, cache)
-    captured, found, layers = made.captured, None, all_layers(None, made.captured)
-    if any(_can_be_simulated(program.scheme) for program in made.programs.values()):
-        with stages("simulate") as detail:
-            simulation = simulate(captured, settings(loaded, manifest), loaded.calibration)
-            layers = all_layers(simulation, captured)
-            detail.append(f"{len(simulation.layers)} layers")
+    captured, found, layers = made.captured, None, all_layers(made.simulation, made.captured)
+    if made.simulation is not None:
         with stages("rank layers") as detail:
             limit = loaded.quantization.fallback_limit
-            found = suspects(simulation, loaded.evaluation, limit, manifest.float_layers)
-            detail.append(f"both sweeps on {found.sensitivities.samples} samples")
+            found = suspects(made.simulation, loaded.evaluation, limit, manifest.float_layers)
+            detail.append(f"{len(made.simulation.layers)} layers on {found.sensitivities.compared} samples")
     with stages("compare inner values"):
         known = frozenset(layer.path for layer in layers)
         lowering = tuple(_lowering_leg(loaded, wanted, made, one, known) for one in made.artifacts)
@@ -116,24 +111,13 @@ def profile(
 def _plan(manifest: Manifest) -> dict[str, float]:
     """Return about how long each stage takes, in seconds."""
     plan = dict(_PLAN)
-    if not any(_can_be_simulated(info.quantization) for info in manifest.artifacts):
-        del plan["simulate"], plan["rank layers"]
+    if not any(info.quantization in STATIC_INT8 for info in manifest.artifacts):
+        del plan["rank layers"]
     for info in manifest.artifacts:
         plan[f"time {info.file}"] = _TIMED_S[info.format]
         if info.quantization is not Scheme.FLOAT:
             plan[f"time {float_name(info.format)}"] = _TIMED_S[info.format]
     return plan
-
-
-def _can_be_simulated(scheme: Scheme) -> bool:
-    """Whether the layers of a scheme can be switched one by one in simulation."""
-    match scheme:
-        case Scheme.INT8 | Scheme.INT8_MIXED:
-            return True
-        case Scheme.INT8_DYNAMIC | Scheme.W8A16 | Scheme.W4_DYNAMIC | Scheme.FLOAT:
-            return False
-        case _:
-            assert_never(scheme)
 
 
 def _lowering_leg(loaded: Job, target: Target, made: Remade, artifact: Artifact, known: frozenset[str]) -> LoweringLeg:

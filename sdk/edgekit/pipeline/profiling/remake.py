@@ -21,7 +21,9 @@ from edgekit.pipeline.keep import Keep
 from edgekit.pipeline.legs import References, drift_report, ground
 from edgekit.pipeline.verify import runs_at_all
 from edgekit.quantization import quantize
-from edgekit.spec import Format, QuantSpec, Target
+from edgekit.quantization.simulate import Simulation, simulate
+from edgekit.quantization.simulate import program as program_of
+from edgekit.spec import STATIC_INT8, Format, QuantSpec, Target
 
 _HINT = "Build the bundle again, or check out what it was built from."
 
@@ -38,6 +40,8 @@ class Remade:
     traces: Mapping[str, Trace]
     """The artifacts' answers to the evaluation samples, by file name."""
     report: DriftReport
+    simulation: Simulation | None
+    """Of the static int8 program, if there is one."""
 
 
 def check_owner(job: Job, manifest: Manifest, folder: Path) -> None:
@@ -76,9 +80,16 @@ def remake(job: Job, manifest: Manifest, target: Target, stages: Stages, cache: 
     """
     start = ground(job, stages, Keep(folder=None))
     schemes = {info.format: info.quantization for info in manifest.artifacts}
+    simulation = None
     with stages("quantize") as detail:
         kinds = dict.fromkeys(schemes.values())
-        quantized = {kind: quantize(start.captured, kind, settings(job, manifest), job.calibration) for kind in kinds}
+        quantized = {}
+        for kind in kinds:
+            if kind in STATIC_INT8:  # calibrated once for both
+                simulation = simulate(start.captured, settings(job, manifest), job.calibration)
+                quantized[kind] = program_of(simulation)
+            else:
+                quantized[kind] = quantize(start.captured, kind, settings(job, manifest), job.calibration)
         programs = {format: quantized[kind] for format, kind in schemes.items()}
         detail += kinds
     with stages("run quantized program"):
@@ -109,6 +120,7 @@ def remake(job: Job, manifest: Manifest, target: Target, stages: Stages, cache: 
         artifacts=tuple(artifacts),
         traces=traces,
         report=report,
+        simulation=simulation,
     )
 
 

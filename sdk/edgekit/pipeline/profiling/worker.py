@@ -21,6 +21,9 @@ from edgekit.data.rows import Array
 from edgekit.spec import Format
 
 T = TypeVar("T")
+# Runs that say how long one takes, and the fewest of each kind, if as many are wanted.
+_TRIED = 3
+_LEAST_RUNS = 20
 
 
 class Task(Spec):
@@ -39,6 +42,8 @@ class Task(Spec):
     """Timed runs."""
     profiled: int
     """Runs under the runtime's own profiler, which are not timed."""
+    seconds: float
+    """How long the timed runs may take together: of slow artifacts there are fewer runs, in all three kinds."""
     output: str
     """The file to write."""
 
@@ -56,6 +61,8 @@ class Measured(Spec):
 
     load_ms: float
     first_ms: float
+    warm_up: int
+    """Runs before those that are timed."""
     runs_ms: tuple[float, ...]
     peak_memory_bytes: int
     operators: tuple[Operation, ...]
@@ -77,6 +84,7 @@ def main(task: Task) -> Measured:
     before = _begin_peak()
     call, load_ms = _timed(load)
     _, first_ms = _timed(call)
+    task = _bounded(task, min(_timed(call)[1] for _ in range(_TRIED)))
     for _ in range(task.warm_up):
         call()
     runs_ms = tuple(_timed(call)[1] for _ in range(task.runs))
@@ -85,10 +93,20 @@ def main(task: Task) -> Measured:
     return Measured(
         load_ms=load_ms,
         first_ms=first_ms,
+        warm_up=task.warm_up,
         runs_ms=runs_ms,
         peak_memory_bytes=max(grown, 0),
         operators=operators,
         operators_note=note,
+    )
+
+
+def _bounded(task: Task, each_ms: float) -> Task:
+    """Return the task with as many runs of each kind as its seconds allow when one takes so long; some at least."""
+    share = min(1.0, task.seconds * 1e3 / (max(each_ms, 1e-6) * task.runs))
+    counts = {"warm_up": task.warm_up, "runs": task.runs, "profiled": task.profiled}
+    return task.model_copy(
+        update={name: max(min(count, _LEAST_RUNS), int(share * count)) for name, count in counts.items()}
     )
 
 
