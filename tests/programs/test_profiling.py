@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from onnx import numpy_helper
 from PIL import Image
 
 from edgekit import lowering
+from edgekit.base.memory import Memory
 from edgekit.base.progress import Silent
 from edgekit.bundles.profile import LoweringLeg, Noise, ValueProfile
 from edgekit.data.preprocess import normalized
@@ -115,6 +117,27 @@ def test_a_perturbed_artifact_departs_at_its_layer(stages: Stages, number: int, 
     assert leg.first == path
     faulty = [one.path for one in leg.observed if one.own_sqnr_db is not None and one.own_sqnr_db < 45]
     assert set(faulty) == {path}
+
+
+def test_of_large_networks_fewer_samples_are_compared(stages: Stages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inner values are held in memory: how many there are bounds the samples, and those that are held at once."""
+    assert departures.enough(stages.captured, EVALUATION) is EVALUATION
+    monkeypatch.setattr(departures, "_VALUES", 0)
+    assert len(departures.enough(stages.captured, EVALUATION)) == 8
+    little = dataclasses.replace(stages.captured, memory=Memory(given=1))
+    alone = dataclasses.replace(stages, quantized=dataclasses.replace(stages.quantized, captured=little))
+    sizes = []
+    batches = Samples.batches
+
+    def noted(self: Samples, size: int, *, multiple: int = 1) -> Iterator[Samples]:
+        sizes.append(size)
+        return batches(self, size, multiple=multiple)
+
+    monkeypatch.setattr(Samples, "batches", noted)
+    assert alone.leg(stages.onnx).first is None
+    assert alone.leg(perturbed(stages.onnx, 1)).first == "depthwise.0"
+    assert stages.leg(stages.onnx).first is None
+    assert sizes == [1, 1, 64]
 
 
 def test_every_output_is_a_place() -> None:

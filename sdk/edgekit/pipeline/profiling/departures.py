@@ -24,8 +24,9 @@ from edgekit.data.trace import Trace
 from edgekit.drift.metrics import sqnr_db
 from edgekit.errors import RunError
 from edgekit.execution import onnx as runtime
-from edgekit.model.program import Quantized, Source, named_outputs
+from edgekit.model.program import Captured, Quantized, Source, named_outputs
 from edgekit.pipeline.profiling.places import Doubles, Spot, giver, layers_of, spots
+from edgekit.quantization.portions import numbers
 from edgekit.spec import Cpu
 
 # Kernels and program round what lies between two steps to either: one value in 400 in the sample. More of them, or
@@ -33,6 +34,9 @@ from edgekit.spec import Cpu
 _TIPPED, _FAR = 0.02, 0.001
 # Float outputs differ by the order of sums alone, at 100 dB and more.
 _FLOAT_DB = 60.0
+# Samples that are compared: as many as have about so many inner values, within these bounds.
+_VALUES = 2**28
+_LEAST, _MOST = 8, 64
 
 
 @dataclass(kw_only=True)
@@ -105,7 +109,7 @@ def of_onnx(
     ends = zip(source.outputs, _ends(module.graph), strict=True)
     givers |= {spec.name: giver(node) for spec, node in ends}
     sums = {name: _Sums() for name in givers}
-    for part in samples.batches(source.batch or quantized.captured.rows, multiple=source.batch or 1):
+    for part in samples.batches(source.batch or _at_once(quantized.captured), multiple=source.batch or 1):
         artifact = _run(session, part, file)
         values = {spot.node.name: spot.of_artifact(artifact[spot.output]) for spot in found}
         alone, led = (_walk(module, found, source, part, given) for given in ({}, values))
@@ -129,6 +133,11 @@ def of_onnx(
     )
 
 
+def enough(captured: Captured, samples: Samples) -> Samples:
+    """Return as many of the samples, evenly spread, as give each place values enough to tell: of large networks few."""
+    return samples.spread(int(min(_MOST, max(_LEAST, _VALUES // _values(captured)))))
+
+
 def of_outputs(file: str, quantized: Trace, candidate: Trace, note: str) -> LoweringLeg:
     """Compare the outputs alone, where a runtime shows nothing else.
 
@@ -143,6 +152,16 @@ def of_outputs(file: str, quantized: Trace, candidate: Trace, note: str) -> Lowe
         ratio = sqnr_db(array, candidate.outputs[name])
         observed.append(Departure(name=name, path="", sqnr_db=ratio))
     return LoweringLeg(artifact=file, observed=tuple(observed), first=None, note=note)
+
+
+def _values(captured: Captured) -> float:
+    """Return how many numbers a network computes for one sample."""
+    return max(1.0, sum(numbers(captured).values()))
+
+
+def _at_once(captured: Captured) -> int:
+    """Return how many samples to compare at once: all their inner values are held, of both and of the program led."""
+    return max(1, min(captured.rows, int(captured.memory.streams / (3 * 8 * _values(captured)))))
 
 
 def _with_outputs(model: onnx.ModelProto, found: tuple[Spot, ...]) -> bytes:

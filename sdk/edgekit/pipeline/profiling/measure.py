@@ -29,7 +29,6 @@ _PLAN = {
     "run artifacts": 3.0, "rank layers": 20.0, "compare inner values": 3.0, "lower in float": 8.0,
 }  # fmt: skip
 _TIMED_S = {Format.PTE: 8.0, Format.ONNX: 2.0}
-_INNER_SAMPLES = 64
 
 
 def profile(
@@ -124,7 +123,7 @@ def _lowering_leg(loaded: Job, target: Target, made: Remade, artifact: Artifact,
     file, program = artifact.file, made.programs[artifact.format]
     match artifact.format:
         case Format.ONNX if artifact.scheme not in DYNAMIC:
-            samples = loaded.evaluation.rows(slice(_INNER_SAMPLES))
+            samples = departures.enough(made.captured, loaded.evaluation)
             return departures.of_onnx(file, artifact.data, target.cpu, program, samples, known)
         case Format.ONNX:
             note = f"{artifact.scheme} chooses its ranges when it runs: the outputs alone are compared."
