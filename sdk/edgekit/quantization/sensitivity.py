@@ -22,6 +22,8 @@ _FEW, _MANY = 16, 256
 # Layers of which it is measured what they gain by staying float; of the others it is predicted, up to 10 dB.
 _MEASURED = 16
 _LEAST_REST = 0.1
+# Those of them that gain most are measured again, on all samples.
+_AGAIN = 3
 # Runs on all samples whose outputs are held at once.
 _RUNS = 4
 
@@ -31,7 +33,8 @@ def sensitivities(simulation: Simulation, samples: Samples) -> Sensitivities:
 
     A sweep costs half a forward pass a layer, and the biases of all but one layer cost two more halves. So in large
     networks layers are compared on few samples, see `comparable`, and of all but one layer those that cost most alone
-    are measured. For the others errors are taken to be independent: what a layer gains is its own.
+    are measured, the best of these once more on all samples. For the others errors are taken to be independent: what a
+    layer gains is its own.
 
     Args:
         simulation: From `simulate`.
@@ -52,10 +55,14 @@ def sensitivities(simulation: Simulation, samples: Samples) -> Sensitivities:
     plans = {path: simulation.without([path]) for path in ranked[:_MEASURED]}
     rounded, all_but = sweep(simulation, few, everything, plans, len(few))
     start = sqnr(floats, rounded)
+    gains = {path: gain(start, sqnr(floats, outputs)) for path, outputs in all_but.items()}
+    if few is not samples:  # the best of many are the luckiest, too
+        best = sorted(gains, key=lambda path: -math.inf if (more := gains[path]) is None else -more)[:_AGAIN]
+        gains |= {path: gain(before, sqnr(whole, run(simulation, samples, [path]))) for path in best}
 
     def of(path: str) -> Sensitivity:
         measured = path in all_but
-        more = gain(start, sqnr(floats, all_but[path])) if measured else _predicted(start, alone[path])
+        more = gains[path] if measured else _predicted(start, alone[path])
         return Sensitivity(
             layer=simulation.layers[path],
             only=drift(floats, only[path], few),
