@@ -124,7 +124,7 @@ def captured_of(case: Case, few: bool = False) -> Captured:
     )
     captured = capture(source, drawn(case, 64, 1))
     given = 2**22
-    while few and len(taken(captured, drawn(case, 64, 1))) > 24:
+    while few and len(taken(captured, Scheme.INT8, drawn(case, 64, 1))) > 24:
         captured = replace(captured, memory=Memory(given=given))
         given //= 2
     return captured
