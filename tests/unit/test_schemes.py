@@ -232,3 +232,13 @@ def test_every_scheme_says_what_calibration_did() -> None:
     """No scheme without words, and none without a format."""
     assert len({schemes.calibrated(scheme, 10) for scheme in Scheme}) == 3
     assert all(any(schemes.obstacle(s, f) is None for f in Format) for s, f in product(Scheme, Format))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("ranges", "minmax"), ("first_layer", "int8"), ("last_layer", "float"), ("fallback", "auto")]
+)
+def test_a_choice_goes_by_its_value_in_python_too(key: str, value: str) -> None:
+    """As it stands in a project file; another word is refused with those that there are."""
+    assert getattr(QuantSpec.model_validate({key: value}), key) == value
+    with pytest.raises(ValidationError, match="Input should be"):
+        QuantSpec.model_validate({key: f"{value}s"})

@@ -107,6 +107,10 @@ class Fallback(StrEnum):
     """The layers that cost most stay float, as few and as small ones as the budget asks for."""
 
 
+# By its value as well, as a project file has it.
+_Named = Field(strict=False)
+
+
 class QuantSpec(Spec):
     """How the captured program is quantized."""
 
@@ -115,14 +119,14 @@ class QuantSpec(Spec):
     target's own unless given."""
     calibration_batch: Positive = 64
     """Samples per calibration call at most; activations that are large, see `[build] memory`, make them fewer."""
-    ranges: Ranges = Ranges.MSE
+    ranges: Annotated[Ranges, _Named] = Ranges.MSE
     """How the ranges of activations and weights are chosen."""
     adaptive_rounding: bool = True
     """Round weights by what they do to the layer's output (GPTQ), not each to the nearest step."""
     group_size: Annotated[int, Field(gt=0, multiple_of=32)] = 32
     """Weights that share a scale in the scheme 8da4w, a multiple of 32. A layer whose inputs it does not divide stays
     float. Also of tables of embeddings with 4 bits."""
-    embeddings: Embeddings = Embeddings.INT8
+    embeddings: Annotated[Embeddings, _Named] = Embeddings.INT8
     """How tables of embeddings are stored in every scheme but float; one with at most 1% of the weights stays float."""
     bias_correction: bool = True
     """Let biases take up the mean error of their layer's outputs."""
@@ -130,13 +134,13 @@ class QuantSpec(Spec):
     """Scale channels between layers so that each uses the steps of its tensor's scale (cross-layer equalisation)."""
     smooth_quant: bool = True
     """Scale channels between a layer norm and the linear layers behind it in the same way (SmoothQuant)."""
-    first_layer: OutermostLayer = OutermostLayer.AUTO
+    first_layer: Annotated[OutermostLayer, _Named] = OutermostLayer.AUTO
     """Whether the layer that reads the input is quantized."""
-    last_layer: OutermostLayer = OutermostLayer.AUTO
+    last_layer: Annotated[OutermostLayer, _Named] = OutermostLayer.AUTO
     """Whether the layer that gives the output is quantized."""
     float_layers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Layers that stay float: paths of modules, each for all below it, or patterns such as ``features.*.se``."""
-    fallback: Fallback = Fallback.NONE
+    fallback: Annotated[Fallback, _Named] = Fallback.NONE
     """``auto`` keeps layers in float while drift is over the budget, those that cost most, and says which."""
     fallback_limit: Share = 0.1
     """Share of the weights' bytes that ``float_layers`` and ``fallback`` together may keep in float."""
