@@ -75,10 +75,6 @@ class Correction:
         # A channel with values that are not finite has no mean error: its bias stays.
         return error.nan_to_num(0.0, 0.0, 0.0).float()
 
-    def added(self, rounded: Tensor) -> Tensor:
-        """Return the layer's outputs as they are with the shift in its bias."""
-        return add_to_channels(self._node, rounded, self.shift())
-
 
 def _channel(node: fx.Node, values: Tensor) -> int:
     return values.ndim - 1 if node.target is _aten.linear.default else 1

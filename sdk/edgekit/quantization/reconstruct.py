@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx
 
 from edgekit.quantization.attributes import attribute
-from edgekit.quantization.correction import Correction, bias_of
+from edgekit.quantization.correction import Correction, add_to_channels, bias_of
 from edgekit.quantization.functions import WEIGHTED
 from edgekit.quantization.joint import Joint, joint
 from edgekit.quantization.observers import PerChannelWeightObserver
@@ -57,7 +57,7 @@ def _round(streams: Streams, node: fx.Node, joints: Mapping[fx.Node, Joint]) -> 
     limits = observer.quant_min, observer.quant_max
     common = joints.get(stored)
     if common is None:
-        inputs = gather(node, [pair.rounded for pair in streams.read(data)], weight)
+        inputs = gather(node, (pair.rounded for pair in streams.read(data)), len(streams), weight)
         rounded = round_adaptively(weight, observer.spread(weight), inputs, limits)
     else:
         if common.rounded is None:
@@ -84,11 +84,11 @@ def _correct(streams: Streams, node: fx.Node) -> None:
         else:
             outputs.clear()
     tensor = attribute(streams.prepared, bias)
-    original = tensor.clone()  # the float stream's
-    tensor.add_(correction.shift())
+    original, shift = tensor.clone(), correction.shift()  # the float stream's stays
+    tensor.add_(shift)
     streams.share(bias, Pair(original, tensor))
     if size <= _HELD:
-        streams.set(node, [Pair(pair.real, correction.added(pair.rounded)) for pair in outputs])
+        streams.set(node, [Pair(pair.real, add_to_channels(node, pair.rounded, shift)) for pair in outputs])
 
 
 def _observer_of(prepared: fx.GraphModule, node: Any) -> PerChannelWeightObserver | None:

@@ -1,7 +1,7 @@
 """Adaptive rounding: weights go up or down so that the layer's output, not the weight, changes least."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, fx
@@ -22,15 +22,16 @@ _WHOLE = 1536
 _PART = 1024
 
 
-def gather(node: fx.Node, parts: Sequence[Tensor], weight: Tensor) -> Tensor:
+def gather(node: fx.Node, parts: Iterable[Tensor], count: int, weight: Tensor) -> Tensor:
     """Return what a layer multiplies its weights with, of shape (groups, patches, inputs of one output).
 
     Args:
         node: A conv1d, conv2d or linear node.
-        parts: Its inputs for parts of the samples, batch first.
+        parts: Its inputs for parts of the samples, batch first; one is held at a time.
+        count: How many parts there are.
         weight: Its weight, output channels first.
     """
-    most = max(1, most_patches(node, weight) // len(parts))
+    most = max(1, most_patches(node, weight) // count)
     return torch.cat([patches(node, part, weight, most) for part in parts], 1)
 
 

@@ -69,11 +69,20 @@ class Streams:
         self._place = 0
         """Before this node all parts are."""
 
+    def __len__(self) -> int:
+        """How many parts there are."""
+        return len(self._parts)
+
     def to(self, node: fx.Node) -> None:
         """Let all parts go on to a node, and stop before it."""
         end = self._nodes.index(node, self._place)
         segment = self._nodes[self._place : end]
-        own = [one for one in segment if not self._is_shared(one)]
+        own = []
+        for one in segment:
+            if one.op != "placeholder" and all(source in self._shared for source in one.all_input_nodes):
+                self._shared[one] = self._compute(one, {}, ())  # it depends on no sample
+            else:
+                own.append(one)
         for values, inputs in zip(self._values, self._parts, strict=True):
             for one in own:
                 values[one] = self._compute(one, values, inputs)
@@ -111,13 +120,6 @@ class Streams:
         """Compute a node for each part in turn, without holding on to it."""
         for values in self._values:
             yield Pair(self._call(node, values, 0), self._call(node, values, 1))
-
-    def _is_shared(self, node: fx.Node) -> bool:
-        """Compute what depends on no sample, once; return whether it was such a node."""
-        if node.op == "placeholder" or not all(source in self._shared for source in node.all_input_nodes):
-            return False
-        self._shared[node] = self._compute(node, {}, ())
-        return True
 
     def _compute(self, node: fx.Node, values: dict[fx.Node, Pair], inputs: tuple[Tensor, ...]) -> Pair:
         match node.op:
