@@ -20,14 +20,14 @@ def configuration(scheme: Scheme, spec: QuantSpec) -> QuantizationConfig:
     match scheme:
         case Scheme.INT8 | Scheme.INT8_MIXED:
             activation = _static(torch.int8, spec)
-            return QuantizationConfig(activation, activation, _weight(spec), None)
+            return QuantizationConfig(activation, activation, weight(spec), None)
         case Scheme.W8A16:
             activation = _static(torch.int16, spec)
-            return QuantizationConfig(activation, activation, _weight(spec), None)
+            return QuantizationConfig(activation, activation, weight(spec), None)
         case Scheme.INT8_DYNAMIC:
-            return QuantizationConfig(_dynamic(), None, _weight(spec), None)
+            return QuantizationConfig(_dynamic(), None, weight(spec), None)
         case Scheme.W4_DYNAMIC:
-            return QuantizationConfig(_dynamic(), None, _group_weight(spec), None)
+            return QuantizationConfig(_dynamic(), None, group_weight(spec), None)
         case Scheme.FLOAT:
             raise ValueError("nothing is quantized")
         case _:
@@ -56,25 +56,27 @@ def _dynamic() -> QuantizationSpec:
     )
 
 
-def _weight(spec: QuantSpec) -> QuantizationSpec:
+def weight(spec: QuantSpec, observer: type[PerChannelWeightObserver] = PerChannelWeightObserver) -> QuantizationSpec:
+    """Return how a weight is stored in 8 bits, with a scale for each output channel."""
     return QuantizationSpec(
         dtype=torch.int8,
         quant_min=-127,  # symmetric: -128 has no counterpart
         quant_max=127,
         qscheme=torch.per_channel_symmetric,
         ch_axis=0,
-        observer_or_fake_quant_ctr=PerChannelWeightObserver.with_args(ranges=spec.ranges),
+        observer_or_fake_quant_ctr=observer.with_args(ranges=spec.ranges),
     )
 
 
-def _group_weight(spec: QuantSpec) -> QuantizationSpec:
+def group_weight(
+    spec: QuantSpec, observer: type[PerChannelWeightObserver] = PerChannelGroupWeightObserver
+) -> QuantizationSpec:
+    """Return how a weight is stored in 4 bits, with a scale for each group of an output channel."""
     return QuantizationSpec(
         dtype=torch.int8,
         quant_min=-8,  # how XNNPACK knows that the values have 4 bits
         quant_max=7,
         qscheme=torch.per_channel_symmetric,
         ch_axis=0,
-        observer_or_fake_quant_ctr=PerChannelGroupWeightObserver.with_args(
-            ranges=spec.ranges, group_size=spec.group_size
-        ),
+        observer_or_fake_quant_ctr=observer.with_args(ranges=spec.ranges, group_size=spec.group_size),
     )

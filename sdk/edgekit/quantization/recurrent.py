@@ -5,11 +5,11 @@ What is rounded in one step comes back in the next, and gates make much of it, s
 
 import torch
 from torch import fx
-from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, QuantizationSpecBase
+from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpecBase
 
 from edgekit.model.graph import is_recurrent, module_path
+from edgekit.quantization.configuration import weight
 from edgekit.quantization.grouping import ANNOTATION
-from edgekit.quantization.observers import PerChannelWeightObserver
 from edgekit.spec import QuantSpec
 
 
@@ -22,7 +22,7 @@ def annotate_recurrent(graph: fx.Graph, spec: QuantSpec) -> None:
     """
     for node in graph.nodes:
         if is_recurrent(node):
-            specs: dict[fx.Node, QuantizationSpecBase | None] = {one: _specification(spec) for one in weights(node)}
+            specs: dict[fx.Node, QuantizationSpecBase | None] = {one: weight(spec) for one in weights(node)}
             node.meta[ANNOTATION] = QuantizationAnnotation(input_qspec_map=specs, _annotated=True)
 
 
@@ -38,17 +38,6 @@ def note(prepared: fx.Graph) -> str | None:
     observed = [node for node in nodes if any(source.op == "call_module" for source in node.all_input_nodes)]
     names = dict.fromkeys(module_path(node) or node.name for node in observed)
     return f"Recurrent layers compute in float, with weights of 8 bits: {', '.join(names)}." if names else None
-
-
-def _specification(spec: QuantSpec) -> QuantizationSpec:
-    return QuantizationSpec(
-        dtype=torch.int8,
-        quant_min=-127,  # symmetric: -128 has no counterpart
-        quant_max=127,
-        qscheme=torch.per_channel_symmetric,
-        ch_axis=0,
-        observer_or_fake_quant_ctr=PerChannelWeightObserver.with_args(ranges=spec.ranges),
-    )
 
 
 def _is_held(node: fx.Node) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor, fx
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, QuantizationSpecBase
 
 from edgekit.quantization.attributes import attribute
+from edgekit.quantization.configuration import group_weight, weight
 from edgekit.quantization.dynamic import PerChannelGroupWeightObserver
 from edgekit.quantization.functions import is_gather
 from edgekit.quantization.grouping import ANNOTATION
@@ -96,19 +97,9 @@ def _computed(graph: fx.Graph) -> set[fx.Node]:
 
 
 def _specification(table: fx.Node, spec: QuantSpec) -> QuantizationSpec:
-    in_groups = spec.embeddings is Embeddings.INT4 and table.meta["val"].shape[1] % spec.group_size == 0
-    if in_groups:
-        observer = PerChannelGroupTableObserver.with_args(ranges=spec.ranges, group_size=spec.group_size)
-    else:
-        observer = PerChannelTableObserver.with_args(ranges=spec.ranges)
-    return QuantizationSpec(
-        dtype=torch.int8,
-        quant_min=-8 if in_groups else -127,  # symmetric: -128 has no counterpart
-        quant_max=7 if in_groups else 127,
-        qscheme=torch.per_channel_symmetric,
-        ch_axis=0,
-        observer_or_fake_quant_ctr=observer,
-    )
+    if spec.embeddings is Embeddings.INT4 and table.meta["val"].shape[1] % spec.group_size == 0:
+        return group_weight(spec, PerChannelGroupTableObserver)
+    return weight(spec, PerChannelTableObserver)
 
 
 Call = Callable[..., fx.Node]
