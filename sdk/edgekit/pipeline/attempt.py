@@ -160,8 +160,9 @@ def measured(
     made = {format: pair for format, pair in programs.items() if format not in errors}
     more = (*lacking, *(note for one in artifacts for note in one.notes))
     if all(program.calibration_sha256 != job.evaluation.digest for program, _ in made.values()):
-        said = dict.fromkeys(note for pair in made.values() for note in unlike(pair[0], ground.host, pair[1]))
-        more = (*more, *said)
+        each = {id(program): (program, answers) for program, answers in made.values()}  # formats share programs
+        said = (unlike(program, ground.host, answers) for program, answers in each.values())
+        more = (*more, *dict.fromkeys(note for notes in said for note in notes))
     references = ground.references({f"model.{format}": pair for format, pair in made.items()}, more=more)
     return Attempt(
         programs={format: program for format, (program, _) in made.items()},
