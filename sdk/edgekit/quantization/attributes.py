@@ -17,6 +17,13 @@ def attribute(module: fx.GraphModule, node: fx.Node) -> Tensor:
     return value.data
 
 
+def behind_observers(node: fx.Node) -> fx.Node:
+    """Return what a node of a prepared graph observes; the node itself if it is no observer."""
+    while node.op == "call_module":
+        (node,) = node.all_input_nodes
+    return node
+
+
 def _read(module: fx.GraphModule, node: fx.Node) -> Any:
     owner: Any = module
     for part in str(node.target).split("."):

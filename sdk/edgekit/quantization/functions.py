@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from edgekit.quantization.attributes import behind_observers
+
 Function = Callable[[Tensor], Tensor]
 
 _aten = torch.ops.aten
@@ -27,8 +29,7 @@ def is_gather(node: fx.Node) -> bool:
     given: tuple[Any, ...] = node.args
     if node.op != "call_function" or node.target not in GATHERS or node.kwargs:
         return False
-    table = given[0].args[0] if given[0].op == "call_module" else given[0]  # behind its observer
-    if table.meta["val"].dim() != 2:
+    if behind_observers(given[0]).meta["val"].dim() != 2:
         return False
     if node.target is _aten.embedding.default:
         return True

@@ -10,6 +10,7 @@ from torchao.quantization.pt2e.quantizer import SharedQuantizationSpec
 from edgekit.errors import QuantizeError
 from edgekit.model.graph import is_compute, is_recurrent, module_path, operation
 from edgekit.model.layers import Layer
+from edgekit.quantization.attributes import behind_observers
 from edgekit.quantization.functions import WEIGHTED, is_gather
 from edgekit.spec.schema import did_you_mean
 
@@ -118,17 +119,11 @@ def _weights(node: fx.Node) -> list[fx.Node]:
     """Return what a layer multiplies with, or the table that it reads; nothing if it does neither."""
     layer = node.target in WEIGHTED
     if is_recurrent(node):
-        held = [_behind_observer(source) for source in node.all_input_nodes]
+        held = [behind_observers(source) for source in node.all_input_nodes]
         return [one for one in held if one.op == "get_attr" and one.meta["val"].dim() == 2]
     if not layer and not is_gather(node):
         return []
     weight = node.args[1 if layer else 0]
     assert isinstance(weight, fx.Node)
-    weight = _behind_observer(weight)
+    weight = behind_observers(weight)
     return [weight] if layer or weight.op == "get_attr" else []
-
-
-def _behind_observer(node: fx.Node) -> fx.Node:
-    while node.op == "call_module":
-        (node,) = node.all_input_nodes
-    return node

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from edgekit.quantization.attributes import attribute
+from edgekit.quantization.attributes import attribute, behind_observers
 from edgekit.quantization.functions import WEIGHTED
 from edgekit.quantization.observers import PerChannelWeightObserver
 from edgekit.quantization.rounding import centred, most_patches, patches
@@ -59,10 +59,8 @@ def joint(prepared: fx.GraphModule, parts: Sequence[tuple[Tensor, ...]]) -> dict
 
 def _stored(layer: fx.Node) -> fx.Node:
     weight = layer.args[1]
-    while isinstance(weight, fx.Node) and weight.op == "call_module":
-        weight = weight.args[0]  # behind its observer
     assert isinstance(weight, fx.Node)
-    return weight
+    return behind_observers(weight)
 
 
 def _scale(prepared: fx.GraphModule, layer: fx.Node) -> Tensor | None:
