@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from edgekit.data.rows import Array
 from edgekit.data.samples import Samples
 from edgekit.drift.metrics import measure
 from edgekit.execution import onnx, pte
+from edgekit.execution.calls import execute
 from edgekit.spec import Cpu, TensorSpec
 
 _BLOCK = 25
@@ -44,10 +46,11 @@ def drift_of(path: Path, samples: Samples, reference: Array, given: TensorSpec, 
     """
     match path.suffix:
         case ".pte":
-            outputs = pte.execute(pte.load(path), samples, (given,), (wanted,), batch=1)[wanted.name]
+            call = partial(pte.call, pte.load(path), (given,), (wanted,))
+            outputs = execute(call, samples, (given,), batch=1)[wanted.name]
         case ".onnx":
-            session = onnx.load(path, Cpu.ARM64)
-            outputs = onnx.execute(session, samples, (given,), (wanted,), batch=1)[wanted.name]
+            call = partial(onnx.call, onnx.load(path, Cpu.ARM64), (given,), (wanted,))
+            outputs = execute(call, samples, (given,), batch=1)[wanted.name]
         case _:
             outputs = litert.execute(path, samples.array(given.name))
     metrics = measure(reference, outputs, logits=True, labels=samples.labels)

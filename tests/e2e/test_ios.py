@@ -1,6 +1,7 @@
 """The bundle for iPhones, without a phone: Swift on Linux where there is one, ExecuTorch's C++ runtime for the .pte."""
 
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from edgekit.data import trace
 from edgekit.data.rows import Array, whole
 from edgekit.data.samples import Samples
 from edgekit.execution import pte
+from edgekit.execution.calls import execute
 from tests.e2e.conftest import edgekit
 
 pytestmark = pytest.mark.slow
@@ -114,9 +116,8 @@ def test_another_input_gives_other_outputs_than_the_golden(built: Path) -> None:
 
 def run_pte(folder: Path, manifest: Manifest, inputs: list[Array]) -> list[Array]:
     """Run inputs through the .pte, one at a time."""
-    loaded = pte.load(folder / "model.pte")
+    call = partial(pte.call, pte.load(folder / "model.pte"), manifest.inputs, manifest.outputs)
     name = manifest.inputs[0].name
     return [
-        whole(pte.execute(loaded, Samples(inputs={name: values}), manifest.inputs, manifest.outputs, batch=1)["logits"])
-        for values in inputs
+        whole(execute(call, Samples(inputs={name: values}), manifest.inputs, batch=1)["logits"]) for values in inputs
     ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -11,6 +12,7 @@ from edgekit.data.rows import Rows
 from edgekit.data.samples import Samples
 from edgekit.data.trace import Origin, Trace, precision
 from edgekit.execution import onnx, pte
+from edgekit.execution.calls import execute
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Source
 from edgekit.spec import DYNAMIC, Cpu, Format, Scheme, TensorSpec
@@ -67,20 +69,17 @@ def open_artifact(
     match format:
         case Format.PTE:
             loaded = pte.load(source)
-            return OpenArtifact(
-                format=format,
-                kernels=pte.kernels(),
-                run=lambda samples, batch: pte.execute(loaded, samples, inputs, outputs, batch=batch, memory=memory),
-            )
+            kernels, call = pte.kernels(), partial(pte.call, loaded, inputs, outputs)
         case Format.ONNX:
             session = onnx.load(source, cpu, threads=threads)
-            return OpenArtifact(
-                format=format,
-                kernels=session.kernels,
-                run=lambda samples, batch: onnx.execute(session, samples, inputs, outputs, batch=batch, memory=memory),
-            )
+            kernels, call = session.kernels, partial(onnx.call, session, inputs, outputs)
         case _:
             assert_never(format)
+    return OpenArtifact(
+        format=format,
+        kernels=kernels,
+        run=lambda samples, batch: execute(call, samples, inputs, batch=batch, memory=memory),
+    )
 
 
 def trace(

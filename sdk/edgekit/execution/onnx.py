@@ -6,14 +6,11 @@ from typing import Any
 
 import onnxruntime as ort
 
-from edgekit.base.memory import Memory
 from edgekit.base.versions import host_is_x86, installed
-from edgekit.data.gathered import Gathered
-from edgekit.data.rows import Rows
+from edgekit.data.rows import Array
 from edgekit.data.samples import Samples
 from edgekit.errors import RunError
 from edgekit.spec import Cpu, TensorSpec
-from edgekit.spec.tensors import fixed_batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,36 +67,24 @@ def _session(source: Path | bytes, options: ort.SessionOptions) -> ort.Inference
         raise RunError(f"ONNX Runtime cannot load {name}: {error}", hint="Build the bundle again.") from error
 
 
-def execute(
-    loaded: LoadedOnnx,
-    samples: Samples,
-    inputs: tuple[TensorSpec, ...],
-    outputs: tuple[TensorSpec, ...],
-    *,
-    batch: int,
-    memory: Memory | None = None,
-) -> dict[str, Rows]:
-    """Run the samples and return the outputs by name.
+def call(
+    loaded: LoadedOnnx, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], part: Samples
+) -> dict[str, Array]:
+    """Run a batch and return the outputs by name.
 
     Args:
         loaded: What `load` returned.
-        samples: What to feed it.
-        inputs: What goes in. Where its batch is a number, every call gets so many.
+        inputs: What goes in.
         outputs: What comes out.
-        batch: Samples per call where the batch is a name.
-        memory: Bounds what is held of the outputs.
+        part: The batch.
 
     Raises:
         RunError: If the runtime refuses the inputs or fails.
     """
     names = [spec.name for spec in outputs]
-    fixed = fixed_batch(inputs)
-    found = Gathered(len(samples), (memory or Memory()).held)
-    for part in samples.batches(fixed or batch, multiple=fixed or 1):
-        feed = {spec.name: part.array(spec.name) for spec in inputs}
-        try:
-            results: list[Any] = list(loaded.session.run(names, feed))
-        except Exception as error:  # ONNX Runtime's exceptions share no public base class
-            raise RunError(f"ONNX Runtime fails on a batch of {len(part)}: {error}") from error
-        found.add(dict(zip(names, results, strict=True)))
-    return found.rows()
+    feed = {spec.name: part.array(spec.name) for spec in inputs}
+    try:
+        results: list[Any] = list(loaded.session.run(names, feed))
+    except Exception as error:  # ONNX Runtime's exceptions share no public base class
+        raise RunError(f"ONNX Runtime fails on a batch of {len(part)}: {error}") from error
+    return dict(zip(names, results, strict=True))

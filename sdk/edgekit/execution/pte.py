@@ -9,15 +9,12 @@ from pathlib import Path
 import torch
 from executorch.runtime import Method, Runtime, Verification
 
-from edgekit.base.memory import Memory
 from edgekit.base.versions import installed
-from edgekit.data.gathered import Gathered
-from edgekit.data.rows import Rows
+from edgekit.data.rows import Array
 from edgekit.data.samples import Samples
 from edgekit.errors import RunError
 from edgekit.execution import native
 from edgekit.spec import TensorSpec
-from edgekit.spec.tensors import fixed_batch
 
 # What the runtime's codes mean to a person; the names are in executorch/runtime/core/error.h.
 _CODES = {
@@ -60,40 +57,27 @@ def load(source: Path | bytes) -> LoadedPte:
     return LoadedPte(method=method, data=data)
 
 
-def execute(
-    loaded: LoadedPte,
-    samples: Samples,
-    inputs: tuple[TensorSpec, ...],
-    outputs: tuple[TensorSpec, ...],
-    *,
-    batch: int,
-    memory: Memory | None = None,
-) -> dict[str, Rows]:
-    """Run the samples and return the outputs by name.
+def call(
+    loaded: LoadedPte, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], part: Samples
+) -> dict[str, Array]:
+    """Run a batch and return the outputs by name: views of memory that the next call writes to.
 
     Args:
         loaded: What `load` returned.
-        samples: What to feed it.
-        inputs: What goes in. Where its batch is a number, every call gets so many.
+        inputs: What goes in.
         outputs: What comes out.
-        batch: Samples per call where the batch is a name.
-        memory: Bounds what is held of the outputs.
+        part: The batch.
 
     Raises:
         RunError: If the runtime refuses the inputs or fails.
     """
-    fixed = fixed_batch(inputs)
-    found = Gathered(len(samples), (memory or Memory()).held)
-    for part in samples.batches(fixed or batch, multiple=fixed or 1):
-        tensors = [torch.from_numpy(part.array(spec.name)) for spec in inputs]
-        try:
-            results = loaded.method.execute(tensors)
-        except RuntimeError as error:
-            again = functools.partial(loaded.method.execute, tensors)
-            raise _failure(f"ExecuTorch fails on a batch of {len(part)}", error, again) from error
-        # Copied where they are added: the runtime uses its output memory again.
-        found.add({spec.name: results[place].numpy() for place, spec in enumerate(outputs)})
-    return found.rows()
+    tensors = [torch.from_numpy(part.array(spec.name)) for spec in inputs]
+    try:
+        results = loaded.method.execute(tensors)
+    except RuntimeError as error:
+        again = functools.partial(loaded.method.execute, tensors)
+        raise _failure(f"ExecuTorch fails on a batch of {len(part)}", error, again) from error
+    return {spec.name: results[place].numpy() for place, spec in enumerate(outputs)}
 
 
 def _failure(what: str, error: RuntimeError, again: Callable[[], object], *, hint: str = "") -> RunError:

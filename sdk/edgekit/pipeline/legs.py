@@ -13,6 +13,7 @@ from edgekit.drift.metrics import is_counted, sqnr_db
 from edgekit.drift.report import DriftReport, Leg
 from edgekit.errors import DataError, EdgeKitError, LowerError
 from edgekit.execution import onnx
+from edgekit.execution.calls import execute
 from edgekit.execution.eager import run_float
 from edgekit.model.capture import capture
 from edgekit.model.program import Captured, Quantized, Source
@@ -148,7 +149,8 @@ def check_float_onnx(data: bytes, source: Source, host: Trace, memory: Memory) -
     """
     session = onnx.load(data, Cpu.X86_64)
     batch = source.batch or together(source, host.samples, memory)
-    outputs = onnx.execute(session, host.samples, source.inputs, source.outputs, batch=batch, memory=memory)
+    call = functools.partial(onnx.call, session, source.inputs, source.outputs)
+    outputs = execute(call, host.samples, source.inputs, batch=batch, memory=memory)
     _check_counted(source, {name: (host.outputs[name], array) for name, array in outputs.items()})
     ratios = {name: sqnr_db(host.outputs[name], array) for name, array in outputs.items() if not is_counted(array)}
     for name, ratio in ratios.items():
