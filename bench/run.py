@@ -16,6 +16,7 @@ from bench.machine import kernels, this_machine
 from bench.measure import Runs, drift_of, latencies
 from bench.networks import Network
 from bench.networks.data import CALIBRATION, EVALUATION, Data, data_for, input_spec, output_spec
+from bench.processes import logged
 from bench.results import ArtifactResult, BuildReport, NetworkResult, Results
 from bench.routes import Route
 from edgekit.data.rows import Array
@@ -95,14 +96,7 @@ def _build(route: Route, network: Network, samples: Path, folder: Path) -> Build
     command: list[str | Path] = [python_of(route.environment), "-m", "bench.worker"]
     command += [route.name, network.name, samples, folder]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "sdk")])}
-    with (folder / "log").open("w", encoding="utf-8") as log:
-        try:
-            done = subprocess.run(
-                command, cwd=ROOT, env=environment, stdout=log, stderr=log, check=False, timeout=_TIMEOUT_S
-            )
-            problem = f"the process ended with {done.returncode}"
-        except subprocess.TimeoutExpired:
-            problem = f"not done after {_TIMEOUT_S} s"
+    problem = logged(command, environment, folder / "log", _TIMEOUT_S)
     report = folder / "report.json"
     if report.is_file():
         return BuildReport.model_validate_json(report.read_bytes())

@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bench.environments import ROOT
+from bench.processes import logged
 from bench.zoo.entry import Entry
 from bench.zoo.results import NetworkResult, Recipe
 
@@ -97,14 +97,7 @@ def _job(recipe: str, entry: Entry, folder: Path) -> dict[str, Any]:
     limit = _FLOAT_LIMIT_S if recipe == "float" else LIMIT_S
     command = [sys.executable, "-m", "bench.zoo.worker", recipe, entry.name, str(folder)]
     command += [str(entry.calibration), str(entry.evaluation)]
-    with (place / "log").open("w", encoding="utf-8") as log:
-        try:
-            done = subprocess.run(
-                command, cwd=ROOT, env=environment, stdout=log, stderr=log, check=False, timeout=limit
-            )
-            problem = f"the process ended with {done.returncode}"
-        except subprocess.TimeoutExpired:
-            problem = f"not done after {limit} s"
+    problem = logged(command, environment, place / "log", limit)
     if report.is_file():
         found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
         return found
