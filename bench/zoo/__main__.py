@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from bench.environments import ROOT, WORK
-from bench.zoo import page, results
+from bench.environments import WORK
+from bench.zoo import published
 from bench.zoo.catalog import ENTRIES
 from bench.zoo.entry import Entry
 from bench.zoo.measure import of_model
@@ -21,7 +21,6 @@ from bench.zoo.ours import STEPS
 from bench.zoo.run import BESIDE, run
 from edgekit.base.versions import cpu_name
 
-FILE, PAGE = ROOT / "docs" / "zoo.json", ROOT / "docs" / "zoo.md"
 _LIBRARIES = (
     "torch",
     "torchao",
@@ -55,16 +54,17 @@ def main() -> int:
     if chosen.check:
         return sum(not _checked(entry) for entry in entries)
     if chosen.gpu:
-        _write(results.load(FILE).with_gpu(json.loads(chosen.gpu.read_text(encoding="utf-8"))))
-    elif not chosen.page:
+        published.publish(published.load().with_gpu(json.loads(chosen.gpu.read_text(encoding="utf-8"))))
+    elif chosen.page:
+        published.publish(published.load())
+    else:
         off = tuple(STEPS) if "all" in chosen.off else tuple(chosen.off)
         for number, entry in enumerate(entries):
             if entry.missing():
                 _say(f"{entry.name}: left out{_missing(entry)}")
                 continue
             _say(f"{number + 1}/{len(entries)} {entry.name}")
-            before = results.load(FILE)
-            known = {one.name: one for one in before.networks}.get(entry.name)
+            known = {one.name: one for one in published.load().networks}.get(entry.name)
             found = run(
                 entry,
                 WORK / "zoo-work" / entry.name,
@@ -74,14 +74,8 @@ def main() -> int:
                 before=known,
             )
             here = {"machine": cpu_name(), "versions": tuple(_versions())}
-            after = results.load(FILE).merged(found, list(ENTRIES)).model_copy(update=here)
-            _write(after)
-    PAGE.write_text(page.render(results.load(FILE)), encoding="utf-8")
+            published.publish(published.load().merged(found, list(ENTRIES)).model_copy(update=here))
     return 0
-
-
-def _write(found: results.Results) -> None:
-    FILE.write_text(found.model_dump_json(indent=1, exclude_defaults=True) + "\n", encoding="utf-8")
 
 
 def _checked(entry: Entry) -> bool:

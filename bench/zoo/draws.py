@@ -12,8 +12,7 @@ from pathlib import Path
 import torch
 
 from bench.environments import WORK
-from bench.zoo import ours, page, results
-from bench.zoo.__main__ import FILE, PAGE
+from bench.zoo import ours, published, results
 from bench.zoo.catalog import ENTRIES
 from bench.zoo.entry import Entry
 from bench.zoo.measure import answers, of_model, opened, ratios
@@ -36,9 +35,7 @@ def main() -> int:
             drawn = replace(entry, data=data, calibration=_SAMPLES, evaluation=_SAMPLES)
             found.append(measured(drawn, data, WORK / "zoo-work" / f"draw-{number}-{swapped:d}"))
             sys.stderr.write(f"draw {number}, {'swapped' if swapped else 'as drawn'}: {found[-1].unseen_db}\n")
-    after = results.load(FILE).model_copy(update={"draws": tuple(found)})
-    FILE.write_text(after.model_dump_json(indent=1, exclude_defaults=True) + "\n", encoding="utf-8")
-    PAGE.write_text(page.render(after), encoding="utf-8")
+    published.publish(published.load().model_copy(update={"draws": tuple(found)}))
     return 0
 
 

@@ -204,10 +204,9 @@ def test_figures_of_a_gpu_are_taken_in() -> None:
 
 def test_the_page_is_what_the_results_say() -> None:
     """docs/zoo.md is made from docs/zoo.json."""
-    from bench.zoo.__main__ import FILE, PAGE
-    from bench.zoo.results import load
+    from bench.zoo import published
 
-    assert PAGE.read_text(encoding="utf-8") == page.render(load(FILE))
+    assert published.PAGE.read_text(encoding="utf-8") == page.render(published.load())
 
 
 @pytest.mark.slow
