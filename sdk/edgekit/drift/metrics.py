@@ -162,7 +162,7 @@ def _tensor_statistics(pair: Pair) -> dict[str, Statistic]:
     """Return the metrics of an output of floats."""
     a, b, error = _flat(pair.reference), _flat(pair.candidate), _flat(pair.error)
     return {
-        "sqnr_db": OfMeans(columns=_energies(a, error), value=_decibel),
+        "sqnr_db": OfMeans(columns=_energies(a, error), value=decibel),
         "mean_abs_error": mean_of(np.abs(error).mean(axis=1)),
         "cosine": mean_of(_cosines(a, b)),
     }
@@ -223,7 +223,7 @@ def sqnr_db(reference: Rows, candidate: Rows) -> float | None:
         )
         for rows in cuts(len(reference), at_once(reference.shape))
     ]
-    statistic = OfMeans(columns=np.concatenate(energies), value=_decibel)
+    statistic = OfMeans(columns=np.concatenate(energies), value=decibel)
     ratio = points({"sqnr_db": statistic}, len(reference))["sqnr_db"]
     return ratio if np.isfinite(ratio) else None
 
@@ -248,12 +248,13 @@ def _energies(reference: Doubles, error: Doubles) -> Doubles:
     return energies
 
 
-def _decibel(energies: Doubles) -> Doubles:
+def decibel(energies: Doubles) -> Doubles:
+    """Return the ratio of signal to noise in dB, of shape (n,), of energies of shape (n, 2); infinite without noise."""
     signal = np.maximum(energies[:, 0], np.finfo(np.float32).tiny)
     noise = energies[:, 1]
     ratio = np.divide(signal, noise, out=np.full_like(signal, np.inf), where=noise > 0)
-    decibel: Doubles = 10 * np.log10(ratio)
-    return decibel
+    found: Doubles = 10 * np.log10(ratio)
+    return found
 
 
 def _cosines(a: Doubles, b: Doubles) -> Doubles:

@@ -11,6 +11,7 @@ from torch import Tensor
 from edgekit import bundles
 from edgekit.data.rows import Array
 from edgekit.data.samples import Samples
+from edgekit.drift.metrics import decibel
 from edgekit.errors import DataError
 from edgekit.execution.artifact import Run, open_artifact
 from edgekit.model.streaming import NEXT, STATE, Streaming
@@ -68,7 +69,7 @@ def stream_drift(
                 file=info.file,
                 calls=min(sum(1 for _ in network.pieces(whole)) for whole in wholes),
                 sequences=sum(map(len, wholes)),
-                sqnr_db={name: tuple(_decibels(*powers) for powers in sums[name]) for name in sums},
+                sqnr_db={name: tuple(map(float, decibel(powers))) for name, powers in sums.items()},
             )
         )
     return tuple(found)
@@ -87,7 +88,3 @@ def _calls(run: Run, network: Streaming, row: Tensor) -> Iterator[tuple[dict[str
             {name: one.double().numpy() for name, one in expected.items()},
             {name: answer[name].astype(np.float64) for name in expected},
         )
-
-
-def _decibels(signal: float, noise: float) -> float:
-    return float(10 * np.log10(max(signal, 1e-30) / noise)) if noise else float("inf")
