@@ -21,8 +21,10 @@ from edgekit.model.artifact import Artifact
 from edgekit.model.program import Source
 from edgekit.spec import Cpu, Dimension, Format, Scheme, TensorSpec
 
-# Answers to the same row may differ by float rounding that tips an int8 step, not by more: in dB, of all rows.
+# Answers to the same row may differ by float rounding that tips an int8 step, not by more: in dB, of all rows. Where
+# the steps are wide against what varies, as behind a mean, a few that tip cost as much as quantization did.
 _SAME_DB = 30.0
+_TIPPED_DB = 15.0
 _SAME_FLOAT_DB = 50.0
 # ONNX quantizes a dynamic activation with one range for all samples of the batch: what else is in it counts.
 _SAME_RANGE_DB = 20.0
@@ -89,7 +91,14 @@ def _energy(values: Rows) -> float:
     return max(varying, float(np.square(max(most for _, most in seen) * _LEAST_SHARE)))
 
 
-def prove(artifact: Artifact, source: Source, samples: Samples, cpu: Cpu, program: Program) -> None:
+def prove(
+    artifact: Artifact,
+    source: Source,
+    samples: Samples,
+    cpu: Cpu,
+    program: Program,
+    costs: Mapping[str, float] | None = None,
+) -> None:
     """Run a file in the orders of `orders`, on fresh loads, and hold every answer against that of a call by itself.
 
     Args:
@@ -99,13 +108,12 @@ def prove(artifact: Artifact, source: Source, samples: Samples, cpu: Cpu, progra
         cpu: The processor family of the target.
         program: Computes the program that the file was lowered from, for the samples cut off or repeated along symbolic
             dimensions.
+        costs: What `quantization_db` returns; None: steps are narrow.
 
     Raises:
         RunError: If it does not load or run, or if a row gets another answer than by itself.
     """
-    scheme = artifact.scheme
-    db = _SAME_FLOAT_DB if scheme is Scheme.FLOAT else _SAME_DB
-    tolerance = Tolerance(ratio_db=_SAME_RANGE_DB if shares_range(artifact.format, scheme) else db)
+    tolerances = _tolerances(artifact, source, costs or {})
     batch = orders.batch_sizes(source)
     rows = orders.few(samples, batch)
 
@@ -117,9 +125,20 @@ def prove(artifact: Artifact, source: Source, samples: Samples, cpu: Cpu, progra
     kinds = _THREADS[artifact.format]
     for number in range(max(len(tests), len(kinds))):
         threads = kinds[number % len(kinds)]
-        _run_order(artifact.file, load(threads), tests[number % len(tests)], rows, alone, tolerance, threads)
+        _run_order(artifact.file, load(threads), tests[number % len(tests)], rows, alone, tolerances, threads)
     if sizes := orders.lengths(source):
-        _prove_lengths(artifact.file, source, rows, sizes, load, tolerance, program)
+        _prove_lengths(artifact.file, source, rows, sizes, load, tolerances, program)
+
+
+def _tolerances(artifact: Artifact, source: Source, costs: Mapping[str, float]) -> dict[str, Tolerance]:
+    """Return how far answers to the same rows may be apart, for each output."""
+    scheme = artifact.scheme
+    db = _SAME_FLOAT_DB if scheme is Scheme.FLOAT else _SAME_DB
+    ratio = _SAME_RANGE_DB if shares_range(artifact.format, scheme) else db
+    return {
+        spec.name: Tolerance(ratio_db=min(ratio, max(costs.get(spec.name, ratio), _TIPPED_DB)))
+        for spec in source.outputs
+    }
 
 
 def _run_order(
@@ -128,13 +147,13 @@ def _run_order(
     order: tuple[int, ...],
     rows: Samples,
     alone: Mapping[str, Rows],
-    tolerance: Tolerance,
+    tolerances: Mapping[str, Tolerance],
     threads: int | None,
 ) -> None:
     for number, size in enumerate(order):
         taken = (np.arange(size) + number) % len(rows)
         for name, got in opened.run(rows.rows(taken), size).items():
-            if what := tolerance.excess(alone[name][taken], got):
+            if what := tolerances[name].excess(alone[name][taken], got):
                 before = f" after {', '.join(map(str, order[:number]))}" if number else ""
                 raise RunError(
                     f"{file} gives other answers at batch {size}{before} than for each sample by itself"
@@ -150,7 +169,7 @@ def _prove_lengths(
     rows: Samples,
     sizes: Mapping[str, Dimension],
     load: Callable[[], OpenArtifact],
-    tolerance: Tolerance,
+    tolerances: Mapping[str, Tolerance],
     program: Program,
 ) -> None:
     """Run one load with lengths that grow and shrink, against fresh loads and against the program."""
@@ -171,7 +190,7 @@ def _prove_lengths(
         where = ", ".join(f"{name} {size}" for name, size in step.items())
         alone, got = load().run(part, batch.least), opened.run(part, batch.least)
         for name, expected in alone.items():
-            if what := tolerance.excess(expected, got[name]):
+            if what := tolerances[name].excess(expected, got[name]):
                 raise RunError(
                     f"{file} gives other answers at {where} after other sizes: {name} {what}.",
                     hint="Fix these dimensions: give them as numbers in [[inputs]].shape.",
@@ -227,6 +246,22 @@ def hold_against_program(
             hint="Keep the layers in float that it comes from, [quantize] float_layers, or leave the format out; the "
             "other format can be built alone: formats = [...].",
         )
+
+
+def quantization_db(program: Mapping[str, Rows], float_model: Mapping[str, Rows]) -> dict[str, float]:
+    """Return how far quantization took the float outputs of a program from the model: SQNR of what varies, in dB.
+
+    Args:
+        program: The program's answers, by output.
+        float_model: The model's, for the same samples.
+    """
+    found = {}
+    for name, expected in float_model.items():
+        if np.issubdtype(expected.dtype, np.floating) and expected.shape == program[name].shape:
+            noise = _noise(expected, program[name])
+            if noise > 0:  # false for NaN, too
+                found[name] = 10 * float(np.log10(_energy(expected) / noise))
+    return found
 
 
 def _noise(expected: Rows, got: Rows) -> float:

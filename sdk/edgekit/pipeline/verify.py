@@ -7,7 +7,7 @@ from edgekit.data.trace import Trace
 from edgekit.execution import artifact as runs
 from edgekit.execution import orders
 from edgekit.execution.eager import run_quantized
-from edgekit.execution.proof import hold_against_program, prove, try_out
+from edgekit.execution.proof import hold_against_program, prove, quantization_db, try_out
 from edgekit.model import graph
 from edgekit.model.artifact import Artifact
 from edgekit.model.narrow import source_with_batch
@@ -33,7 +33,8 @@ def verify(artifact: Artifact, target: Target, job: Job, program: tuple[Quantize
     """
     quantized, answers = program
     source = source_with_batch(job.source, artifact.batch)
-    prove(artifact, source, job.evaluation, target.cpu, lambda part: run_quantized(quantized, part).outputs)
+    costs = quantization_db(answers.outputs, host.outputs)
+    prove(artifact, source, job.evaluation, target.cpu, lambda part: run_quantized(quantized, part).outputs, costs)
     sizes = batches(job.source, artifact)
     _, whole = runs.answers(artifact, source, job.evaluation, cpu=target.cpu, sizes=sizes, memory=job.memory)
     hold_against_program(artifact.file, whole, answers, host, source.outputs)
