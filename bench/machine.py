@@ -18,7 +18,7 @@ def this_machine() -> Machine:
     return Machine(
         cpu=cpu_name(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        int8=_int8_instructions(),
+        int8=int8_instructions(),
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
     )
@@ -35,7 +35,8 @@ def kernels() -> dict[str, str]:
     return found if missing("litert") else {**found, "tflite": f"LiteRT {runtime_version()}"}
 
 
-def _int8_instructions() -> tuple[str, ...]:
+def int8_instructions() -> tuple[str, ...]:
+    """Return those of this processor that multiply int8, as Linux names them."""
     info = Path("/proc/cpuinfo")
     if not info.is_file():
         return ()

@@ -19,7 +19,6 @@ from bench.zoo.entry import Entry
 from bench.zoo.measure import of_model
 from bench.zoo.ours import STEPS
 from bench.zoo.run import BESIDE, run
-from edgekit.base.versions import cpu_name
 
 _LIBRARIES = (
     "torch",
@@ -73,7 +72,7 @@ def main() -> int:
                 off=off,
                 before=known,
             )
-            here = {"machine": cpu_name(), "versions": tuple(_versions())}
+            here = {"versions": tuple(_versions())}
             published.publish(published.load().merged(found, list(ENTRIES)).model_copy(update=here))
     return 0
 

@@ -62,7 +62,8 @@ def _summary(results: Results) -> str:
                 f"* **.{format} against stock:** {middle:+.1f} dB on the median of "
                 f"{len(found)} networks, {worst[1]:+.1f} dB on the worst, {worst[0]}"
             )
-    lines += [f"* **Machine:** {results.machine}, one thread", f"* **Versions:** {', '.join(results.versions)}"]
+    machines = dict.fromkeys(one.machine for one in networks if one.machine)
+    lines += [f"* **Machine:** {'; '.join(machines)}; one thread", f"* **Versions:** {', '.join(results.versions)}"]
     rows = [
         (demand, f"{len(met)} of {len(met) + len(missed)}", _names(missed)) for demand, met, missed in judged(results)
     ]
@@ -218,7 +219,7 @@ def _gpu(results: Results) -> str:
 def _sources(results: Results) -> str:
     rows = [
         (one.name, one.family, one.source, one.weights, f"{one.parameters / 1e6:.2f} M", _shapes(one), one.samples,
-         f"{one.calibration} / {one.evaluation}", one.scheme)
+         f"{one.calibration} / {one.evaluation}", one.scheme, one.machine)
         for one in results.networks
     ]  # fmt: skip
     head = (
@@ -231,6 +232,7 @@ def _sources(results: Results) -> str:
         "samples",
         "calibration / evaluation",
         "scheme",
+        "measured on",
     )
     return "## Where they come from\n\n" + table(head, rows, texts=len(head))
 

@@ -53,6 +53,8 @@ class NetworkResult(Spec):
     weights: Literal["real", "seeded"]
     task: str
     scheme: str
+    machine: str = ""
+    """The processor that measured it, with its instructions for int8."""
     samples: str
     shapes: tuple[tuple[int, ...], ...]
     parameters: int
@@ -91,7 +93,6 @@ class Results(Spec):
     """All networks, each from its latest run."""
 
     version: Literal[1] = 1
-    machine: str = ""
     versions: tuple[str, ...] = ()
     networks: tuple[NetworkResult, ...] = ()
     draws: tuple[Draw, ...] = ()

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.environments import ROOT
+from bench.machine import int8_instructions
 from bench.processes import logged
 from bench.zoo.entry import Entry
 from bench.zoo.results import NetworkResult, Recipe
+from edgekit.base.versions import cpu_name
 
 LIMIT_S = 900
 BESIDE = ("float", "stock-pte", "stock-onnx")
@@ -71,6 +73,7 @@ def run(
         weights=entry.weights,
         task=entry.task,
         scheme=entry.scheme,
+        machine=f"{cpu_name()} ({', '.join(int8_instructions())})",
         samples=entry.data.words,
         shapes=tuple(map(tuple, found["shapes"])) if "shapes" in found else before.shapes if before else (),
         parameters=found.get("parameters", before.parameters if before else 0),

@@ -139,7 +139,7 @@ def test_demands_are_met_or_missed() -> None:
 def test_the_page_names_what_is_missed_and_prints_no_figure_that_was_not_measured() -> None:
     """And its tables have as many cells in every line."""
     bad = network("bad", 28, 29, ms=1.2, refused="no kernel for x")
-    text = page.render(Results(machine="some CPU", networks=(network("good", 30, 29), bad)))
+    text = page.render(Results(networks=(network("good", 30, 29), bad)))
     assert "* **bad**: no .onnx: no kernel for x; .pte 1.0 dB below stock; .pte 1.20 x float's latency" in text
     assert "None" not in text
     assert "nan" not in text
