@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -101,10 +102,11 @@ def _built(app: App, target: str | None, folder: Path) -> Path:
     name = targets.load(target or DEFAULT_TARGETS[app.platform]).name
     place = Path("artifacts") / projects.find(folder).spec.model.name / name
     if not (place / MANIFEST_FILE).is_file():
-        wanted = f" --project {folder}" if folder != Path() else ""
+        wanted = f" --project {shlex.quote(str(folder))}" if folder != Path() else ""
         raise BundleError(
             f"There is no bundle at {place}.",
-            hint=f"Build it: edgekit build --target {target or name}{wanted}. Or give one with --bundle FOLDER.",
+            hint=f"Build it: edgekit build --target {shlex.quote(target or name)}{wanted}. "
+            "Or give one with --bundle FOLDER.",
         )
     return place
 

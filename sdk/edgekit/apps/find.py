@@ -1,6 +1,7 @@
 """Recognise an app's project by what lies in its folder."""
 
 import re
+import shlex
 from pathlib import Path
 
 from edgekit.apps.values import BUNDLES, POINTER_FILE, App
@@ -83,7 +84,8 @@ def _module(root: Path) -> Path:
     raise AppError(
         f"{root} has {'several app modules: ' + names if modules else 'no app module'}"
         + ("." if modules else ": no app/build.gradle(.kts), and no module with the plugin com.android.application."),
-        hint=f"Give the folder of the module: edgekit drop {root / (modules[0].name if modules else 'MODULE')}",
+        hint="Give the folder of the module: edgekit drop "
+        + shlex.quote(str(root / (modules[0].name if modules else "MODULE"))),
     )
 
 

@@ -175,6 +175,9 @@ def into_package(text: str, runtimes: Mapping[str, str]) -> tuple[str, tuple[Pin
 
     Returns:
         The text with the versions, and what was there before.
+
+    Raises:
+        AppError: If a version is read back otherwise than it was written.
     """
     pins = []
     for package, version in runtimes.items():
@@ -183,6 +186,13 @@ def into_package(text: str, runtimes: Mapping[str, str]) -> tuple[str, tuple[Pin
         found = re.search(pattern, text, re.MULTILINE)
         if not key or found is None:
             continue
-        text = f'{text[: found.start()]}{found[1]}{version}"{text[found.end() :]}'
+        text = f'{text[: found.start()]}{found[1]}{_in_swift(version)}"{text[found.end() :]}'
+        if [one[2] for one in re.finditer(pattern, text, re.MULTILINE)] != [version]:
+            raise AppError(f"Package.swift cannot hold {version} as {key}.", hint="Set the versions by hand.")
         pins.append(Pin(runtime=package, key=key, before=found[2], after=version))
     return text, tuple(pins)
+
+
+def _in_swift(version: str) -> str:
+    """Return what stands for a text between the quotes of a string in Swift."""
+    return version.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")

@@ -19,13 +19,16 @@ from edgekit.spec import (
     Dimension,
     DType,
     Format,
+    Identifier,
     Name,
+    Package,
     Platform,
     Postprocessing,
     Preprocessing,
     Scheme,
     Spec,
     TensorSpec,
+    Version,
 )
 
 MANIFEST_VERSION: Literal[1] = 1
@@ -33,7 +36,9 @@ MANIFEST_FILE = "manifest.json"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # No part begins with a dot: a bundle names nothing outside its folder.
-RelativePath = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$")]
+RelativePath = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$", max_length=1000)
+]
 
 
 class Model(Spec):
@@ -58,7 +63,7 @@ class TargetInfo(Spec):
     """Where the app runs."""
     cpu: Cpu
     """CPU family of the device."""
-    runtimes: dict[str, str]
+    runtimes: dict[Package, Version]
     """Versions that an app pins, by package coordinate."""
 
 
@@ -113,7 +118,7 @@ class Refusal(Spec):
 class GoldenTensor(Spec):
     """One raw little-endian file."""
 
-    name: str
+    name: Identifier
     """Name of the input or output."""
     file: RelativePath
     """Path within the bundle."""
@@ -168,7 +173,7 @@ class Report(Spec):
     """What the drift was held against."""
     verdict: Literal["passed", "failed"]
     """Whether drift and sizes are within their limits, and every format was built."""
-    producer: dict[str, str]
+    producer: dict[Package, Version]
     """Versions of the libraries that made the bundle."""
 
     def to_json(self) -> str:

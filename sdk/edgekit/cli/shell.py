@@ -1,6 +1,7 @@
 """What every verb has in common: ``--json``, ``--debug``, quiet libraries, progress, errors and exit codes."""
 
 import functools
+import io
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import click
 
+from edgekit.base.text import plain
 from edgekit.cli.quiet import Streams, quiet
 from edgekit.errors import EdgeKitError, ToolchainError
 
@@ -95,12 +97,12 @@ def _perform(work: Callable[["Progress"], Answer], *, debug: bool, as_json: bool
             return INTERRUPTED
         except EdgeKitError as error:
             if debug:
-                traceback.print_exc(file=streams.err)
+                streams.err.write(plain(traceback.format_exc()))
             _report(streams, error, as_json=as_json)
             return error.exit_code
         except Exception as error:  # the last line of defence: a person gets a sentence, not a stack
             if debug:
-                traceback.print_exc(file=streams.err)
+                streams.err.write(plain(traceback.format_exc()))
             unforeseen = _in_words(error, streams, debug=debug)
             _report(streams, unforeseen, as_json=as_json, name=type(error).__name__)
             return unforeseen.exit_code
@@ -167,7 +169,7 @@ def error_data(error: EdgeKitError, *, name: str = "") -> dict[str, Any]:
 def say(stream: Any, *lines: str) -> None:
     """Write lines, the word before the first colon of an error or a hint in colour where there is a terminal."""
     if not stream.isatty():
-        stream.write("".join(f"{line}\n" for line in lines))
+        stream.write("".join(f"{plain(line)}\n" for line in lines))
         return
     from rich.text import Text
 
@@ -191,7 +193,9 @@ class Group(click.Group):
         try:
             code = super().main(arguments, prog_name or "edgekit", *rest, **extra)
         except click.ClickException as error:
-            error.show()
+            told = io.StringIO()
+            error.show(told)
+            click.echo(plain(told.getvalue()), err=True, nl=False)
             if "--json" in arguments:
                 from edgekit.render import json as render_json
 

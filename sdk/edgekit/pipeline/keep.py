@@ -100,8 +100,7 @@ def _reproducible(folder: Path, script: str, save: Callable[[Path], None]) -> It
         yield
     except Exception as error:
         _write(folder, "input", save)
-        summary = str(error).strip().partition("\n")[0].replace('"""', "'''")
-        (folder / reproduce.SCRIPT).write_text(f'"""Fails as the build did: {summary}"""\n\n{script}', encoding="utf-8")
+        (folder / reproduce.SCRIPT).write_text(reproduce.text_of(script, str(error)), encoding="utf-8")
         error.add_note(f"{folder / reproduce.SCRIPT} fails in the same way.")
         raise
 

@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from edgekit.base.text import line
 from edgekit.spec import Format
 
 SCRIPT = "reproduce.py"
@@ -94,6 +95,12 @@ for batch in BATCHES:
         error = np.square(one - other).sum()
         assert error <= np.square(one).sum() / 1000, f"batch {batch} gives another answer"
 """
+
+
+def text_of(script: str, error: str) -> str:
+    """Return a script with the first line of an error as its docstring, whatever stands in it."""
+    summary = line(error.strip().partition("\n")[0]).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"""Fails as the build did: {summary}"""\n\n{script}'
 
 
 def run_of(format: Format, sizes: tuple[int, ...]) -> str:

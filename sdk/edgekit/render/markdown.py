@@ -1,7 +1,9 @@
 """Markdown for a pull request: what was judged, each limit, and what a change did."""
 
+import re
 from collections.abc import Iterable
 
+from edgekit.base.text import line
 from edgekit.bundles.changes import BundleComparison, Change, LegChange, MetricChange
 from edgekit.drift.report import DriftReport, LimitResult
 from edgekit.render import changes, verdict
@@ -13,6 +15,13 @@ _WORDS = {
     LimitResult.BROKEN: "**broken**",
     LimitResult.NOT_JUDGED: "not judged",
 }
+
+# What Markdown reads as a mark, and what GitHub makes a link, a mention or a formula of. Of underscores only those mean
+# something that stand at the edge of a word.
+_MARKS = re.compile(
+    r"[\\`*\[\]<>|~&$]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.|@(?=\w)|#(?=\d)|^[#+=-](?=\s)|(?<=^\d)[.)](?=\s)",
+    re.IGNORECASE,
+)
 
 
 def of_build(judged: Iterable[tuple[Suite, DriftReport]]) -> str:
@@ -31,7 +40,7 @@ def of_changes(suite: Suite, found: BundleComparison) -> str:
         lines += _table(("file", "size", "delegated", "int8"), [changes.artifact_row(one) for one in found.artifacts])
     if found.latency:
         lines += _table(changes.LATENCY, map(changes.latency_row, found.latency))
-    lines += [f"* {_text(line)}" for line in changes.words(found)]
+    lines += [f"* {_text(words)}" for words in changes.words(found)]
     rows = [(changes.where(found, leg), one.metric, *changes.values(one), _change(one)) for leg, one in changed(found)]
     if rows:
         lines += ["", *_table(("leg", "metric", "old", "new", "change"), rows)]
@@ -60,7 +69,7 @@ def _section(suite: Suite, drift: DriftReport) -> str:
         f"### EdgeKit: {_text(suite.name)} {'passed' if suite.passed else '**failed**'}\n",
         *_table(("where", "limit", "allowed", "measured", confidence, ""), rows),
         f"Measured on {drift.samples} samples.\n",
-        *(f"* {_text(line)}" for line in (*verdict.doubts_of(drift), *drift.notes)),
+        *(f"* {_text(words)}" for words in (*verdict.doubts_of(drift), *drift.notes)),
         "",
         "<details><summary>All metrics</summary>\n",
         *_table(("leg", "output", "metric", "value", confidence), _metrics(drift)),
@@ -89,4 +98,4 @@ def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str
 
 def _text(value: str) -> str:
     """Keep what a person named from being read as Markdown."""
-    return value.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return _MARKS.sub(lambda found: "\\|" if found[0] == "|" else f"&#{ord(found[0])};", line(value.replace("\n", " ")))

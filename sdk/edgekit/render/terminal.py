@@ -3,15 +3,28 @@
 import contextlib
 import os
 import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
+from rich.segment import Segment
 from rich.spinner import Spinner
 from rich.text import Text
 
+from edgekit.base.text import plain
+
 LOG_WIDTH = 100
+
+
+class _Console(Console):
+    """A console whose terminal obeys EdgeKit alone: what control characters stand in a text is written out."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield the pieces of what is shown; those of rich itself, which move the cursor, as they are."""
+        for piece in super().render(renderable, options):
+            yield piece if piece.control else Segment(plain(piece.text), piece.style)
 
 
 def console(stream: TextIO) -> Console:
@@ -24,7 +37,7 @@ def console(stream: TextIO) -> Console:
         width = LOG_WIDTH
         with contextlib.suppress(OSError, ValueError):
             width = os.get_terminal_size(stream.fileno()).columns or LOG_WIDTH
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    return _Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
 
 
 def symbol(target: Console, fancy: str, plain: str) -> str:

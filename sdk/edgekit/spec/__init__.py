@@ -1,6 +1,6 @@
 """What a person asks for, as immutable values that can stand in a TOML file: project, budget, quantization, target."""
 
-from edgekit.base.values import Name, Spec
+from edgekit.base.values import Identifier, Name, Package, Spec, Version
 from edgekit.spec.budget import DEFAULT_BUDGET, Bootstrap, Budget, CustomLimit, LegBudgets, Limits, Preset
 from edgekit.spec.dimensions import Dimension
 from edgekit.spec.preprocessing import Preprocessing, Resize
@@ -32,12 +32,14 @@ __all__ = [
     "Fallback",
     "Format",
     "FormatSchemes",
+    "Identifier",
     "LegBudgets",
     "Limits",
     "Meaning",
     "Name",
     "OnnxSettings",
     "OutermostLayer",
+    "Package",
     "Platform",
     "Postprocessing",
     "Preprocessing",
@@ -51,5 +53,6 @@ __all__ = [
     "Spec",
     "Target",
     "TensorSpec",
+    "Version",
     "postprocessing",
 ]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from edgekit.base.values import Name, Spec
+from edgekit.base.values import Name, Package, Spec, Version
 from edgekit.spec.budget import Budget
 from edgekit.spec.quantization import Scheme, scheme_of
 
@@ -83,7 +83,7 @@ class Target(Spec):
     """Settings of the .onnx."""
     size: SizeLimit
     """Largest allowed artifact."""
-    runtimes: dict[str, str] = Field(default_factory=dict)
+    runtimes: dict[Package, Version] = Field(default_factory=dict)
     """Versions that an app pins, by package coordinate; those that EdgeKit keeps for the platform unless given."""
     budget: Budget = Budget()
     """Default drift limits; the project's own are put over them."""

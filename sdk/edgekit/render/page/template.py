@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from pydantic import JsonValue
 
+from edgekit.base.text import plain
 from edgekit.render.page.forms import FORMS, PAIRS, show, show_pair
 from edgekit.render.page.traced import Traced
 
@@ -29,15 +30,29 @@ def render(template: str, documents: Mapping[str, JsonValue], **values: object) 
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=lambda value: plain(value) if type(value) is str else value,
     )
     environment.filters["form"] = show
     for form in FORMS:
         environment.filters[form] = partial(show, form=form)
     for pair in PAIRS:
         environment.filters[pair] = partial(show_pair, pair=pair)
+    documents = {name: _plain(value) for name, value in documents.items()}
     traced = {name: Traced(raw=value, pointer=f"/{name}") for name, value in documents.items()}
     embedded = {name: _embedded(value) for name, value in documents.items()}
     return environment.get_template(template).render(documents=embedded, asset=_asset, **traced, **values)
+
+
+def _plain(value: JsonValue) -> JsonValue:
+    match value:
+        case str():
+            return plain(value)
+        case list():
+            return [_plain(item) for item in value]
+        case dict():
+            return {plain(key): _plain(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 def _asset(name: str) -> Markup:
