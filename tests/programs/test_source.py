@@ -361,3 +361,44 @@ def test_a_module_that_cannot_be_copied() -> None:
     vars(model)["held"] = Held()
     with pytest.raises(SourceError, match="net cannot be copied: RuntimeError: there is one of me"):
         source_from_module("net", model, X, Y, BATCH)
+
+
+ENDS = {
+    "sys.exit(0)": "import sys\nsys.exit(0)",
+    "exit()": "raise SystemExit",
+    "os._exit(0)": "import os\nos._exit(0)",
+    "KeyboardInterrupt was raised": "raise KeyboardInterrupt",
+    "Stop: here": "class Stop(BaseException): ...\nraise Stop('here')",
+}
+
+
+@pytest.mark.parametrize("words", ENDS)
+@pytest.mark.parametrize("where", ["imported", "made", "run"])
+def test_code_that_ends_the_process_is_refused(words: str, where: str, opened: OpenProject) -> None:
+    """Whatever way it takes, at whatever time: it is an error with file and line, never a success without a bundle."""
+    code = ENDS[words].splitlines()
+    match where:
+        case "imported":
+            lines = code
+        case "made":
+            lines = ["def build(classes):", *(f"    {line}" for line in code)]
+        case _:
+            lines = [
+                "import torch", "class Net(torch.nn.Module):", "    def forward(self, image):",
+                *(f"        {line}" for line in code), "def build(classes):", "    return Net()",
+            ]  # fmt: skip
+    (opened.root / "model.py").write_text("\n".join(lines))
+    if where == "run":
+        (opened.root / "weights.safetensors").unlink()
+        save_file({}, opened.root / "weights.safetensors")
+    message = refused(opened)
+    assert words.replace("exit()", "sys.exit(None)") in message
+    if where != "run":
+        assert f"model.py:{1 + lines.index(next(line for line in lines if code[-1] in line))} " in message
+
+
+def test_a_process_that_a_model_file_forks_may_end(opened: OpenProject) -> None:
+    """Workers of a loader end so."""
+    lines = ("import os", "child = os.fork()", "if not child:", "    os._exit(0)", "status = os.waitpid(child, 0)[1]")
+    changed(opened, ('"""', "\n".join((*lines, "assert status == 0", '"""'))))
+    assert load_model(opened).name == "digits"

@@ -14,6 +14,10 @@ class Told:
         self.left: list[float | None] = []
         self.details: list[str] = []
 
+    def note(self, text: str) -> None:
+        """Keep the note."""
+        self.details.append(text)
+
     def start(self, stage: str, left: float | None = None) -> None:
         """Keep the time left."""
         self.left.append(left)

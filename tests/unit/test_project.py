@@ -47,19 +47,6 @@ def test_the_sample_loads() -> None:
     assert opened.spec.budget.total.min_top1_agreement == 0.99
 
 
-def test_find_prefers_the_folder(folder: Path, tmp_path: Path) -> None:
-    """A folder without a project file means the sample; one with it, itself."""
-    assert project.find(folder).root == folder
-    assert project.find(tmp_path).root == project.SAMPLE
-
-
-def test_a_broken_project_is_not_replaced_by_the_sample(folder: Path) -> None:
-    """A project file that is wrong is an error, even where the sample could be taken."""
-    change(folder, ('name = "digits"', "name = 1"))
-    with pytest.raises(ProjectError):
-        project.find(folder)
-
-
 def test_no_project(tmp_path: Path) -> None:
     """Loading a folder without a project file says how to start one."""
     with pytest.raises(ProjectError) as caught:

@@ -19,6 +19,7 @@ def test_writes_a_project_that_loads(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "project"
     written = scaffold.init(folder)
     assert {path.name for path in written} >= {"edgekit.toml", "model.py", "weights.safetensors"}
+    assert not (folder / "baseline.npz").exists()  # it would fit no other weights
     for path in written:
         assert path.parent == folder
         expected = (project.SAMPLE / path.name).read_bytes()

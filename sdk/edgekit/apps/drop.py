@@ -16,7 +16,7 @@ from edgekit.base.progress import Progress, Silent, Stages
 from edgekit.bundles.manifest import MANIFEST_FILE, Manifest
 from edgekit.errors import AppError, BundleError, OverBudgetError
 from edgekit.spec import Platform
-from edgekit.spec import project as projects
+from edgekit.spec.find import find as find_project
 from edgekit.targets.runtimes import check
 
 POINTER_VERSION = 1
@@ -30,7 +30,7 @@ def drop(
     *,
     bundle: str | Path | None = None,
     target: str | None = None,
-    project: str | Path = ".",
+    project: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Dropped:
@@ -43,7 +43,7 @@ def drop(
             Xcode project.
         bundle: The bundle's folder; ``artifacts/MODEL/TARGET`` of the project unless given.
         target: The target whose bundle to take; ``android-arm64`` or ``ios-arm64`` unless given.
-        project: The project's folder.
+        project: The project's folder; this one unless given.
         force: Take a bundle whose verdict is failed, too.
         progress: Told about every stage.
 
@@ -61,7 +61,7 @@ def drop(
         found = find(Path(app))
         detail.append(f"{found.platform}, bundles go to {found.place}")
     with stages("check the bundle") as detail:
-        source = Path(bundle) if bundle is not None else _built(found, target, Path(project))
+        source = Path(bundle) if bundle is not None else _built(found, target, project)
         manifest, notes = _checked(source, found, target, force=force)
         detail.append(f"{manifest.model.name} for {manifest.target.name}, {manifest.verdict}")
     pins = plan(found, manifest)  # what cannot be edited is told before anything is written
@@ -97,12 +97,14 @@ def drop(
     )
 
 
-def _built(app: App, target: str | None, folder: Path) -> Path:
+def _built(app: App, target: str | None, folder: str | Path | None) -> Path:
     """Return where the project's bundle for a target lies."""
     name = targets.load(target or DEFAULT_TARGETS[app.platform]).name
-    place = Path("artifacts") / projects.find(folder).spec.model.name / name
+    place = (
+        Path("artifacts") / find_project(None if folder is None else Path(folder), strict=False).spec.model.name / name
+    )
     if not (place / MANIFEST_FILE).is_file():
-        wanted = f" --project {shlex.quote(str(folder))}" if folder != Path() else ""
+        wanted = "" if folder is None else f" --project {shlex.quote(str(folder))}"
         raise BundleError(
             f"There is no bundle at {place}.",
             hint=f"Build it: edgekit build --target {shlex.quote(target or name)}{wanted}. "

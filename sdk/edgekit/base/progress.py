@@ -9,6 +9,9 @@ from typing import Protocol
 class Progress(Protocol):
     """Receives the story of a run, one stage at a time."""
 
+    def note(self, text: str) -> None:
+        """Say what a person must know before the work begins."""
+
     def start(self, stage: str, left: float | None = None) -> None:
         """Say that a stage begins; ``left`` is about how many seconds the run still takes, if that is known."""
 
@@ -18,6 +21,9 @@ class Progress(Protocol):
 
 class Silent:
     """Says nothing: the default of the Python API."""
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
 
     def start(self, stage: str, left: float | None = None) -> None:
         """Say nothing."""

@@ -6,7 +6,7 @@ from typing import Literal
 import click
 
 from edgekit.base.progress import Progress
-from edgekit.cli.shell import FOLDER, Answer, verb
+from edgekit.cli.shell import FOLDER, SAMPLE, Answer, announced, verb
 
 
 @click.group()
@@ -37,6 +37,7 @@ def baseline() -> None:
     help="Trace file to write; the project's if not given.",
 )
 @FOLDER
+@SAMPLE
 @verb
 def record(
     progress: Progress,
@@ -45,7 +46,8 @@ def record(
     precisions: tuple[Literal["float32", "bfloat16", "float16"], ...],
     tf32: bool,
     output: Path | None,
-    folder: Path,
+    folder: Path | None,
+    sample: bool,
 ) -> Answer:
     """Run the float model over the evaluation data and save what it computed.
 
@@ -53,12 +55,15 @@ def record(
     """
     from edgekit.pipeline import baseline as recording
     from edgekit.render import json, tables
-    from edgekit.spec import project
+    from edgekit.spec.find import find
 
-    path, trace = recording.record(project.find(folder), device, output, progress, precisions=precisions, tf32=tf32)
+    opened = find(folder, sample=sample)
+    closing = announced(progress, opened)
+    path, trace = recording.record(opened, device, output, progress, precisions=precisions, tf32=tf32)
     return Answer(
         data={"file": str(path), **json.trace(trace)},
         text=lambda console: tables.show_trace(console, trace, str(path)),
+        closing=closing,
     )
 
 
@@ -66,16 +71,16 @@ def record(
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @FOLDER
 @verb
-def show(progress: Progress, *, file: Path | None, folder: Path) -> Answer:
+def show(progress: Progress, *, file: Path | None, folder: Path | None) -> Answer:
     """Show what is in a baseline, and where it was computed.
 
     FILE is a trace; without it the project's baseline is shown.
     """
     from edgekit.data import trace as traces
     from edgekit.render import json, tables
-    from edgekit.spec import project
+    from edgekit.spec.find import find
 
-    path = file or project.find(folder).baseline
+    path = file or find(folder, strict=False).baseline
     trace = traces.load(path)
     return Answer(
         data={"file": str(path), **json.trace(trace)},

@@ -8,7 +8,7 @@ import click
 from edgekit.base.keeping import keep_folder
 from edgekit.base.progress import Progress
 from edgekit.cli.gate import PAGE, Gate, gate_options, write
-from edgekit.cli.shell import FOLDER, MEMORY, Answer, verb
+from edgekit.cli.shell import FOLDER, MEMORY, SAMPLE, Answer, announced, verb
 from edgekit.errors import OverBudgetError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     help="Artifact to write; repeat it for several. All that the target or the project names unless given.",
 )
 @FOLDER
+@SAMPLE
 @MEMORY
 @click.option("--no-cache", is_flag=True, help="Build everything anew, and keep nothing of it in the cache.")
 @click.option(
@@ -50,7 +51,8 @@ def build(
     wanted: tuple[str, ...],
     output: Path,
     formats: tuple[str, ...],
-    folder: Path,
+    folder: Path | None,
+    sample: bool,
     memory: int | None,
     no_cache: bool,
     keep: Path | None,
@@ -62,14 +64,15 @@ def build(
     What has not changed since an earlier build is taken from the cache.
     """
     from edgekit import targets
-    from edgekit.spec import project
+    from edgekit.spec.find import find
 
     if not wanted:
         names = "\n  ".join(targets.names())
         raise click.UsageError(f"Say what to build for with --target NAME. There are:\n  {names}")
     gate = Gate.asked(junit, summary)
     chosen = tuple(targets.load(name) for name in dict.fromkeys(wanted))
-    opened = project.find(folder).with_memory(memory)
+    opened = find(folder, sample=sample).with_memory(memory)
+    closing = announced(progress, opened)
 
     from edgekit.pipeline import rebuild
     from edgekit.render import cases, json, markdown, tables, verdict
@@ -82,13 +85,14 @@ def build(
     failures = [f"{b.manifest.target.name}: {line}" for b in result.bundles for line in verdict.of_manifest(b.manifest)]
     judged = [(cases.of_manifest(bundle.manifest), bundle.manifest.drift) for bundle in result.bundles]
     return Answer(
-        data=json.build_result(result),
+        data={**json.build_result(result), "sample": opened.is_sample},
         text=gate.write(
             tuple(suite for suite, _ in judged),
             markdown.of_build(judged),
             lambda console: tables.show_build(console, result),
         ),
         failure=None if result.passed else over_budget(failures),
+        closing=closing,
     )
 
 
@@ -119,7 +123,7 @@ def compare(
     new: Path | None,
     reference: Path | None,
     bundle: Path | None,
-    folder: Path,
+    folder: Path | None,
     page: Path | None,
     junit: Path | None,
     summary: Path | None,
@@ -153,12 +157,12 @@ def compare(
 
 
 def _measured(
-    path: Path, reference: Path | None, folder: Path, progress: Progress, bundle: Path | None
+    path: Path, reference: Path | None, folder: Path | None, progress: Progress, bundle: Path | None
 ) -> "DriftReport":
     from edgekit.data import trace
-    from edgekit.spec import project
+    from edgekit.spec.find import find
 
-    opened = project.find(folder)
+    opened = find(folder, strict=False)
     if path.suffix == ".npz" and (candidate := trace.load(path)).origin.program == "device":
         from edgekit.apps import device
 
@@ -174,7 +178,7 @@ def _measured(
     return comparison.compare_path(path, recorded, opened, progress)
 
 
-def _side(path: Path, reference: Path | None, folder: Path, progress: Progress, bundle: Path | None) -> "Side":
+def _side(path: Path, reference: Path | None, folder: Path | None, progress: Progress, bundle: Path | None) -> "Side":
     from edgekit.bundles.changes import Side
     from edgekit.bundles.compare import read_side
 

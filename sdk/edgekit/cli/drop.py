@@ -21,7 +21,7 @@ from edgekit.cli.shell import FOLDER, Answer, verb
 @FOLDER
 @verb
 def drop(
-    progress: Progress, *, app: Path, bundle: Path | None, target: str | None, force: bool, folder: Path
+    progress: Progress, *, app: Path, bundle: Path | None, target: str | None, force: bool, folder: Path | None
 ) -> Answer:
     """Copy a bundle into APP, check it there, and pin the app's runtimes.
 

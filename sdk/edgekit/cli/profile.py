@@ -65,7 +65,7 @@ def profile(
     target: str | None,
     output: Path | None,
     no_cache: bool,
-    folder: Path,
+    folder: Path | None,
     memory: int | None,
 ) -> Answer:
     """Measure which layers of BUNDLE cost accuracy, and what its artifacts cost.
@@ -94,10 +94,10 @@ def profile(
     from edgekit.pipeline.profiling import measure
     from edgekit.render import json
     from edgekit.render.profile import show_profile
-    from edgekit.spec import project
+    from edgekit.spec.find import find
 
     store = None if no_cache else cache.from_environment()
-    opened = project.find(folder).with_memory(memory)
+    opened = find(folder, strict=False).with_memory(memory)
     found = measure.profile(bundle, lambda: job.of_project(opened), progress, target=target, cache=store)
     path = _written(output, bundle, PROFILE_FILE, found.to_json(), manifest, {"profile": found})
     return Answer(

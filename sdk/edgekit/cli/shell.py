@@ -13,14 +13,16 @@ import click
 
 from edgekit.base.text import plain
 from edgekit.cli.quiet import Streams, quiet
-from edgekit.errors import EdgeKitError, ToolchainError
+from edgekit.errors import EdgeKitError, SourceError, ToolchainError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from edgekit.base.progress import Progress
+    from edgekit.spec.project import OpenProject
 
 P = ParamSpec("P")
+_SAMPLE = "This is the sample that ships with EdgeKit"
 
 INTERRUPTED = 130
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
@@ -28,10 +30,9 @@ FOLDER = click.option(
     "--project",
     "folder",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
-    default=Path(),
-    show_default=".",
-    help="Folder with an edgekit.toml; without one the sample is taken.",
+    help="Folder with an edgekit.toml; this folder if not given, or the sample where there is no project and no model.",
 )
+SAMPLE = click.option("--sample", is_flag=True, help="Take the sample that ships with EdgeKit, wherever this is.")
 
 
 def _bytes(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
@@ -61,6 +62,8 @@ class Answer:
     """For people."""
     failure: EdgeKitError | None = None
     """Why the answer, complete as it is, is not a success."""
+    closing: str = ""
+    """What people must not miss: the last line."""
 
 
 Verb = Callable[Concatenate["Progress", P], Answer]
@@ -95,6 +98,15 @@ def _perform(work: Callable[["Progress"], Answer], *, debug: bool, as_json: bool
         except KeyboardInterrupt:
             say(streams.err, "Interrupted")
             return INTERRUPTED
+        except SystemExit as ended:  # a person's code that was called while a library called it
+            error = SourceError(
+                f"sys.exit({ended.code!r}) was called while the model ran, which would end EdgeKit itself.",
+                hint="Take it out of the model, the metric or the data's function; --debug shows where it stands.",
+            )
+            if debug:
+                streams.err.write(plain(traceback.format_exc()))
+            _report(streams, error, as_json=as_json)
+            return error.exit_code
         except EdgeKitError as error:
             if debug:
                 streams.err.write(plain(traceback.format_exc()))
@@ -125,7 +137,7 @@ def _show(work: Callable[["Progress"], Answer], streams: Streams, *, as_json: bo
     from edgekit.render import json as render_json
     from edgekit.render.terminal import TerminalProgress, console
 
-    with TerminalProgress(streams.err) as progress:
+    with TerminalProgress(streams.err, streams.err if as_json else streams.out) as progress:
         answer = work(progress)
     failure = {} if answer.failure is None else error_data(answer.failure)
     if as_json:
@@ -133,10 +145,11 @@ def _show(work: Callable[["Progress"], Answer], streams: Streams, *, as_json: bo
     else:
         answer.text(console(streams.out))
     streams.out.flush()
-    if answer.failure is None:
-        return 0
-    _report(streams, answer.failure, as_json=False)
-    return answer.failure.exit_code
+    if answer.failure is not None:
+        _report(streams, answer.failure, as_json=False)
+    if answer.closing:
+        say(streams.err if as_json else streams.out, answer.closing)
+    return 0 if answer.failure is None else answer.failure.exit_code
 
 
 def _report(streams: Streams, error: EdgeKitError, *, as_json: bool, name: str = "") -> None:
@@ -146,6 +159,14 @@ def _report(streams: Streams, error: EdgeKitError, *, as_json: bool, name: str =
         from edgekit.render import json as render_json
 
         streams.out.write(render_json.text(error_data(error, name=name)))
+
+
+def announced(progress: "Progress", project: "OpenProject") -> str:
+    """Say first that the sample is taken, if it is; return the same for the last line."""
+    if not project.is_sample:
+        return ""
+    progress.note(f"{_SAMPLE}. A model of yours: `edgekit init FOLDER --model FILE:NAME --weights FILE`.")
+    return f"{_SAMPLE}, no model of yours."
 
 
 def describe(error: BaseException) -> str:

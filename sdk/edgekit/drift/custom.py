@@ -16,7 +16,7 @@ from edgekit.errors import ProjectError
 from edgekit.spec import Limits
 from edgekit.spec.project import OpenProject
 from edgekit.spec.schema import did_you_mean
-from edgekit.spec.usercode import importable, load_function, place
+from edgekit.spec.usercode import contained, importable, load_function, place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,8 @@ class OwnMetric:
             ProjectError: If the function fails, or returns something else.
         """
         try:
-            result = self.function(reference, candidate, targets)
+            with contained():
+                result = self.function(reference, candidate, targets)
         except Exception as error:  # anything may be raised by a person's code
             raise ProjectError(f"{self.name} in {place(self.file, error)}", hint="Correct the metric.") from error
         found = dict(result) if isinstance(result, Mapping) else {self.name: result}

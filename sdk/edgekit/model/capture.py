@@ -27,6 +27,7 @@ from edgekit.model.sizes import resized
 from edgekit.model.together import fitting, together
 from edgekit.model.writes import without_writes
 from edgekit.spec import Dimension, TensorSpec
+from edgekit.spec.usercode import contained
 
 # torch picks a convolution backend by batch size while it traces, and that choice adds the guard `batch < 16` when the
 # traced batch is smaller: the .pte then refuses larger batches although the program allows them. Seen in torch 2.13.
@@ -132,7 +133,7 @@ def _captured(source: Source, samples: Samples, rows: int, *, any_batch: bool) -
     traced = _TRACED_BATCH if any_batch or source.most >= _TRACED_BATCH - 1 else source.most
     example = tuple(_example(source, samples.inputs[spec.name], spec, traced) for spec in source.inputs)
     try:
-        with warnings.catch_warnings(), PlainLayout(), traced_by_shape():
+        with warnings.catch_warnings(), PlainLayout(), traced_by_shape(), contained():
             warnings.simplefilter("ignore")
             program = export(flat(source), example, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # the exporter raises many unrelated classes for what is one thing to a person

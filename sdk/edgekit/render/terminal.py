@@ -48,8 +48,10 @@ def symbol(target: Console, fancy: str, plain: str) -> str:
 class TerminalProgress:
     """Tells the stages of a run: animated on a terminal, one line a stage anywhere else. Implements `Progress`."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, notes: TextIO | None = None) -> None:
+        """Take the stream that stages are told on, and the one for notes; the same one unless given."""
         self._console = console(stream)
+        self._notes = console(notes or stream)
         self._running: dict[str, float] = {}
         self._end: float | None = None
         self._live: Live | None = None
@@ -71,6 +73,10 @@ class TerminalProgress:
     ) -> None:
         self._running.clear()
         self._stop()
+
+    def note(self, text: str) -> None:
+        """Say what a person must know before the work begins."""
+        self._notes.print(Text(text), soft_wrap=True)
 
     def start(self, stage: str, left: float | None = None) -> None:
         """Say that a stage begins."""

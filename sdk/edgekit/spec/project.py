@@ -15,6 +15,7 @@ from edgekit.spec.sections import Project
 PROJECT_FILE = "edgekit.toml"
 SAMPLE = Path(__file__).parent / "samples" / "digits"
 _HINT = "`edgekit init` writes a project that works, to compare with."
+_START = "`edgekit init FOLDER` starts a project; with --model FILE:NAME and --weights FILE, one of a model of yours."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,11 @@ class OpenProject:
             return self
         build = self.spec.build.model_copy(update={"memory": memory})
         return replace(self, spec=self.spec.model_copy(update={"build": build}))
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether it is the sample that ships in the package."""
+        return self.root == SAMPLE
 
     @property
     def source(self) -> tuple[Path, str]:
@@ -64,15 +70,6 @@ class OpenProject:
         return self.root / self.spec.baseline.file
 
 
-def find(folder: Path) -> OpenProject:
-    """Return the project in a folder or, where there is none, the sample that ships in the package.
-
-    Raises:
-        ProjectError: With all faults of the project.
-    """
-    return load(folder if (folder / PROJECT_FILE).is_file() else SAMPLE)
-
-
 def load(folder: Path) -> OpenProject:
     """Read a project.
 
@@ -82,8 +79,10 @@ def load(folder: Path) -> OpenProject:
     file = folder / PROJECT_FILE
     try:
         text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ProjectError(f"{folder} has no {PROJECT_FILE}{_nearest(folder)}", hint=_START) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ProjectError(f"{file} cannot be read: {error}", hint="`edgekit init` starts a project.") from error
+        raise ProjectError(f"{file} cannot be read: {error}", hint=_START) from error
     data, misnamed = labels.read_in(schema.parse_table(text, where=str(file), error=ProjectError), folder)
     project, faults = schema.check(data, Project)
     faults += misnamed + _missing_files(folder, data)
@@ -92,6 +91,12 @@ def load(folder: Path) -> OpenProject:
     if faults or project is None:
         raise ProjectError(schema.report(str(file), faults), hint=_HINT)
     return OpenProject(root=folder, spec=project)
+
+
+def _nearest(folder: Path) -> str:
+    """Return what there is in a folder that may have been meant by the project file."""
+    beside = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return schema.did_you_mean(PROJECT_FILE, beside) or "."
 
 
 def _missing_files(root: Path, data: dict[str, Any]) -> list[str]:

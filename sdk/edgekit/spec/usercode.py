@@ -1,13 +1,14 @@
-"""Import a person's Python file and find a function in it."""
+"""Import a person's Python file and find a function in it; nothing in it ends the process."""
 
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Never
 
 from edgekit.base import digest
 from edgekit.errors import EdgeKitError
@@ -45,11 +46,47 @@ def _import(file: Path, key: str, error: type[EdgeKitError]) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and torch look modules up while their classes are made and used
     try:
-        spec.loader.exec_module(module)
+        with contained():
+            spec.loader.exec_module(module)
     except Exception as fault:  # anything may be raised by a person's code
         del sys.modules[name]
         raise error(f"Importing {place(file, fault)}", hint="Does `python` run this file?") from fault
     return module
+
+
+class Ended(Exception):  # noqa: N818 - it says what a person's code did
+    """A person's code asked for the end of the process, or raised what no ``except Exception`` catches."""
+
+
+@contextmanager
+def contained() -> Iterator[None]:
+    """Let a person's code end itself alone: what would end the process is raised as `Ended` instead.
+
+    An interrupt from the keyboard stays one. A child process that the code forks may end as it likes.
+    """
+    process, leave = os.getpid(), os._exit
+
+    def refuse(status: int = 0) -> Never:
+        if os.getpid() != process:
+            leave(status)
+        raise Ended(f"os._exit({status}) was called, which would end EdgeKit itself")
+
+    os._exit = refuse
+    try:
+        yield
+    except (Exception, GeneratorExit):
+        raise
+    except SystemExit as error:
+        raise Ended(f"sys.exit({error.code!r}) was called, which would end EdgeKit itself") from error
+    except KeyboardInterrupt as error:
+        line = traceback.extract_tb(error.__traceback__)[-1].line or ""
+        if not line.startswith("raise"):
+            raise
+        raise Ended("KeyboardInterrupt was raised by the code itself") from error
+    except BaseException as error:
+        raise Ended(f"{type(error).__name__}: {error}") from error
+    finally:
+        os._exit = leave
 
 
 @contextmanager
@@ -77,5 +114,8 @@ def importable(folder: Path) -> Iterator[None]:
 def place(file: Path, error: Exception) -> str:
     """Return file, line and reason; the line is the last one in the file itself."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    if not frames and isinstance(error.__cause__, BaseException):  # it was contained
+        frames = [frame for frame in traceback.extract_tb(error.__cause__.__traceback__) if frame.filename == str(file)]
     line = f":{frames[-1].lineno}" if frames else ""
-    return f"{file}{line} failed: {type(error).__name__}: {error}"
+    kind = "" if isinstance(error, Ended) else f"{type(error).__name__}: "
+    return f"{file}{line} failed: {kind}{error}"

@@ -18,6 +18,7 @@ from edgekit.errors import DataError, EdgeKitError
 from edgekit.model.program import Source
 from edgekit.spec import TensorSpec
 from edgekit.spec.schema import did_you_mean
+from edgekit.spec.usercode import contained
 
 Batch = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 _FORMS = "A batch is a tensor, a sequence in the order of forward, or a mapping by parameter name; give one or several."
@@ -86,7 +87,13 @@ def _batches(data: Any, inputs: tuple[TensorSpec, ...], what: str) -> Iterable[A
 
 def _read(batches: Iterable[Any], what: str) -> Iterator[Any]:
     try:
-        yield from batches
+        rows, end = iter(batches), object()
+        while True:
+            with contained():  # not around the yield: what the caller does there is no part of the loader
+                batch = next(rows, end)
+            if batch is end:
+                return
+            yield batch
     except EdgeKitError:
         raise
     except Exception as error:  # anything may be raised by a person's loader

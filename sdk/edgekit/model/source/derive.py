@@ -11,6 +11,7 @@ from edgekit.errors import DataError, SourceError
 from edgekit.model.outputs import flattened, identifiers, is_identifier, is_named
 from edgekit.model.sizes import other_sizes, resized
 from edgekit.spec import Dimension, TensorSpec
+from edgekit.spec.usercode import contained
 
 DEFAULT_NAMES = ("output",)
 
@@ -144,7 +145,7 @@ def _run(
         for spec, tensor in zip(inputs, example, strict=True)
     ]
     try:
-        with torch.no_grad():
+        with torch.no_grad(), contained():
             return model(*given)
     except Exception as error:  # anything may be raised by a model
         shapes = ", ".join(

@@ -13,7 +13,7 @@ from edgekit.model.program import Source
 from edgekit.model.source.module import source_from_module
 from edgekit.spec.project import OpenProject
 from edgekit.spec.schema import did_you_mean
-from edgekit.spec.usercode import importable, load_function, place
+from edgekit.spec.usercode import contained, importable, load_function, place
 
 _SHOWN = 10
 
@@ -43,7 +43,8 @@ def load_model(project: OpenProject) -> Source:
 def _build(file: Path, function: str, arguments: dict[str, object]) -> nn.Module:
     build = load_function(file, function, key="model.source", error=SourceError)
     try:
-        model = build(**arguments)
+        with contained():
+            model = build(**arguments)
     except Exception as error:  # anything may be raised by a person's code
         raise SourceError(f"{function} in {place(file, error)}", hint="Correct it, or model.arguments.") from error
     if not isinstance(model, nn.Module):

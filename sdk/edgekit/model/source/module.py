@@ -13,6 +13,7 @@ from edgekit.model.source.calls import check_parameters
 from edgekit.model.source.own import cast_hint, own_copy
 from edgekit.spec import Dimension, Preprocessing, TensorSpec
 from edgekit.spec.dimensions import Sizes, filled, fixed, ranges
+from edgekit.spec.usercode import contained
 
 
 def source_from_module(
@@ -98,7 +99,7 @@ def _check_outputs(
     for sizes in (usual, other_sizes(usual, dimensions)) if dimensions else (usual,):
         zeros = [torch.zeros(_sized(spec, sizes), dtype=getattr(torch, spec.dtype)) for spec in inputs]
         try:
-            with torch.no_grad():
+            with torch.no_grad(), contained():
                 result = model(*zeros)
         except Exception as error:  # anything may be raised by a model
             shapes = ", ".join(f"{spec.name} {spec.dtype} {_sized(spec, sizes)}" for spec in inputs)
