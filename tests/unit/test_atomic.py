@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgekit.base import lock
 from edgekit.base.atomic import check_writable, replace_file, replace_folder
 from edgekit.errors import BundleError
 
@@ -79,3 +80,39 @@ def test_a_file_that_cannot_be_written_is_a_bundle_error(tmp_path: Path) -> None
     with pytest.raises(BundleError, match="cannot be written"):
         replace_file(tmp_path / "file.json", b"")
     assert [entry.name for entry in tmp_path.iterdir()] == ["file.json"]
+
+
+def test_what_a_link_leads_to_is_replaced(tmp_path: Path) -> None:
+    """The link stays, and nothing is left beside it."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "bundle", target_is_directory=True)
+    for text in (b"old", b"new"):
+        replace_folder(tmp_path / "link", {"file": text})
+        assert (tmp_path / "disk" / "bundle" / "file").read_bytes() == text
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["bundle", "disk", "file", "link"]
+
+
+def test_names_may_be_as_long_as_the_system_allows(tmp_path: Path) -> None:
+    """The name that a folder has while it is written is no longer than its own may be; longer ones are told."""
+    longest = tmp_path / ("ü" * 127)
+    replace_folder(longest, {"file": b"1"})
+    replace_file(longest / ("n" * 255), b"2")
+    assert len(list(longest.iterdir())) == 2
+    with pytest.raises(BundleError, match="cannot be written: File name too long"):
+        replace_folder(tmp_path / ("x" * 256), {})
+    with pytest.raises(BundleError, match="cannot be written: File name too long"):
+        replace_file(tmp_path / ("x" * 256), b"")
+
+
+def test_others_are_waited_for(tmp_path: Path) -> None:
+    """Who never lets go is told of, with a way out."""
+    with (
+        lock.held(tmp_path) as alone,
+        pytest.raises(BundleError, match="Somebody else writes"),
+        lock.held(tmp_path, patience=0.05),
+    ):
+        pass
+    assert alone
+    with lock.held(tmp_path, patience=0.05):
+        pass

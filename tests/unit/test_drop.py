@@ -141,7 +141,7 @@ def test_a_second_drop_has_nothing_to_do(tmp_path: Path, capfd: pytest.CaptureFi
 
 
 def test_a_damaged_copy_is_mended(tmp_path: Path) -> None:
-    """The same bundle is copied again where a file of it was changed, lost, or added."""
+    """The same bundle is copied again where a file of it was changed or lost."""
     source = examples.write_bundle(tmp_path / "bundle", manifest())
     app = android_app(tmp_path / "demo")
     folder = put(app, source).folder
@@ -149,7 +149,7 @@ def test_a_damaged_copy_is_mended(tmp_path: Path) -> None:
     for damage in (
         lambda: (folder / "model.pte").write_bytes(b"pto"),
         lambda: (folder / "golden/0.image.bin").unlink(),
-        lambda: (folder / "model.old").write_bytes(b""),
+        lambda: (folder / "manifest.json").write_bytes(b"{}"),
     ):
         damage()
         assert files_in(folder) != whole
@@ -161,10 +161,10 @@ def test_the_bundle_before_is_removed(tmp_path: Path) -> None:
     """Also what an interrupted drop has left; files that are somebody else's stay."""
     app = android_app(tmp_path / "demo")
     first = put(app, examples.write_bundle(tmp_path / "one", manifest())).folder
-    (assets(app) / f".{'a' * 16}.1-xyz").mkdir()
+    (assets(app) / f".{'a' * 16}.{'b' * 16}.edgekit-new").mkdir()
     (assets(app) / "README.txt").write_text("ours")
     done = put(app, examples.write_bundle(tmp_path / "two", manifest(classes=9)))
-    assert done.removed == tuple(sorted((f".{'a' * 16}.1-xyz", first.name)))
+    assert done.removed == tuple(sorted((f".{'a' * 16}.{'b' * 16}.edgekit-new", first.name)))
     assert {path.name for path in assets(app).iterdir()} == {done.folder.name, "bundle.json", "README.txt"}
 
 
@@ -205,8 +205,8 @@ def test_a_copy_that_differs_is_not_switched_to(tmp_path: Path, monkeypatch: pyt
     first = put(app, examples.write_bundle(tmp_path / "one", manifest())).folder
     original = atomic.replace_folder
 
-    def careless(folder: Path, files: dict[str, bytes]) -> None:
-        original(folder, {**files, "model.onnx": b"anno"})
+    def careless(folder: Path, files: dict[str, bytes], check: Any) -> None:
+        original(folder, {**files, "model.onnx": b"anno"}, check)
 
     monkeypatch.setattr(dropping, "replace_folder", careless)
     with pytest.raises(errors.AppError, match=r"model\.onnx was changed"):

@@ -3,16 +3,18 @@
 import json
 import re
 import shlex
-import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from edgekit import bundles, targets
 from edgekit.apps.find import find
 from edgekit.apps.pins import plan, write
 from edgekit.apps.values import POINTER_FILE, App, Dropped
-from edgekit.base import digest
-from edgekit.base.atomic import replace_file, replace_folder
+from edgekit.base import digest, lock
+from edgekit.base.atomic import is_unfinished, remove, replace_file, replace_folder, sweep
 from edgekit.base.progress import Progress, Silent, Stages
+from edgekit.bundles import own
 from edgekit.bundles.manifest import MANIFEST_FILE, Manifest
 from edgekit.errors import AppError, BundleError, OverBudgetError
 from edgekit.spec import Platform
@@ -21,8 +23,7 @@ from edgekit.targets.runtimes import check
 
 POINTER_VERSION = 1
 DEFAULT_TARGETS = {Platform.ANDROID: "android-arm64", Platform.IOS: "ios-arm64"}
-# What this module itself makes among the bundles: folders by digest, and those beside them while they are written.
-_OURS = re.compile(r"^([0-9a-f]{16}|\.[0-9a-f]{16}\..*)$")
+_BY_DIGEST = re.compile(r"[0-9a-f]{16}")
 
 
 def drop(
@@ -64,10 +65,23 @@ def drop(
         source = Path(bundle) if bundle is not None else _built(found, target, project)
         manifest, notes = _checked(source, found, target, force=force)
         detail.append(f"{manifest.model.name} for {manifest.target.name}, {manifest.verdict}")
-    pins = plan(found, manifest)  # what cannot be edited is told before anything is written
     sha256 = digest.of_file(source / MANIFEST_FILE)
-    folder = found.place / sha256[:16]
     names = (*dict(bundles.files(manifest)), MANIFEST_FILE)
+    with _alone(found):
+        return _put(found, source, manifest, sha256, names, notes, stages)
+
+
+def _put(
+    found: App,
+    source: Path,
+    manifest: Manifest,
+    sha256: str,
+    names: tuple[str, ...],
+    notes: tuple[str, ...],
+    stages: Stages,
+) -> Dropped:
+    pins = plan(found, manifest)  # what cannot be edited is told before anything is written
+    folder = found.place / sha256[:16]
     with stages("copy") as detail:
         copied = not _is_there(folder, sha256, names)
         if copied:
@@ -140,11 +154,26 @@ def _checked(source: Path, app: App, target: str | None, *, force: bool) -> tupl
     )
 
 
+@contextmanager
+def _alone(app: App) -> Iterator[None]:
+    """Keep other drops into the same app, or into its file of versions, out until this one ends."""
+    # Both are there, whatever the app has been given so far.
+    folders = {app.place.parent.parent.resolve(), *([app.pins.resolve().parent] if app.pins else [])}
+    try:
+        with ExitStack() as stack:
+            for folder in sorted(folders):
+                alone = stack.enter_context(lock.held(folder))
+                if alone and app.pins is not None and folder == app.pins.resolve().parent:
+                    sweep(app.pins.resolve())
+            yield
+    except OSError as error:
+        raise AppError(f"{app.root} cannot be read: {error}", hint="Make it readable.") from error
+
+
 def _is_there(folder: Path, sha256: str, names: tuple[str, ...]) -> bool:
     """Whether an app has a bundle whole, and nothing beside it in its folder."""
     try:
-        found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
-        if found != set(names):
+        if own.beside(folder, frozenset(names)):
             return False
         _verify(folder, sha256)
     except (OSError, AppError):
@@ -153,8 +182,14 @@ def _is_there(folder: Path, sha256: str, names: tuple[str, ...]) -> bool:
 
 
 def _copy(source: Path, folder: Path, names: tuple[str, ...]) -> None:
+    def check(place: Path) -> None:
+        if place.exists() and (not place.is_dir() or own.beside(place, frozenset(names))):
+            raise AppError(
+                f"{place} holds what is not of the bundle, and is left alone.", hint="Move it away, and drop again."
+            )
+
     try:
-        replace_folder(folder, {name: (source / name).read_bytes() for name in names})
+        replace_folder(folder, {name: (source / name).read_bytes() for name in names}, check)
     except (OSError, BundleError) as error:
         raise AppError(f"{folder} cannot be written: {error}", hint="Free some space, or make it writable.") from error
 
@@ -185,7 +220,19 @@ def _switch(place: Path, folder: str, sha256: str) -> bool:
 
 def _clear(place: Path, *, keep: str) -> tuple[str, ...]:
     """Remove the bundles that were there before, and what interrupted drops have left; other files are not ours."""
-    stale = sorted(path for path in place.iterdir() if path.name != keep and _OURS.match(path.name))
+    stale = sorted(path for path in place.iterdir() if path.name != keep and _is_ours(path))
     for path in stale:
-        shutil.rmtree(path, ignore_errors=True)
+        remove(path)
     return tuple(path.name for path in stale)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether something among the bundles is one that a drop has copied, or half of one, and nothing else is in it."""
+    if is_unfinished(path.name):
+        return True
+    manifest = path / MANIFEST_FILE
+    try:
+        named = _BY_DIGEST.fullmatch(path.name) and not path.is_symlink() and manifest.is_file()
+        return bool(named) and digest.of_file(manifest).startswith(path.name) and own.foreign(path) == ()
+    except OSError:
+        return False

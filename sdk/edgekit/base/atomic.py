@@ -2,53 +2,72 @@
 
 import ctypes
 import os
+import re
+import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from edgekit.base import lock
 from edgekit.errors import BundleError
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # <linux/fs.h>
 _RENAME_SWAP = 2  # <sys/stdio.h> of macOS
+# Nobody else gives such a name. What stands before it is cut, so that a name of 255 bytes leaves room for it.
+_ENDING = "edgekit-new"
+_UNFINISHED = re.compile(rf"\..*\.[0-9a-f]{{16}}\.{_ENDING}", re.DOTALL)
+_LONGEST = 200
 
 
-def replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+def replace_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[Path], None] | None = None) -> None:
     """Write ``files`` (relative path to content) as the whole content of ``folder``.
 
-    The files are written and synced beside the folder, then the two are exchanged by one system call on Linux and
-    macOS. Elsewhere the old folder is moved aside first, and for a moment there is none.
+    The files are written, synced and read back beside the folder, then the two are exchanged by one system call on
+    Linux and macOS. Elsewhere the old folder is moved aside first, and for a moment there is none. One writes
+    at a time.
+
+    Args:
+        folder: The folder; where it is a link, what the link leads to is replaced.
+        files: Its content.
+        check: Raises an error if the folder may not be replaced; called when nobody else writes there.
 
     Raises:
         BundleError: If the folder cannot be written.
     """
     try:
+        folder = folder.resolve()
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.{os.getpid()}-", dir=folder.parent))
-        fresh.chmod(0o755)
-        try:
-            for name, data in files.items():
-                _write_synced(fresh / name, data)
-            _swap(fresh, folder)
-            _sync_folder(folder.parent)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+        with lock.held(folder.parent) as alone:
+            if alone:
+                sweep(folder)
+            if check is not None:
+                check(folder)
+            fresh = _beside(folder)
+            fresh.mkdir()
+            try:
+                for name, data in files.items():
+                    _write_synced(fresh / name, data)
+                _swap(fresh, folder)
+                _sync_folder(folder.parent)
+            finally:
+                shutil.rmtree(fresh, ignore_errors=True)
     except OSError as error:
         raise _unwritable(folder, error) from error
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write one file in one step.
+    """Write one file in one step; where it is a link, what the link leads to.
 
     Raises:
         BundleError: If it cannot be written.
     """
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path = path.resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = _beside(path)
         try:
             _write_synced(fresh, data)
             fresh.replace(path)
@@ -73,6 +92,38 @@ def check_writable(folder: Path) -> None:
         raise _unwritable(folder, error) from error
 
 
+def sweep(path: Path) -> None:
+    """Remove what writers of a file or folder who were killed have left beside it.
+
+    Only who holds the lock of the folder that it lies in may do that: nobody else writes it then.
+    """
+    for left in path.parent.iterdir():
+        if left.name.startswith(_start(path)) and is_unfinished(left.name):
+            remove(left)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with what is in it, as far as that can be."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a name is that of a file or folder that a writer who was killed has left."""
+    return _UNFINISHED.fullmatch(name) is not None
+
+
+def _beside(path: Path) -> Path:
+    """Return a new name for what will take a path's place."""
+    return path.with_name(f"{_start(path)}{secrets.token_hex(8)}.{_ENDING}")
+
+
+def _start(path: Path) -> str:
+    return f".{path.name.encode()[:_LONGEST].decode(errors='ignore')}."
+
+
 def _unwritable(folder: Path, error: OSError) -> BundleError:
     return BundleError(
         f"{folder} cannot be written: {error.strerror or error}.",
@@ -82,10 +133,12 @@ def _unwritable(folder: Path, error: OSError) -> BundleError:
 
 def _write_synced(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
+    with path.open("xb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+    if path.read_bytes() != data:
+        raise OSError(f"{path.name} is not read back as it was written")
 
 
 def _swap(fresh: Path, folder: Path) -> None:
@@ -93,7 +146,7 @@ def _swap(fresh: Path, folder: Path) -> None:
         fresh.rename(folder)
         return
     if not _exchange(fresh, folder):
-        aside = fresh.with_name(f"{fresh.name}-old")
+        aside = _beside(folder)
         folder.rename(aside)
         fresh.rename(folder)
         shutil.rmtree(aside)
@@ -116,21 +169,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what builds that were killed have left beside the folder."""
-    for left in folder.parent.glob(f".{folder.name}.*-*"):
-        pid = left.name.removeprefix(f".{folder.name}.").partition("-")[0]
-        if pid.isdigit() and not _alive(int(pid)):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

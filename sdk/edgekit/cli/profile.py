@@ -99,7 +99,7 @@ def profile(
     store = None if no_cache else cache.from_environment()
     opened = find(folder, strict=False).with_memory(memory)
     found = measure.profile(bundle, lambda: job.of_project(opened), progress, target=target, cache=store)
-    path = _written(output, bundle, PROFILE_FILE, found.to_json(), manifest, {"profile": found})
+    path = _written(output, bundle, PROFILE_FILE, found.to_json(), manifest, {"profile": found}, found.manifest_sha256)
     return Answer(
         data=json.profile(found, path),
         text=lambda console: show_profile(console, found, str(path)),
@@ -120,7 +120,7 @@ def _on_phone(
     from edgekit.render.device import failures, show_device
 
     found = trip.profile(bundle, serial, progress, timeout=timeout, keep=keep)
-    path = _written(output, bundle, DEVICE_FILE, found.to_json(), manifest, {"device": found})
+    path = _written(output, bundle, DEVICE_FILE, found.to_json(), manifest, {"device": found}, found.manifest_sha256)
     host = profiles.of_bundle(bundle, found.manifest_sha256)
     return Answer(
         data=json.device(found, path),
@@ -141,18 +141,16 @@ def _failure(found: "DeviceProfile", failures: list[str]) -> EdgeKitError | None
 
 
 def _written(
-    output: Path | None, folder: Path, name: str, text: str, manifest: "Manifest", found: dict[str, Any]
+    output: Path | None, folder: Path, name: str, text: str, manifest: "Manifest", found: dict[str, Any], sha256: str
 ) -> Path:
     """Write what was measured to a file, or into the bundle with a page that shows what else was."""
     from edgekit import bundles
-    from edgekit.base import atomic, digest
+    from edgekit.base import atomic
     from edgekit.bundles import device_profile, profile
-    from edgekit.bundles.manifest import MANIFEST_FILE
     from edgekit.render.page import build as page
 
     if output is not None:
         atomic.replace_file(output, text.encode())
         return output
-    sha256 = digest.of_file(folder / MANIFEST_FILE)
     there = {"profile": profile.of_bundle(folder, sha256), "device": device_profile.of_bundle(folder, sha256)}
-    return bundles.add(folder, name, text, page.of_bundle(manifest, **{**there, **found}))
+    return bundles.add(folder, name, text, page.of_bundle(manifest, **{**there, **found}), sha256)
