@@ -129,10 +129,11 @@ def test_wrong_folders_are_refused(tmp_path: Path) -> None:
     assert "has no pictures" in folder_fault(tmp_path)
     (tmp_path / "dogs").mkdir()
     assert "dogs; did you mean dog?" in folder_fault(tmp_path)
-    (tmp_path / "note.txt").write_text("")
-    assert "both pictures and sub-folders" in folder_fault(tmp_path)
+    (tmp_path / "note.png").write_text("")
+    assert "both pictures (note.png) and sub-folders (dogs)" in folder_fault(tmp_path)
     (tmp_path / "dogs").rmdir()
-    assert "files that are no pictures: note.txt" in folder_fault(tmp_path)
+    (tmp_path / "note.png").rename(tmp_path / "note.txt")
+    assert "has no pictures; its files are no pictures that are read: note.txt" in folder_fault(tmp_path)
     (tmp_path / "note.txt").rename(tmp_path / "note.png")
     assert "note.png cannot be read as a picture" in folder_fault(tmp_path)
     (tmp_path / "note.png").unlink()
@@ -189,7 +190,7 @@ def test_unreadable_files(tmp_path: Path) -> None:
         "text.npz": b"hello",
         "empty.npz": b"",
         "text.safetensors": b"hello",
-        "data.csv": b"1,2",
+        "data.xml": b"<data/>",
     }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)

@@ -1,11 +1,14 @@
 """Pictures as rows of an input: decoded and preprocessed when they are asked for."""
 
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from edgekit.data.preprocess import open_picture, to_array
+from edgekit.data.found import listed
+from edgekit.data.preprocess import element_type, open_picture, to_array
 from edgekit.data.rows import Array, Integers, Lazy, Rows
 from edgekit.errors import DataError
 from edgekit.spec import Preprocessing
@@ -16,36 +19,84 @@ def _shape(count: int, steps: Preprocessing) -> tuple[int, ...]:
     return (count, steps.channels, *size) if steps.layout == "NCHW" else (count, *size, steps.channels)
 
 
-class Pictures(Lazy):
-    """Pictures in files."""
+class FromFiles(Lazy):
+    """Rows of which each is made from a file of its own."""
 
     costly = True
 
-    def __init__(self, files: list[Path], steps: Preprocessing) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        shape: tuple[int, ...],
+        dtype: type[np.generic],
+        make: Callable[[Path], Array],
+        places: Sequence[str] = (),
+    ) -> None:
+        """Take files, none of which is opened yet.
+
+        Args:
+            files: One a row.
+            shape: The shape of a row.
+            dtype: The type of its elements.
+            make: What makes a row of a file; raises DataError.
+            places: Where each file is named, for messages: file and line.
+        """
+        self._files, self._make, self._named = files, make, places
+        self.shape, self.dtype = (len(files), *shape), np.dtype(dtype)
+        self._lock = threading.Lock()
+
+    def read(self, places: Integers) -> Array:
+        """Return the rows at these places.
+
+        Raises:
+            DataError: If a file cannot be read; it names all that cannot, the first few of them one by one.
+        """
+        found = np.empty((len(places), *self.shape[1:]), dtype=self.dtype)
+        for number, place in enumerate(places):
+            try:
+                found[number] = self._make(self._files[place])
+            except DataError as error:
+                with self._lock:  # of threads that read ahead, one looks through all files
+                    raise self._all_faults(place, error) from error
+        return found
+
+    def _all_faults(self, place: int, first: DataError) -> DataError:
+        faults = [self._told(place, first)]
+        for later in range(place + 1, len(self._files)):
+            try:
+                self._make(self._files[later])
+            except DataError as error:
+                faults.append(self._told(later, error))
+        if len(faults) == 1:
+            return DataError(faults[0], hint=first.hint)
+        return DataError(f"{len(faults)} files cannot be read:{listed(faults)}", hint=first.hint)
+
+    def _told(self, place: int, error: DataError) -> str:
+        return f"{self._named[place]}: {error.message}" if self._named else error.message
+
+
+class Pictures(FromFiles):
+    """Pictures in files."""
+
+    def __init__(self, files: Sequence[Path], steps: Preprocessing, places: Sequence[str] = ()) -> None:
         """Take files, none of which is opened yet.
 
         Args:
             files: One a row.
             steps: How a picture becomes an input.
+            places: Where each file is named, for messages.
         """
-        self._files, self._steps = files, steps
-        self.shape, self.dtype = _shape(len(files), steps), np.dtype(np.float32)
 
-    def read(self, places: Integers) -> Array:
-        """Return the pictures at these places.
-
-        Raises:
-            DataError: If a file is no picture, or one that is not supported.
-        """
-        found = np.empty((len(places), *self.shape[1:]), dtype=self.dtype)
-        for number, place in enumerate(places):
-            file = self._files[place]
-            picture = open_picture(file)
+        def make(file: Path) -> Array:
             try:
-                found[number] = to_array(picture, self._steps)[0]
+                found: Array = to_array(open_picture(file), steps)[0]
             except DataError as error:
+                if str(file) in error.message:
+                    raise
                 raise DataError(f"{file}: {error.message}", hint=error.hint) from error
-        return found
+            return found
+
+        super().__init__(files, _shape(0, steps)[1:], element_type(steps), make, places)
 
 
 class Pixels(Lazy):
@@ -56,7 +107,7 @@ class Pixels(Lazy):
     def __init__(self, pixels: Rows, steps: Preprocessing) -> None:
         """Take bytes, and how they become an input."""
         self._pixels, self._steps = pixels, steps
-        self.shape, self.dtype = _shape(len(pixels), steps), np.dtype(np.float32)
+        self.shape, self.dtype = _shape(len(pixels), steps), np.dtype(element_type(steps))
 
     def read(self, places: Integers) -> Array:
         """Return the pictures at these places."""

@@ -29,8 +29,8 @@
 Tests hold steps 2 to 5 against Pillow, which does the work here.
 """
 
+import functools
 import math
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,8 @@ _FILTERS = {
     "bicubic": Image.Resampling.BICUBIC,
 }
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
+# Not all that Pillow knows: some start other programs. Which of these it has depends on how it was built.
+_FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _HINT = "Save the picture again as an ordinary PNG or JPEG."
 
 
@@ -56,16 +58,29 @@ def open_picture(path: Path) -> Image.Image:
         DataError: If the file is missing, damaged, no picture, or so large that decoding it may exhaust the memory.
     """
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=_formats()) as picture:
             # Pillow warns of a picture that is suspiciously large, and refuses one of twice that size. Its warning is
             # not caught: threads read pictures, and filters of warnings belong to all of them.
             if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or math.inf):
                 raise Image.DecompressionBombError(f"{picture.width} x {picture.height} pixels")
-            return ImageOps.exif_transpose(picture)
-    except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
-        raise DataError(f"{path} cannot be read as a picture: {error}", hint=_HINT) from error
+            return _upright(picture)
+    except DataError as error:
+        raise DataError(f"{path}: {error.message}", hint=error.hint) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{path} is too large: {error}", hint="Scale the picture down first.") from error
+    except Exception as error:  # damaged bytes end in whatever a decoder stumbles over
+        raise DataError(f"{path} cannot be read as a picture: {error}", hint=_HINT) from error
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def element_type(spec: Preprocessing) -> type[np.generic]:
+    """Return the type of what pictures become."""
+    return np.float32
 
 
 def to_array(image: Image.Image, spec: Preprocessing) -> npt.NDArray[np.float32]:
@@ -74,7 +89,7 @@ def to_array(image: Image.Image, spec: Preprocessing) -> npt.NDArray[np.float32]
     Raises:
         DataError: If the picture's pixel format is not supported.
     """
-    picture = _rgb(ImageOps.exif_transpose(image), spec.background)
+    picture = _rgb(_upright(image), spec.background)
     if spec.color == "grey":
         picture = picture.convert("L")
     return normalized(np.asarray(_resized(picture, spec.resize)), spec)
@@ -117,6 +132,14 @@ def crop_box(width: int, height: int, resize: Resize) -> tuple[int, int, int, in
     kept = max(1, (2 * width * resize.height + resize.width) // (2 * resize.width))
     top = (height - kept) // 2
     return 0, top, width, top + kept
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    picture.load()
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception as error:  # damaged EXIF ends in whatever its reader stumbles over, and may do so late
+        raise DataError(f"its EXIF data cannot be read: {error}", hint=_HINT) from error
 
 
 def _rgb(picture: Image.Image, background: int) -> Image.Image:

@@ -6,6 +6,7 @@ digest and for what is no number; from then on they are read batch by batch.
 
 import contextlib
 import functools
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -36,16 +37,28 @@ class Samples:
     @property
     def digest(self) -> str:
         """Digest of inputs, labels and true values; a view in another order of dimensions has the same."""
-        return self._read_once[0]
+        return self._read_once.digest
 
     @property
     def not_finite(self) -> Mapping[str, int]:
         """The first row with NaN or infinity, by the name of each input that has one."""
-        return self._read_once[1]
+        return self._read_once.not_finite
+
+    @property
+    def contents(self) -> list[bytes]:
+        """A digest of each sample's inputs, 16 bytes: equal samples have equal ones."""
+        return self._read_once.contents
+
+    @property
+    def constant(self) -> Mapping[str, float]:
+        """The value of each input that holds one value alone."""
+        return self._read_once.constant
 
     @functools.cached_property
-    def _read_once(self) -> tuple[str, dict[str, int]]:
+    def _read_once(self) -> "_Reading":
         bad: dict[str, int] = {}
+        contents = [b""] * len(self)
+        ends: dict[str, tuple[float, float]] = {}
 
         def parts(name: str, source: Rows) -> Iterator[Array]:
             floats = name in self.inputs and np.issubdtype(source.dtype, np.floating)
@@ -53,13 +66,20 @@ class Samples:
                 if floats and name not in bad and not (finite := np.isfinite(part)).all():
                     good = finite.reshape(len(part), -1).all(axis=1)
                     bad[name] = rows.start + int(np.argmin(good))
+                if name in self.inputs:
+                    _add_contents(contents, rows.start, part)
+                    least, most = ends.get(name, (np.inf, -np.inf))
+                    if least >= most and part.size:  # one value alone so far
+                        ends[name] = min(least, float(part.min())), max(most, float(part.max()))
                 yield part
 
         labels: dict[str, Rows] = {} if self.labels is None else {"(labels)": self.labels}
         targets = {f"(target) {name}": source for name, source in self.targets.items()}
         named = {**self.inputs, **labels, **targets}
         kinds = {name: (source.dtype, source.shape) for name, source in named.items()}
-        return digest.of_parts({name: (*kinds[name], parts(name, source)) for name, source in named.items()}), bad
+        found = digest.of_parts({name: (*kinds[name], parts(name, source)) for name, source in named.items()})
+        constant = {name: least for name, (least, most) in ends.items() if least == most}
+        return _Reading(digest=found, not_finite=bad, contents=contents, constant=constant)
 
     def array(self, name: str) -> Array:
         """Return an input as an array in memory."""
@@ -111,6 +131,22 @@ class Samples:
 
     def _filled(self, multiple: int) -> int:
         return -(-len(self) // multiple) * multiple
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """What one pass over all samples finds."""
+
+    digest: str
+    not_finite: dict[str, int]
+    contents: list[bytes]
+    constant: dict[str, float]
+
+
+def _add_contents(contents: list[bytes], start: int, part: Array) -> None:
+    for place, row in zip(range(start, len(contents)), part, strict=False):
+        data = np.ascontiguousarray(row)
+        contents[place] = hashlib.blake2b(contents[place] + data.tobytes(), digest_size=16).digest()
 
 
 def check_fit(

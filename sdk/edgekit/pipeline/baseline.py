@@ -9,12 +9,12 @@ import torch
 from edgekit.base.memory import Memory
 from edgekit.base.progress import Progress, Stages
 from edgekit.data import trace
-from edgekit.data.files import load_samples
 from edgekit.data.trace import Recording, Trace
 from edgekit.errors import ToolchainError
 from edgekit.execution.eager import Device, Precision, run_float
 from edgekit.model.source.model_file import load_model
 from edgekit.model.together import together
+from edgekit.pipeline import datasets
 from edgekit.spec.project import OpenProject
 
 DeviceChoice = Literal["auto", "cuda", "cpu"]
@@ -57,11 +57,8 @@ def record(
     stages = Stages(progress)
     with stages("load") as detail:
         source = load_model(project)
-        spec = project.spec
-        memory = Memory(given=spec.build.memory)
-        samples = load_samples(
-            project.evaluation, spec.inputs, spec.preprocessing, spec.labels, spec.tensors, spec.sizes, memory
-        )
+        memory = Memory(given=project.spec.build.memory)
+        samples = datasets.evaluation_of(project, memory)
         detail.append(f"{source.name}, {len(samples)} samples")
     batch = together(source, samples, memory)
     with stages("run") as detail:

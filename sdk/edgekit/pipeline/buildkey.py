@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edgekit.base import digest, environment
+from edgekit.data.files import files_named_by
 from edgekit.spec import Target
 from edgekit.spec.project import PROJECT_FILE, OpenProject
 
@@ -20,16 +21,19 @@ def of_files(project: OpenProject) -> str | None:
     """Return a digest of all files that a project's bundles are made from, EdgeKit's own source among them.
 
     Returns:
-        The digest in hexadecimal, or None if a file cannot be read: then the build itself says which.
+        The digest in hexadecimal, or None if a file cannot be read: then the build itself says which; or if data comes
+        from a function, of which nobody knows what it reads.
     """
+    if any(project.data_functions):
+        return None
     try:
         return digest.of_json(
             {
                 "project": project.spec.model_dump(mode="json"),
                 "code": _code(project),
                 "weights": digest.of_file(project.weights),
-                "calibration": of_path(project.calibration),
-                "evaluation": of_path(project.evaluation),
+                "calibration": of_data(project.calibration),
+                "evaluation": of_data(project.evaluation),
                 "baseline": of_path(project.baseline) if project.baseline.is_file() else None,
                 "edgekit": environment.of_source(),
             }
@@ -46,6 +50,13 @@ def of_bundle(files: str, target: Target) -> str:
         target: What it is built for.
     """
     return digest.of_json([files, target.model_dump(mode="json"), environment.of_tools(), environment.of_host()])
+
+
+def of_data(path: Path) -> str:
+    """Return a digest of data: of a table, that of every file that it names, too."""
+    own = of_path(path)
+    named = files_named_by(path)
+    return digest.of_json([own, [digest.of_file(file) for file in named]]) if named else own
 
 
 def of_path(path: Path) -> str:

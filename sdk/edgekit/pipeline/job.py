@@ -7,7 +7,6 @@ from pathlib import Path
 
 from edgekit.base.memory import Memory
 from edgekit.data import trace, truth
-from edgekit.data.files import load_samples
 from edgekit.data.rows import Array
 from edgekit.data.samples import Samples
 from edgekit.data.trace import Trace
@@ -17,6 +16,7 @@ from edgekit.errors import DataError, ProjectError
 from edgekit.model.program import Source
 from edgekit.model.source.example import check_names
 from edgekit.model.source.model_file import load_model
+from edgekit.pipeline import datasets
 from edgekit.spec import Budget, Preprocessing, QuantSpec, TensorSpec, limits, schema
 from edgekit.spec.project import OpenProject
 
@@ -58,21 +58,18 @@ def of_project(project: OpenProject) -> Job:
     own = check_gate(project)
 
     memory = Memory(given=spec.build.memory)
-
-    def samples(path: Path) -> Samples:
-        return load_samples(path, spec.inputs, spec.preprocessing, spec.labels, spec.tensors, spec.sizes, memory)
-
-    evaluation = samples(project.evaluation)
-    check_answers(spec.budget, spec.tensors, evaluation)
+    data = datasets.of_project(project, memory)
+    check_answers(spec.budget, spec.tensors, data.evaluation)
     return Job(
         source=load_model(project),
-        calibration=samples(project.calibration),
-        evaluation=evaluation,
+        calibration=data.calibration,
+        evaluation=data.evaluation,
         baseline=trace.load(project.baseline, memory) if project.baseline.is_file() else None,
         quantization=spec.quantize,
         budget=spec.budget,
         preprocessing=spec.preprocessing,
         labels=spec.labels,
+        notes=data.notes,
         own_metrics=own,
         memory=memory,
     )

@@ -3,6 +3,7 @@
 Reading a project finds all faults at once: unknown keys, wrong types, parts that disagree and files that are missing.
 """
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,10 @@ PROJECT_FILE = "edgekit.toml"
 SAMPLE = Path(__file__).parent / "samples" / "digits"
 _HINT = "`edgekit init` writes a project that works, to compare with."
 _START = "`edgekit init FOLDER` starts a project; with --model FILE:NAME and --weights FILE, one of a model of yours."
+
+
+# Data that a person's own function returns.
+_FUNCTION = re.compile(r"[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +61,19 @@ class OpenProject:
 
     @property
     def calibration(self) -> Path:
-        """The calibration data, a file or a folder."""
-        return self.root / self.spec.data.calibration
+        """The calibration data: a file, a folder, or the Python file of a function."""
+        return self.root / _without_function(self.spec.data.named[0])
 
     @property
     def evaluation(self) -> Path:
-        """The evaluation data, a file or a folder."""
-        return self.root / self.spec.data.evaluation
+        """The evaluation data, in the same forms; the calibration's own where one set is split."""
+        return self.root / _without_function(self.spec.data.named[1])
+
+    @property
+    def data_functions(self) -> tuple[str | None, str | None]:
+        """The functions that return calibration and evaluation data, in those Python files; None: it is read."""
+        first, second = (name.rpartition(":")[2] if _FUNCTION.match(name) else None for name in self.spec.data.named)
+        return first, second
 
     @property
     def baseline(self) -> Path:
@@ -99,10 +110,15 @@ def _nearest(folder: Path) -> str:
     return schema.did_you_mean(PROJECT_FILE, beside) or "."
 
 
+def _without_function(name: str) -> str:
+    return name.rpartition(":")[0] if _FUNCTION.match(name) else name
+
+
 def _missing_files(root: Path, data: dict[str, Any]) -> list[str]:
     """Look for the named files in the raw data, so that they are reported beside wrong keys."""
     faults = []
-    named = [("model", "source"), ("model", "weights"), ("data", "calibration"), ("data", "evaluation")]
+    named = [("model", "source"), ("model", "weights")]
+    named += [("data", key) for key in ("calibration", "evaluation", "source")]
     places = [(f"{table}.{key}", data.get(table), key) for table, key in named]
     outputs = data.get("outputs")
     if isinstance(outputs, list):
@@ -111,8 +127,10 @@ def _missing_files(root: Path, data: dict[str, Any]) -> list[str]:
         value = section.get(key) if isinstance(section, dict) else None
         if not isinstance(value, str) or not value:
             continue
-        path = root / (value.rpartition(":")[0] or value if key in ("source", "metric") else value)
-        if path.is_file() or (place.startswith("data.") and path.is_dir()):
+        in_data = place.startswith("data.")
+        code = key in ("source", "metric") and not in_data
+        path = root / (value.rpartition(":")[0] or value if code else _without_function(value))
+        if path.is_file() or (in_data and path.is_dir()):
             continue
         beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         reason = "is a folder" if path.is_dir() else f"does not exist{schema.did_you_mean(path.name, beside)}"

@@ -1,8 +1,9 @@
 """The tables of ``edgekit.toml`` as values."""
 
-from typing import Annotated
+import re
+from typing import Annotated, Self
 
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, model_validator
 
 from edgekit.base.values import Identifier, MemorySize, Name, Positive, Spec
 from edgekit.spec.budget import Budget
@@ -42,12 +43,49 @@ class OutputSection(TensorSpec):
 
 
 class DataSection(Spec):
-    """``[data]``: what the model is fed; an ``.npz`` or ``.safetensors`` file, or a folder of pictures."""
+    """``[data]``: what the model is fed: files and folders of many kinds, or a Python function, see docs/data.md.
 
-    calibration: File
+    Either ``calibration`` and ``evaluation``, or ``source``, one set that is split in two.
+    """
+
+    calibration: File | None = None
     """Samples that the quantizer chooses its ranges by; representative, a hundred or more, not from the evaluation."""
-    evaluation: File
+    evaluation: File | None = None
     """Samples that drift and accuracy are measured with."""
+    source: File | None = None
+    """One set for both: a part is held out for the evaluation. No sample, none of equal bytes and none of the same
+    group is on both sides; each class has its share."""
+    split: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """The share of ``source`` that is held out."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Another number gives another split."""
+    group: Annotated[str, Field(min_length=1)] | None = None
+    """A regular expression for the paths of ``source``'s files: what its first parenthesis matches names the group, a
+    patient or a film, ``"patient(\\d+)_"`` for instance. Tables may have a column ``group``, archives an array
+    ``groups``."""
+    limit: Positive | None = None
+    """So many samples at most, of each of the two: evenly spread over the set, and over its classes."""
+
+    @model_validator(mode="after")
+    def _one_way_to_name_it(self) -> Self:
+        if self.source is None and (self.calibration is None or self.evaluation is None):
+            missing = "calibration" if self.calibration is None else "evaluation"
+            raise ValueError(f"{missing} is missing; or name one set, source, of which a part is held out")
+        if self.source is not None and (self.calibration is not None or self.evaluation is not None):
+            raise ValueError("source is split into calibration and evaluation: name it alone, or name those two")
+        if self.source is None and (given := self.model_fields_set & {"split", "seed", "group"}):
+            raise ValueError(f"{', '.join(sorted(given))}: only what source names is split")
+        if self.group is not None:
+            try:
+                re.compile(self.group)
+            except re.error as error:
+                raise ValueError(f"group is no regular expression: {error}") from error
+        return self
+
+    @property
+    def named(self) -> tuple[str, str]:
+        """What names the calibration and the evaluation data; the same twice: it is split."""
+        return (self.calibration or self.source or ""), (self.evaluation or self.source or "")
 
 
 class BuildSection(Spec):

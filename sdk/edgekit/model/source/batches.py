@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,10 +15,26 @@ from edgekit.data.gathered import Collected
 from edgekit.data.rows import Array, in_memory
 from edgekit.data.samples import Samples, check_fit
 from edgekit.errors import DataError, EdgeKitError
-from edgekit.model.program import Source
-from edgekit.spec import TensorSpec
+from edgekit.spec import Dimension, TensorSpec
 from edgekit.spec.schema import did_you_mean
 from edgekit.spec.usercode import contained
+
+
+class Takes(Protocol):
+    """What is known of a model that takes data: a `Source`, or what a project declares."""
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What goes in."""
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """What comes out."""
+
+    @property
+    def dimensions(self) -> Mapping[str, Dimension]:
+        """The sizes that dimensions may have."""
+
 
 Batch = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 _FORMS = "A batch is a tensor, a sequence in the order of forward, or a mapping by parameter name; give one or several."
@@ -28,7 +44,7 @@ _CLASSES = "true classes"  # no name that an input could have
 
 def samples_of(
     data: Batch | Iterable[Batch],
-    source: Source,
+    source: Takes,
     *,
     what: str,
     outputs: tuple[TensorSpec, ...] = (),
@@ -199,7 +215,7 @@ def _arrays(batch: Any, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpe
     return found
 
 
-def _check_classes(samples: Samples, source: Source, what: str) -> None:
+def _check_classes(samples: Samples, source: Takes, what: str) -> None:
     logits = next((spec for spec in source.outputs if spec.meaning == "logits"), None)
     if samples.labels is None or logits is None or not isinstance(logits.shape[-1], int):
         return

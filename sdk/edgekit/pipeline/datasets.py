@@ -1,0 +1,121 @@
+"""The data of a project: read from files, split from one set, or returned by the project's own function."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edgekit.base.memory import Memory
+from edgekit.data import doubts, files
+from edgekit.data.found import Found, Wanted
+from edgekit.data.samples import Samples
+from edgekit.data.split import limited, split
+from edgekit.errors import DataError
+from edgekit.model.source.batches import samples_of
+from edgekit.spec import Dimension, TensorSpec
+from edgekit.spec.project import OpenProject
+from edgekit.spec.usercode import contained, importable, load_function, place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What a model is calibrated and measured with."""
+
+    calibration: Samples
+    evaluation: Samples
+    notes: tuple[str, ...]
+    """What a reader of the report must know about it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Declared:
+    """What the project says that the model takes and gives, before there is a model."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    dimensions: Mapping[str, Dimension]
+
+
+def of_project(project: OpenProject, memory: Memory) -> Data:
+    """Read the data that a project names.
+
+    Raises:
+        DataError: If it cannot be read or does not fit what the project declares.
+    """
+    calibration, evaluation = _found(project, memory)
+    notes = (
+        *calibration.notes,
+        *(note for note in evaluation.notes if note not in calibration.notes),
+        *doubts.of_samples(calibration.samples, "calibration data"),
+        *doubts.of_samples(evaluation.samples, "evaluation data"),
+        *doubts.of_both(calibration.samples, evaluation.samples),
+        *doubts.of_classes(evaluation.samples.labels, "evaluation data"),
+    )
+    return Data(calibration=calibration.samples, evaluation=evaluation.samples, notes=notes)
+
+
+def evaluation_of(project: OpenProject, memory: Memory) -> Samples:
+    """Read the evaluation data alone.
+
+    Raises:
+        DataError: If it cannot be read or does not fit what the project declares.
+    """
+    if project.spec.data.source is not None:
+        return _found(project, memory)[1].samples
+    return _read(project, 1, memory, project.spec.data.limit).samples
+
+
+def _found(project: OpenProject, memory: Memory) -> tuple[Found, Found]:
+    data = project.spec.data
+    if data.source is None:
+        # Drift is measured with the evaluation data: what is wrong with it is told first.
+        evaluation = _read(project, 1, memory, data.limit)
+        return _read(project, 0, memory, data.limit), evaluation
+    parts = split(_unread(project, 0, memory), data.split, data.seed, data.group)
+    calibration, evaluation = (_checked(project, limited(part, data.limit), memory) for part in parts)
+    note = (
+        f"Of {data.source}, {len(calibration.samples)} samples are for calibration and {len(evaluation.samples)}, "
+        f"held out by chance (seed {data.seed}), for evaluation."
+    )
+    return replace(calibration, notes=(*calibration.notes, note)), evaluation
+
+
+def _read(project: OpenProject, which: int, memory: Memory, limit: int | None) -> Found:
+    return _checked(project, limited(_unread(project, which, memory), limit), memory, which)
+
+
+def _unread(project: OpenProject, which: int, memory: Memory) -> Found:
+    function = project.data_functions[which]
+    file = (project.calibration, project.evaluation)[which]
+    if function is None:
+        return files.find(file, _wanted(project, memory))
+    return Found(samples=_returned(project, file, function, memory))
+
+
+def _checked(project: OpenProject, found: Found, memory: Memory, which: int = 0) -> Found:
+    named = project.spec.data.named[which]
+    return files.checked(found, project.root / named, _wanted(project, memory), project.spec.sizes)
+
+
+def _wanted(project: OpenProject, memory: Memory) -> Wanted:
+    spec = project.spec
+    return Wanted(
+        inputs=spec.inputs,
+        outputs=spec.tensors,
+        preprocessing=spec.preprocessing,
+        labels=spec.labels,
+        held=memory.held,
+    )
+
+
+def _returned(project: OpenProject, file: Path, function: str, memory: Memory) -> Samples:
+    """Call a person's function, and read all batches that it returns."""
+    spec, what = project.spec, f"data of {file.name}:{function}"
+    declared = _Declared(inputs=spec.inputs, outputs=spec.tensors, dimensions=spec.sizes)
+    with importable(file.parent):
+        call = load_function(file, function, key="[data]", error=DataError)
+        try:
+            with contained():
+                found = call()
+        except Exception as error:  # anything may be raised by a person's code
+            raise DataError(f"{function} in {place(file, error)}", hint="It is called without arguments.") from error
+        return samples_of(found, declared, what=what, outputs=spec.tensors, memory=memory)
