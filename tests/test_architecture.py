@@ -28,7 +28,10 @@ FLOORS = (
 # What the command line and a phone's data need must stay light: folders, or modules.
 WITHOUT_TORCH = (
     "errors", "base", "spec", "targets", "data", "drift", "bundles", "apps", "render", "model/artifact", "model/layers",
-    "pipeline/buildkey", "pipeline/rebuild",
+    "pipeline/buildkey", "pipeline/rebuild", "model/weights/values", "model/weights/machine", "model/weights/objects",
+    "model/weights/torchfile", "model/weights/shards", "model/weights/state", "model/weights/danger",
+    "model/weights/beside", "model/weights/checkpoint", "model/weights/fit", "model/weights/guess",
+    "model/weights/stated",
 )  # fmt: skip
 TORCH_ALONE = ("pipeline/baseline", "model/source", "model/program", "data", "execution/eager")
 # Samples stand for a user's own code.

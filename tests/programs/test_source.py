@@ -100,15 +100,15 @@ def test_arguments_reach_the_function(opened: OpenProject) -> None:
     toml = opened.root / "edgekit.toml"
     toml.write_text(toml.read_text().replace("classes = 10", "classes = 11"))
     message = refused(project.load(opened.root))
-    assert "classifier.bias: shape (10,), the model has (11,)" in message
-    assert "classifier.weight: shape (10, 128)" in message
+    assert "classifier: bias is (10,), the model has (11,); weight is (10, 128), the model has (11, 128)" in message
+    assert "The model fits that build makes with classes = 10." in message
 
 
 def test_missing_and_unexpected_weights(opened: OpenProject) -> None:
     """Keys that are missing or not expected are listed with the nearest name."""
     message = refused(changed(opened, ("self.hidden = ", "self.hiden = "), ("self.hidden(x)", "self.hiden(x)")))
-    assert "missing: hiden.weight; did you mean hidden.weight?" in message
-    assert "unexpected: hidden.weight; did you mean hiden.weight?" in message
+    assert "hiden: missing weight, bias; did you mean hidden?" in message
+    assert "hidden: unexpected bias, weight; did you mean hiden?" in message
 
 
 def test_a_tensor_that_is_shared_may_be_stored_once(tmp_path: Path) -> None:
@@ -227,19 +227,19 @@ def test_damaged_weights(opened: OpenProject, name: str, content: bytes) -> None
     assert name in refused(project.load(opened.root))
 
 
-def test_a_checkpoint_is_no_state_dict(opened: OpenProject) -> None:
-    """A training checkpoint around the state dict is told by what it holds."""
+def test_a_checkpoint_without_a_state_dict(opened: OpenProject) -> None:
+    """It is told by what it holds."""
     toml = opened.root / "edgekit.toml"
     toml.write_text(toml.read_text().replace("weights.safetensors", "last.pth"))
     torch.save({"epoch": 3, "state_dict": {}}, opened.root / "last.pth")
-    assert "it holds epoch, state_dict" in refused(project.load(opened.root))
+    assert "holds no state dict; it holds epoch, state_dict" in refused(project.load(opened.root))
 
 
 def test_an_unknown_kind_of_weights(opened: OpenProject) -> None:
-    """Other endings are refused before anything is read."""
+    """It is named for what it is."""
     toml = opened.root / "edgekit.toml"
     toml.write_text(toml.read_text().replace('weights = "weights.safetensors"', 'weights = "model.py"'))
-    assert "is no .safetensors, .pt or .pth file" in refused(project.load(opened.root))
+    assert "is Python code, no state dict" in refused(project.load(opened.root))
 
 
 def test_pickled_code_is_not_run(opened: OpenProject) -> None:
@@ -247,7 +247,7 @@ def test_pickled_code_is_not_run(opened: OpenProject) -> None:
     toml = opened.root / "edgekit.toml"
     toml.write_text(toml.read_text().replace("weights.safetensors", "weights.pt"))
     torch.save(nn.Linear(1, 1), opened.root / "weights.pt")
-    assert "cannot be read" in refused(project.load(opened.root))
+    assert "a whole pickled model" in refused(project.load(opened.root))
 
 
 @pytest.mark.parametrize("training", [True, False])

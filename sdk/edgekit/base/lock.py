@@ -16,7 +16,6 @@ from pathlib import Path
 
 from edgekit.errors import BundleError
 
-
 PATIENCE_S = 120.0
 _BUSY = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 _log = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from edgekit.errors import ToolchainError
 from edgekit.execution.eager import Device, Precision, run_float
 from edgekit.model.source.model_file import load_model
 from edgekit.model.together import together
+from edgekit.model.weights.stated import completed
 from edgekit.pipeline import datasets
 from edgekit.spec.project import OpenProject
 
@@ -56,6 +57,7 @@ def record(
     path = output or project.baseline
     stages = Stages(progress)
     with stages("load") as detail:
+        project = completed(project)
         source = load_model(project)
         memory = Memory(given=project.spec.build.memory)
         samples = datasets.evaluation_of(project, memory)

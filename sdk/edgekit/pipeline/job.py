@@ -16,6 +16,7 @@ from edgekit.errors import DataError, ProjectError
 from edgekit.model.program import Source
 from edgekit.model.source.example import check_names
 from edgekit.model.source.model_file import load_model
+from edgekit.model.weights.stated import completed
 from edgekit.pipeline import datasets
 from edgekit.spec import Budget, Preprocessing, QuantSpec, TensorSpec, limits, schema
 from edgekit.spec.project import OpenProject
@@ -54,6 +55,7 @@ def of_project(project: OpenProject) -> Job:
         SourceError, DataError, BundleError: If the model, the data or the baseline cannot be loaded.
         ProjectError, ToolchainError: If what the budget limits cannot be measured.
     """
+    project = completed(project)
     spec = project.spec
     own = check_gate(project)
 

@@ -9,6 +9,7 @@ from edgekit.base.cache import Cache, Entry
 from edgekit.base.progress import Progress, Silent, Stages
 from edgekit.bundles.result import BuildResult, Built
 from edgekit.errors import BundleError
+from edgekit.model.weights.checkpoint import read_checkpoint
 from edgekit.pipeline import buildkey
 from edgekit.spec import Format, Target, schemes
 from edgekit.spec.project import OpenProject
@@ -83,6 +84,8 @@ def _build(
     store: Cache | None,
     keep: Path | None,
 ) -> BuildResult:
+    read_checkpoint(project.weights, project.spec.model.weights_key)  # what is no weights is said at once
+
     from edgekit.pipeline import job  # torch, which an unchanged build does without
     from edgekit.pipeline.build import build_job
 

@@ -26,7 +26,11 @@ class ModelSection(Spec):
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
     """Keyword arguments for the function."""
     weights: File
-    """The state dict: ``.safetensors``, or ``.pt`` or ``.pth`` as ``torch.save(model.state_dict())`` writes it."""
+    """The weights: a state dict or a training checkpoint of ``torch.save``, ``.safetensors``, or an index of several
+    files; see docs/weights.md."""
+    weights_key: Annotated[str, Field(min_length=1)] | None = None
+    """Which state dict of a training checkpoint, for instance ``ema`` or ``model.state_dict``; the one that fits unless
+    given."""
 
 
 class OutputSection(TensorSpec):

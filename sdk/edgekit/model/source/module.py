@@ -25,6 +25,7 @@ def source_from_module(
     *,
     labels: tuple[str, ...] = (),
     preprocessing: Preprocessing | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Source:
     """Make a source of a module; the caller's module stays as it is, the source holds a copy on the CPU.
 
@@ -37,6 +38,7 @@ def source_from_module(
         dimensions: The sizes of each dimension, or the largest; one that has one size only is filled in.
         labels: Names of the classes.
         preprocessing: How a picture becomes the input that means an image.
+        notes: What was changed before, for a reader of the report.
 
     Raises:
         SourceError: If the model cannot be copied or run, or its outputs are not as declared.
@@ -48,7 +50,7 @@ def source_from_module(
     inputs, outputs = filled(inputs, one), filled(outputs, one)
     free = {key: size for key, size in sizes.items() if key not in one}
     _check_outputs(name, own, inputs, outputs, free, cast_hint(model))
-    return measured(name, own, inputs, outputs, free, labels=labels, preprocessing=preprocessing)
+    return measured(name, own, inputs, outputs, free, labels=labels, preprocessing=preprocessing, notes=notes)
 
 
 def measured(
