@@ -10,8 +10,11 @@ from edgekit.spec import Format, Scheme
 from tests.programs.on_device import on_device, ratio
 
 pytestmark = pytest.mark.slow
-KINDS = ("slices", "split", "chunk", "linear", "signal", "no bias")
-WHOLE = ("overlap", "read whole", "followed", "every other", "grouped")
+KINDS = (
+    "slices", "split", "chunk", "linear", "signal", "no bias", "rows", "permuted rows", "anchors", "anchors behind",
+    "anchors in rows", "two ways",
+)  # fmt: skip
+WHOLE = ("overlap", "read whole", "followed", "every other", "grouped", "merged", "viewed and read whole", "places")
 
 
 class Detector(nn.Module):
@@ -32,7 +35,7 @@ class Detector(nn.Module):
             self.head.weight[:4] *= 40
             self.head.weight[4:] *= 2
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:  # noqa: C901 - one case for each way to take apart
         """Return boxes and scores of pictures (batch, 3, 16, 16)."""
         y = torch.relu(self.body(x))
         match self.kind:
@@ -49,6 +52,31 @@ class Detector(nn.Module):
             case "chunk":
                 boxes, *others = y.chunk(3, 1)
                 scores = torch.cat(others, 1)
+            case "rows":
+                rows = y.flatten(2).transpose(1, 2)
+                boxes, scores = rows[..., :4], rows[..., 4:]
+            case "permuted rows":
+                boxes, scores = y.permute(0, 2, 3, 1).contiguous().view(len(x), -1, 12).split((4, 8), -1)
+            case "anchors":
+                anchors = y.view(-1, 3, 4, 8, 8).permute(0, 1, 3, 4, 2)
+                boxes, scores = anchors[..., :1], anchors[..., 1:]
+            case "anchors behind":  # the anchor is the inner number of a channel
+                anchors = y.reshape(len(x), 4, 3, 64).transpose(1, 3)
+                boxes, scores = anchors[..., :1], anchors[..., 1:]
+            case "anchors in rows":
+                rows = y.permute(0, 2, 3, 1).reshape(len(x), -1, 4)
+                boxes, scores = rows[..., :1], rows[..., 1:]
+            case "two ways":
+                boxes, scores = y[:, :4].flatten(2), y.flatten(2).transpose(1, 2)[..., 4:]
+            case "merged":  # a part of all numbers is one of channels, but not of them alone
+                rows = y.flatten(1)
+                boxes, scores = rows[:, :256], rows[:, 256:]
+            case "viewed and read whole":
+                rows = y.flatten(2)
+                boxes, scores = rows[:, :4], rows[:, 4:] + rows.mean()
+            case "places":
+                rows = y.flatten(2)
+                boxes, scores = rows[..., :4], rows[..., 4:]
             case "overlap":
                 boxes, scores = y[:, :5], y[:, 4:]
             case "every other":
