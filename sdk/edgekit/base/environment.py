@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1]
 # What EdgeKit itself is: code, what pages are made from, and what runtimes carry.
 _OWN_SUFFIXES = {".py", ".jinja", ".css", ".js", ".json", ".toml"}
 # Libraries choose kernels and threads, and so the last digits of the drift, by these.
-_ENVIRONMENT = ("ATEN_", "DNNL_", "MKL_", "OMP_", "ONEDNN_", "OPENBLAS_", "ORT_")
+LIBRARIES = ("ATEN_", "DNNL_", "MKL_", "OMP_", "ONEDNN_", "OPENBLAS_", "ORT_")
 
 
 def of_tools() -> str:
@@ -26,7 +26,7 @@ def of_tools() -> str:
 def of_host() -> str:
     """Return a digest of the processor, its instruction sets and what else libraries choose their kernels by."""
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-    variables = {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
+    variables = {name: value for name, value in os.environ.items() if name.startswith(LIBRARIES)}
     return digest.of_json([platform.platform(), cpu_name(), _instruction_sets(), cores, variables])
 
 

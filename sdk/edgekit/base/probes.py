@@ -30,7 +30,7 @@ def run(program: str, timeout: float = 120) -> Found:
     """Run a probe and return what it found, or in words why it did not."""
     try:
         # S603: the program is one of the literals above.
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=timeout)  # noqa: S603
+        done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, timeout=timeout)  # noqa: S603
     except subprocess.TimeoutExpired:
         return f"does not load within {timeout:g} s"
     for line in done.stdout.splitlines():

@@ -11,8 +11,8 @@ from edgekit.base.versions import cpu_name, installed
 from edgekit.data.rows import Rows
 from edgekit.data.samples import Samples
 from edgekit.data.trace import Origin, Trace, precision
-from edgekit.execution import onnx, pte
-from edgekit.execution.calls import execute
+from edgekit.execution import isolated, onnx, pte
+from edgekit.execution.calls import Call, execute
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Source
 from edgekit.spec import DYNAMIC, Cpu, Format, Scheme, TensorSpec
@@ -56,7 +56,8 @@ def open_artifact(
 
     Args:
         format: Its format.
-        source: The file or its bytes.
+        source: The bytes that this process has lowered; or a file that somebody gave us, which runs in a process of its
+            own.
         cpu: The processor family of the target.
         inputs: What goes in.
         outputs: What comes out.
@@ -66,6 +67,13 @@ def open_artifact(
     Raises:
         RunError: If its runtime cannot load it.
     """
+    if isinstance(source, Path):
+        child = isolated.load(source, format, cpu, inputs, outputs, threads=threads)
+        return OpenArtifact(
+            format=format,
+            kernels=child.kernels,
+            run=_run(partial(isolated.call, child, inputs, outputs), inputs, memory),
+        )
     match format:
         case Format.PTE:
             loaded = pte.load(source)
@@ -75,11 +83,11 @@ def open_artifact(
             kernels, call = session.kernels, partial(onnx.call, session, inputs, outputs)
         case _:
             assert_never(format)
-    return OpenArtifact(
-        format=format,
-        kernels=kernels,
-        run=lambda samples, batch: execute(call, samples, inputs, batch=batch, memory=memory),
-    )
+    return OpenArtifact(format=format, kernels=kernels, run=_run(call, inputs, memory))
+
+
+def _run(call: Call, inputs: tuple[TensorSpec, ...], memory: Memory | None) -> Run:
+    return lambda samples, batch: execute(call, samples, inputs, batch=batch, memory=memory)
 
 
 def trace(

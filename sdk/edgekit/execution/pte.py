@@ -50,6 +50,8 @@ def load(source: Path | bytes) -> LoadedPte:
 
     try:
         method = method_of()
+    except KeyError as error:
+        raise RunError(f"{where} has no method named forward.", hint="Build the bundle again.") from error
     except RuntimeError as error:
         raise _failure(f"ExecuTorch cannot load {where}", error, method_of, hint="Build the bundle again.") from error
     if method is None:

@@ -30,6 +30,13 @@ def inspect(path: Path) -> OnnxFile:
     if not model.opset_import or not model.graph.output:
         # protobuf reads an empty file, and some cut off ones, without complaint.
         raise BundleError(f"{path} is damaged: it holds no operator set or no outputs.", hint=DAMAGED)
+    try:
+        return _describe(path, data, model)
+    except Exception as error:  # numbers that stand for nothing, bytes that are no text
+        raise BundleError(f"{path} is damaged: {error}", hint=DAMAGED) from error
+
+
+def _describe(path: Path, data: bytes, model: onnx.ModelProto) -> OnnxFile:
     graph = model.graph
     operators = Counter(node.op_type for node in graph.node)
     for function in model.functions:

@@ -1,7 +1,6 @@
 """What an artifact costs on this host: time, memory and bytes, measured in a fresh process each."""
 
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from edgekit.base.child import ISOLATED, environment
 from edgekit.bundles.cost import Cost, Histogram, Latency, OperatorTime
 from edgekit.data.samples import Samples
 from edgekit.errors import RunError
@@ -97,14 +97,16 @@ def _in_a_process(subject: Subject, inputs: tuple[TensorSpec, ...], samples: Sam
             output=str(folder / "measured.json"),
         )
         (folder / "task.json").write_text(task.model_dump_json(), encoding="utf-8")
-        # S603: our own module.
-        done = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "edgekit.pipeline.profiling.worker", str(folder / "task.json")],
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
+        command = [*ISOLATED, "-m", "edgekit.pipeline.profiling.worker", str(folder / "task.json")]
+        try:
+            # S603: our own module.
+            done = subprocess.run(  # noqa: S603
+                command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False, env=environment()
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RunError(
+                f"{subject.name} cannot be measured within {_TIMEOUT_S} s.", hint="Measure a smaller model."
+            ) from error
         if done.returncode != 0:
             said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
             raise RunError(f"{subject.name} cannot be measured: {said[0]}", hint="Build the bundle again.")
