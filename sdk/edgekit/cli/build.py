@@ -1,13 +1,14 @@
 """``edgekit build`` and ``edgekit compare``: what ends in a verdict."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgekit.base.keeping import keep_folder
 from edgekit.base.progress import Progress
 from edgekit.cli.gate import PAGE, Gate, gate_options, write
+from edgekit.cli.named import asked, guessed, model_options, needed
 from edgekit.cli.shell import FOLDER, MEMORY, SAMPLE, Answer, announced, verb
 from edgekit.errors import OverBudgetError
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     type=click.Choice(["pte", "onnx"]),
     help="Artifact to write; repeat it for several. All that the target or the project names unless given.",
 )
+@model_options
 @FOLDER
 @SAMPLE
 @MEMORY
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 @verb
 def build(
     progress: Progress,
+    /,
     *,
     wanted: tuple[str, ...],
     output: Path,
@@ -58,9 +61,11 @@ def build(
     keep: Path | None,
     junit: Path | None,
     summary: Path | None,
+    **named: Any,
 ) -> Answer:
-    """Quantize, lower, verify and bundle the project's model.
+    """Quantize, lower, verify and bundle the project's model, or one that --model and --weights name.
 
+    Of a model that is named, what nobody says is told by its layers, its weights and the data, and the report says so.
     What has not changed since an earlier build is taken from the cache.
     """
     from edgekit import targets
@@ -71,7 +76,12 @@ def build(
         raise click.UsageError(f"Say what to build for with --target NAME. There are:\n  {names}")
     gate = Gate.asked(junit, summary)
     chosen = tuple(targets.load(name) for name in dict.fromkeys(wanted))
-    opened = find(folder, sample=sample).with_memory(memory)
+    if (model := asked(**named)) is None:
+        opened = find(folder, sample=sample).with_memory(memory)
+    elif folder is not None or sample:
+        raise click.UsageError("--model goes without --project and --sample: all three say what to build.")
+    else:
+        opened = guessed(needed(model), model.source[0].parent, progress).project.with_memory(memory)
     closing = announced(progress, opened)
 
     from edgekit.pipeline import rebuild

@@ -1,10 +1,12 @@
 """``edgekit targets``, ``init`` and ``doctor``: what comes before the first build. None imports torch."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from edgekit.base.progress import Progress
+from edgekit.cli.named import asked, guessed, model_options
 from edgekit.cli.shell import Answer, verb
 from edgekit.errors import ToolchainError
 
@@ -42,23 +44,46 @@ def show(progress: Progress, *, name: str) -> Answer:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@model_options
 @click.option(
     "--sample",
-    default="digits",
-    show_default=True,
     metavar="NAME",
-    help="What to start from: digits, efficientnet-lite0 or minilm; the last two have real weights, from packages.",
+    help="What to start from where no model is named: digits if not given, efficientnet-lite0 or minilm; the last two "
+    "have real weights, from packages.",
 )
+@click.option("--target", metavar="NAME", help="The target to build for next, which must be there.")
 @verb
-def init(progress: Progress, *, folder: Path, sample: str) -> Answer:
-    """Start a new project in FOLDER from a sample."""
+def init(progress: Progress, /, *, folder: Path, sample: str | None, target: str | None, **named: Any) -> Answer:
+    """Start a new project in FOLDER from a model of yours, or from a sample.
+
+    With --model and --weights the model is run once, the data is looked at, and what they tell is written into an
+    edgekit.toml in which every guess is marked. Your files stay where they are.
+    """
+    from edgekit import targets as profiles
     from edgekit.render import settings
     from edgekit.spec import scaffold
+    from edgekit.spec.written import written
 
+    chosen = None if target is None else profiles.load(target).name
+    if (model := asked(**named)) is not None:
+        if sample is not None:
+            raise click.UsageError("--sample and --model both say what to start from: leave one of them out.")
+        scaffold.free(folder)
+        found = guessed(model, folder, progress)
+        file = scaffold.write(folder, written(found.project.spec, found.guesses))
+        return Answer(
+            data={
+                "folder": str(folder),
+                "files": [str(file)],
+                "guessed": [{"key": one.place, "value": one.value, "reason": one.reason} for one in found.guesses],
+            },
+            text=lambda console: settings.show_new_project(console, folder, (file,), chosen),
+        )
+    sample = sample or scaffold.NAMES[0]
     files = scaffold.init(folder, sample)
     return Answer(
         data={"folder": str(folder), "sample": sample, "files": [str(file) for file in files]},
-        text=lambda console: settings.show_new_project(console, folder, files),
+        text=lambda console: settings.show_new_project(console, folder, files, chosen),
     )
 
 

@@ -30,6 +30,7 @@ def of_files(project: OpenProject) -> str | None:
         return digest.of_json(
             {
                 "project": project.spec.model_dump(mode="json"),
+                "notes": list(project.notes),
                 "code": _code(project),
                 "weights": digest.of_file(project.weights),
                 "calibration": of_data(project.calibration),

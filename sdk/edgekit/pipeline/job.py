@@ -71,7 +71,7 @@ def of_project(project: OpenProject) -> Job:
         budget=spec.budget,
         preprocessing=spec.preprocessing,
         labels=spec.labels,
-        notes=data.notes,
+        notes=(*project.notes, *data.notes),
         own_metrics=own,
         memory=memory,
     )

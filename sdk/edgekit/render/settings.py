@@ -1,5 +1,6 @@
 """Targets, new projects, the cache and the doctor's results as a person reads them."""
 
+import shlex
 from pathlib import Path
 
 from rich.console import Console
@@ -44,11 +45,13 @@ def _limits(limits: Limits) -> str:
     return ", ".join(f"{rule.name} {limit:g}" for rule, limit in given(limits)) or "no limits"
 
 
-def show_new_project(console: Console, folder: Path, files: tuple[Path, ...]) -> None:
+def show_new_project(console: Console, folder: Path, files: tuple[Path, ...], target: str | None = None) -> None:
     """Print what was written, and the next step."""
     for file in files:
         console.print(Text(f"wrote {file}"), soft_wrap=True)
-    console.print(Text(f"Next: edit {folder / 'edgekit.toml'}, then: edgekit build --project {folder}"), soft_wrap=True)
+    place, wanted = shlex.quote(str(folder)), shlex.quote(target or "android-arm64")
+    build = f"edgekit build --target {wanted}" + ("" if folder == Path() else f" --project {place}")
+    console.print(Text(f"Next: look at {folder / 'edgekit.toml'}, then: {build}"), soft_wrap=True)
 
 
 def show_cache(console: Console, cache: Cache, kept: tuple[Kept, ...]) -> None:

@@ -29,6 +29,8 @@ class OpenProject:
 
     root: Path
     spec: Project
+    notes: tuple[str, ...] = ()
+    """What a reader of the report must know of how it came to be."""
 
     def with_memory(self, memory: int | None) -> "OpenProject":
         """Return the project built with so many bytes; None: what it says itself."""

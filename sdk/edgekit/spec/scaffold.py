@@ -1,5 +1,6 @@
 """A new project: a sample, written out in a form that a person edits."""
 
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -88,3 +89,31 @@ def init(folder: Path, sample: str = "digits") -> tuple[Path, ...]:
     except OSError as error:
         raise ProjectError(f"{folder} cannot be written: {error}", hint="Choose another folder.") from error
     return tuple(folder / name for name in chosen.writes)
+
+
+def free(folder: Path) -> None:
+    """Make sure that a project file can be written into a folder.
+
+    Raises:
+        ProjectError: If there is one, which is never overwritten.
+    """
+    if os.path.lexists(folder / PROJECT_FILE):
+        raise ProjectError(
+            f"{folder} already has {PROJECT_FILE}; nothing was written.", hint="Choose another folder, or edit it."
+        )
+
+
+def write(folder: Path, text: str) -> Path:
+    """Write a project file into a folder, which is created; nothing is overwritten.
+
+    Raises:
+        ProjectError: If there is one, or the folder cannot be written.
+    """
+    file = folder / PROJECT_FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise ProjectError(f"{file} cannot be written: {error}", hint="Choose another folder.") from error
+    return file

@@ -113,9 +113,15 @@ def importable(folder: Path) -> Iterator[None]:
 
 def place(file: Path, error: Exception) -> str:
     """Return file, line and reason; the line is the last one in the file itself."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
-    if not frames and isinstance(error.__cause__, BaseException):  # it was contained
-        frames = [frame for frame in traceback.extract_tb(error.__cause__.__traceback__) if frame.filename == str(file)]
-    line = f":{frames[-1].lineno}" if frames else ""
+    lines = _lines(file, error)
+    if not lines and error.__cause__ is not None:  # it was contained
+        lines = _lines(file, error.__cause__)
+    line = f":{lines[-1]}" if lines else ""
     kind = "" if isinstance(error, Ended) else f"{type(error).__name__}: "
     return f"{file}{line} failed: {kind}{error}"
+
+
+def _lines(file: Path, error: BaseException) -> list[int | None]:
+    """Return the lines of a file that an error went through, the innermost last."""
+    own = {str(file), str(file.absolute()), str(file.resolve())}
+    return [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename in own]

@@ -1,0 +1,105 @@
+"""The options that name a model in place of a project, for ``edgekit init`` and ``edgekit build``."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from edgekit.base.progress import Progress
+
+if TYPE_CHECKING:
+    from edgekit.pipeline.guess import Guessed
+    from edgekit.spec.asked import Asked
+
+C = TypeVar("C", bound=Callable[..., Any])
+_OPTIONS = (
+    click.option("--model", metavar="FILE.py:NAME", help="The function or class that makes the nn.Module."),
+    click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="The file of its trained weights."),
+    click.option(
+        "--shape", "shapes", multiple=True, metavar="SIZES",
+        help="What it takes, without the batch: 3x224x224; of several inputs tokens=128, one option each; with a type "
+        "tokens=128:int64. Told by the layers and the data if not given.",
+    ),
+    click.option(
+        "--argument", "arguments", multiple=True, metavar="KEY=VALUE",
+        help="A keyword argument for the function or class; repeat it for several.",
+    ),
+    click.option("--calibration", metavar="DATA", help="Samples that ranges are chosen by: a folder or file."),
+    click.option("--evaluation", metavar="DATA", help="Samples that drift is measured with, others than those."),
+    click.option(
+        "--data", metavar="DATA",
+        help="Both in one: a folder with train and val or test in it, or one set of which a part is held out.",
+    ),
+    click.option("--name", metavar="NAME", help="The model's name; that of its class if not given."),
+)  # fmt: skip
+
+
+def model_options(function: C) -> C:
+    """Add the options to a verb."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def asked(
+    *,
+    model: str | None,
+    weights: Path | None,
+    shapes: tuple[str, ...],
+    arguments: tuple[str, ...],
+    calibration: str | None,
+    evaluation: str | None,
+    data: str | None,
+    name: str | None,
+) -> "Asked | None":
+    """Return what the options name, looked at without torch; None: nothing.
+
+    Raises:
+        ProjectError: If a file is not there, or an option cannot be read.
+    """
+    rest = {"--shape": shapes, "--argument": arguments, "--name": name}
+    rest |= {"--calibration": calibration, "--evaluation": evaluation, "--data": data}
+    if model is None and weights is None:
+        if given := [option for option, value in rest.items() if value]:
+            raise click.UsageError(f"{given[0]} goes with --model and --weights.")
+        return None
+    if model is None or weights is None:
+        missing = "--weights FILE, its trained weights" if weights is None else "--model FILE.py:NAME, what makes it"
+        raise click.UsageError(f"A model is named by --model and --weights: give {missing}.")
+
+    from edgekit.spec import asked as checks
+
+    return checks.asked(
+        model,
+        weights,
+        name=name,
+        shapes=shapes,
+        arguments=arguments,
+        calibration=calibration,
+        evaluation=evaluation,
+        data=data,
+    )
+
+
+def needed(named: "Asked") -> "Asked":
+    """Return what was named, with data: nothing is built without.
+
+    Raises:
+        UsageError: If none was named.
+    """
+    if named.calibration is None and named.data is None:
+        raise click.UsageError(
+            "Give --data DATA, or --calibration and --evaluation: folders of pictures, or arrays (.npz)."
+        )
+    return named
+
+
+def guessed(named: "Asked", root: Path, progress: Progress) -> "Guessed":
+    """Make a project of what was named, and say what of it was guessed."""
+    from edgekit.pipeline import guess
+
+    found = guess.guess(named, root, progress)
+    for one in found.guesses:
+        progress.note(f"guessed: {one}")
+    return found

@@ -1,0 +1,140 @@
+"""A project of a model that was only named: what nobody said is told by the model, the weights and the data.
+
+It is the one place that guesses: ``edgekit init`` writes down what it says, ``edgekit build --model`` builds it.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekit.base.progress import Progress, Stages
+from edgekit.data.peek import peek
+from edgekit.errors import ProjectError
+from edgekit.model.program import Source
+from edgekit.model.source.example import source_from_example
+from edgekit.model.source.model_file import float_model
+from edgekit.model.source.own import own_copy
+from edgekit.model.source.trial import Tried, find_inputs
+from edgekit.pipeline import likely
+from edgekit.spec import TensorSpec, arguments, schema
+from edgekit.spec.agreement import disagreements
+from edgekit.spec.asked import Asked
+from edgekit.spec.dimensions import BATCH
+from edgekit.spec.project import OpenProject
+from edgekit.spec.sections import Project
+from edgekit.spec.written import Guess
+
+_SPLIT = "one set was named: a part, drawn by chance, is held out for evaluation"
+_MISSING = "nothing names it: put samples there, or name what there is"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guessed:
+    """A project, and what of it nobody said."""
+
+    project: OpenProject
+    guesses: tuple[Guess, ...]
+
+
+def guess(asked: Asked, root: Path, progress: Progress) -> Guessed:
+    """Make a project of what was named: run the model once, and look at the data.
+
+    Args:
+        asked: What was named; paths from the folder of this process.
+        root: The folder that the project's paths start from.
+        progress: Told about the stages.
+
+    Raises:
+        SourceError: If the model cannot be made, given its weights, or run.
+        ProjectError: If what was named does not agree.
+    """
+    stages = Stages(progress)
+    file, function = asked.source
+    data = _data_paths(asked)
+    seen = peek(data)
+    with stages("load the model") as detail:
+        model = float_model(file, function, dict(asked.arguments), asked.weights)
+        name = arguments.model_name(asked.name, type(model).__name__)
+        own = own_copy(name, model)
+        detail.append(f"{name}, {sum(tensor.numel() for tensor in own.parameters()):,} parameters")
+    with stages("find out what it takes") as detail:
+        tried = find_inputs(name, own, asked.shapes, seen, file)
+        source = source_from_example(name, own, tried.example)
+        detail.append(", ".join(f"{spec.name} {spec.dtype} {list(spec.shape)}" for spec in source.inputs))
+        detail.append("gives " + ", ".join(f"{spec.name} {list(spec.shape)}" for spec in source.outputs))
+    guesses: list[Guess] = []
+    inputs = _inputs(source, tried, guesses)
+    labels, outputs = likely.outputs(_batched(source.outputs), seen, guesses)
+    inputs, steps = likely.preprocessing(inputs, seen, guesses)
+    if steps is not None and labels:
+        steps = likely.tried(steps, own, inputs, outputs, labels, data[0], guesses)
+    content = {
+        **({"labels": list(labels)} if labels else {}),
+        "model": {
+            "name": name,
+            "source": f"{_relative(str(file), root)}:{function}",
+            **({"arguments": dict(asked.arguments)} if asked.arguments else {}),
+            "weights": _relative(str(asked.weights), root),
+        },
+        "inputs": [_tensor(spec) for spec in inputs],
+        "outputs": [_tensor(spec) for spec in outputs],
+        **({} if steps is None else {"preprocessing": steps.model_dump(mode="json", exclude_unset=True)}),
+        "data": _data(asked, root, guesses),
+    }
+    spec, faults = schema.check(content, Project)
+    faults += [] if spec is None else disagreements(spec)
+    if spec is None or faults:
+        raise ProjectError(schema.report("What was guessed of the model and the data", faults), hint=likely.HINT)
+    project = OpenProject(root=root, spec=spec, notes=notes(guesses))
+    return Guessed(project=project, guesses=tuple(guesses))
+
+
+def _data_paths(asked: Asked) -> tuple[Path, ...]:
+    named = [path for path in (asked.data, asked.calibration, asked.evaluation) if path is not None]
+    return tuple(Path(path) for path in named if not re.search(r"\.py:\w+$", path))
+
+
+def _inputs(source: Source, tried: Tried, guesses: list[Guess]) -> tuple[TensorSpec, ...]:
+    for number, (spec, (shape, dtype)) in enumerate(zip(source.inputs, tried.reasons, strict=True)):
+        if dtype and spec.dtype != "float32":
+            guesses.append(Guess(place=f"inputs[{number}].dtype", value=spec.dtype, reason=dtype))
+        if shape:
+            guesses.append(Guess(place=f"inputs[{number}].shape", value=str([BATCH, *spec.shape[1:]]), reason=shape))
+    return _batched(source.inputs)
+
+
+def _batched(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    """Return tensors with the batch's name in place of the one sample that was tried."""
+    return tuple(
+        spec.model_copy(update={"shape": (BATCH, *spec.shape[1:])}) if spec.shape[:1] == (1,) else spec
+        for spec in specs
+    )
+
+
+def _data(asked: Asked, root: Path, guesses: list[Guess]) -> dict[str, str]:
+    """Return what the project says of its data: one set is split, and where there is none places to put it are named."""
+    if asked.data is not None:
+        guesses.append(Guess(place="data.source", value=asked.data, reason=_SPLIT))
+        return {"source": _relative(asked.data, root)}
+    named = {"calibration": asked.calibration, "evaluation": asked.evaluation}
+    guesses += [Guess(place=f"data.{key}", value=key, reason=_MISSING) for key, given in named.items() if given is None]
+    return {key: key if given is None else _relative(given, root) for key, given in named.items()}
+
+
+def _tensor(spec: TensorSpec) -> dict[str, Any]:
+    """Return the keys of a tensor that are worth writing."""
+    meaning = {} if spec.meaning == "tensor" else {"meaning": spec.meaning}
+    return {"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape), **meaning}
+
+
+def _relative(path: str, root: Path) -> str:
+    """Return a path from the project's folder, as it was given where it is absolute."""
+    return path if Path(path).is_absolute() else Path(os.path.relpath(path, root)).as_posix()
+
+
+def notes(guesses: Iterable[Guess]) -> tuple[str, ...]:
+    """Return what a reader of the report must know."""
+    return tuple(f"Guessed, {one}." for one in guesses)

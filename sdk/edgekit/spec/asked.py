@@ -1,0 +1,169 @@
+"""A model as it is named on the command line, in place of a project: checked before anything is imported for it."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+
+from pydantic import JsonValue
+
+from edgekit.base.telling import kind_of
+from edgekit.errors import ProjectError
+from edgekit.spec import schema
+from edgekit.spec.tensors import DType
+
+_MODEL = re.compile(r"[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*")
+_SHAPE = re.compile(r"(?:(?P<name>[A-Za-z_]\w*)=)?(?P<sizes>\d+(?:[x,]\d+)*)(?::(?P<dtype>\w+))?")
+_LARGEST = 2**31
+# What the parts of a data set are called; of several the first is taken.
+_TRAIN, _HELD_OUT = "train", ("val", "valid", "validation", "test", "eval")
+_SHAPE_HINT = (
+    "The sizes without the batch: --shape 3x224x224; of several inputs --shape tokens=128 --shape mask=128; "
+    "with a type --shape tokens=128:int64."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedShape:
+    """An input's sizes without the batch, and its type where it was said."""
+
+    sizes: tuple[int, ...]
+    dtype: DType | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What was named. Paths are as they were given, from the folder of this process."""
+
+    model: str
+    """The Python file and the function or class in it."""
+    weights: Path
+    name: str | None = None
+    """The model's name; that of its class unless given."""
+    shapes: Mapping[str, AskedShape] = field(default_factory=dict)
+    """By name of the input; the empty name is the only input."""
+    arguments: Mapping[str, JsonValue] = field(default_factory=dict)
+    """For the function or class."""
+    calibration: str | None = None
+    evaluation: str | None = None
+    data: str | None = None
+    """One set of both, of which a part is held out."""
+
+    @property
+    def source(self) -> tuple[Path, str]:
+        """The Python file, and the function or class in it."""
+        file, _, function = self.model.rpartition(":")
+        return Path(file), function
+
+
+def asked(
+    model: str,
+    weights: Path,
+    *,
+    name: str | None = None,
+    shapes: Iterable[str] = (),
+    arguments: Iterable[str] = (),
+    calibration: str | None = None,
+    evaluation: str | None = None,
+    data: str | None = None,
+) -> Asked:
+    """Read what was named, and look whether it is there.
+
+    Args:
+        model: ``net.py:Net``.
+        weights: The file of the weights.
+        name: The model's name.
+        shapes: ``3x224x224``, or ``NAME=SIZES`` of each input, perhaps with ``:DTYPE``.
+        arguments: ``KEY=VALUE``, the value as JSON or a text.
+        calibration: The calibration data.
+        evaluation: The evaluation data.
+        data: One folder or file of both: its sub-folders ``train`` and ``val`` or ``test``, or all of it.
+
+    Raises:
+        ProjectError: With all that is wrong, one a line.
+    """
+    faults: list[str] = []
+    if data is not None and (calibration is not None or evaluation is not None):
+        faults.append("--data is for calibration and evaluation: leave one of them out")
+    if data is not None:
+        data, calibration, evaluation = _parts(data)
+    elif (calibration is None) != (evaluation is None):
+        data, calibration, evaluation = calibration or evaluation, None, None
+    found = Asked(
+        model=model,
+        weights=weights,
+        name=name,
+        shapes=_shapes(shapes, faults),
+        arguments=_arguments(arguments, faults),
+        calibration=calibration,
+        evaluation=evaluation,
+        data=data,
+    )
+    if _MODEL.fullmatch(model):
+        _look("--model", found.source[0], faults)
+    else:
+        faults.append(f"--model {model}: must be FILE.py:NAME, the function or class that makes the nn.Module")
+    _look("--weights", weights, faults, folder=True)
+    if weights.exists() and (kind := kind_of(weights)).hint:
+        faults.append(f"--weights {weights}: is {kind.words}. {kind.hint}")
+    for option, given in (("--calibration", calibration), ("--evaluation", evaluation), ("--data", data)):
+        if given is not None:
+            path = Path(given.rpartition(":")[0] if re.search(r"\.py:\w+$", given) else given)
+            _look(option, path, faults, folder=path.suffix != ".py")
+    if faults:
+        raise ProjectError(schema.report("What was named", faults), hint="`edgekit init --help` says what each takes.")
+    return found
+
+
+def _parts(data: str) -> tuple[str | None, str | None, str | None]:
+    """Return one set, or what of it is for calibration and what for evaluation, where the names of folders say it."""
+    held_out = [name for name in _HELD_OUT if (Path(data) / name).is_dir()]
+    if not held_out or not (Path(data) / _TRAIN).is_dir():
+        return data, None, None
+    return None, (Path(data) / _TRAIN).as_posix(), (Path(data) / held_out[0]).as_posix()
+
+
+def _look(option: str, path: Path, faults: list[str], *, folder: bool = False) -> None:
+    if path.is_file() or (folder and path.is_dir()):
+        return
+    if path.exists():
+        faults.append(f"{option} {path}: is no file")
+        return
+    beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    faults.append(f"{option} {path}: does not exist{schema.did_you_mean(path.name, beside)}")
+
+
+def _shapes(texts: Iterable[str], faults: list[str]) -> dict[str, AskedShape]:
+    found: dict[str, AskedShape] = {}
+    for text in texts:
+        match = _SHAPE.fullmatch(text.strip())
+        sizes = tuple(int(size) for size in re.split("[x,]", match["sizes"])) if match else ()
+        if match is None or not all(0 < size < _LARGEST for size in sizes):
+            faults.append(f"--shape {text}: is no shape. {_SHAPE_HINT}")
+            continue
+        dtype, known = match["dtype"], get_args(DType)
+        if dtype is not None and dtype not in known:
+            faults.append(f"--shape {text}: there is no type {dtype}{schema.did_you_mean(dtype, known)}")
+            continue
+        if (name := match["name"] or "") in found or (found and "" in {name, *found}):
+            faults.append(f"--shape {text}: there is another; of several inputs each has its name. {_SHAPE_HINT}")
+        found[name] = AskedShape(sizes=sizes, dtype=dtype)  # type: ignore[arg-type]
+    return found
+
+
+def _arguments(texts: Iterable[str], faults: list[str]) -> dict[str, JsonValue]:
+    found: dict[str, JsonValue] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.isidentifier():
+            faults.append(f"--argument {text}: must be KEY=VALUE, for instance --argument classes=10")
+            continue
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+        if found[key] is None:
+            faults.append(f"--argument {text}: a project file has no null; let the model's default stand for it")
+    return found

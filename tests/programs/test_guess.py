@@ -1,0 +1,291 @@
+"""What a model that was only named is guessed to take and to give: by its layers, its weights and the data."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from edgekit.base.progress import Silent
+from edgekit.data.peek import Peek
+from edgekit.errors import EdgeKitError, SourceError
+from edgekit.model.source import load_model
+from edgekit.model.source.trial import Tried, find_inputs
+from edgekit.pipeline.guess import guess
+from edgekit.spec import project
+from edgekit.spec.asked import Asked, AskedShape, asked
+from edgekit.spec.scaffold import write
+from edgekit.spec.written import written
+
+NOWHERE = Path("net.py")
+
+
+def flat(*layers: nn.Module) -> nn.Module:
+    """Return layers in order."""
+    return nn.Sequential(*layers).eval()
+
+
+def found(model: nn.Module, seen: Peek | None = None, **shapes: str) -> Tried:
+    """Find what a model takes."""
+    said = {}
+    for name, text in shapes.items():
+        sizes, _, dtype = text.partition(":")
+        said["" if name == "only" else name] = AskedShape(
+            sizes=tuple(map(int, sizes.split("x"))),
+            dtype=dtype or None,  # type: ignore[arg-type]
+        )
+    return find_inputs("net", model.eval(), said, seen or Peek(), NOWHERE)
+
+
+class Call(nn.Module):
+    """Computes what it is given, of layers that it holds."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+
+class Tokens(Call):
+    """Tokens with a mask."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the mean of the vectors that count."""
+        hidden, weight = self.layers[0](input_ids), attention_mask.unsqueeze(-1).float()
+        return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+
+class Siamese(Call):
+    """One layer on two inputs."""
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return how far apart they are."""
+        return (self.layers[0](left) - self.layers[0](right)).abs().sum(-1, keepdim=True)
+
+
+class Masked(Call):
+    """A mask of truth values."""
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return the scores, masked."""
+        return self.layers[0](x).masked_fill(mask, 0.0)
+
+
+class Late(Call):
+    """Defines its layers in another order than it calls them."""
+
+    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        """Return the head's scores."""
+        return self.layers[0](self.layers[1](x).mean((2, 3)))
+
+
+class Last(Call):
+    """Pictures with the channels last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scores."""
+        return self.layers[0](x.permute(0, 3, 1, 2)).mean((2, 3))
+
+
+FOUND: dict[str, tuple[Callable[[], nn.Module], Peek, tuple[tuple[int, ...], ...], tuple[str, ...]]] = {
+    "any size": (lambda: flat(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1)), Peek(), ((3, 224, 224),), ("float32",)),
+    "size of the pictures": (
+        lambda: flat(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1)), Peek(pictures=True, size=(48, 64)),
+        ((3, 48, 64),), ("float32",),
+    ),
+    "32": (lambda: flat(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(3600, 2)), Peek(), ((3, 32, 32),), ("float32",)),
+    "28": (lambda: flat(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(2704, 2)), Peek(), ((1, 28, 28),), ("float32",)),
+    "96": (
+        lambda: flat(nn.Conv2d(3, 4, 3, 2), nn.Flatten(), nn.Linear(8836, 2)), Peek(pictures=True, size=(500, 375)),
+        ((3, 96, 96),), ("float32",),
+    ),
+    "numbers": (lambda: flat(nn.Linear(13, 8), nn.ReLU(), nn.Linear(8, 1)), Peek(), ((13,),), ("float32",)),
+    "flattened pictures": (
+        lambda: flat(nn.Flatten(), nn.Linear(784, 2)), Peek(pictures=True, size=(28, 28), grey=True),
+        ((1, 28, 28),), ("float32",),
+    ),
+    "signal": (lambda: flat(nn.Conv1d(2, 4, 3), nn.AdaptiveAvgPool1d(1)), Peek(), ((2, 128),), ("float32",)),
+    "volume": (lambda: flat(nn.Conv3d(1, 2, 3), nn.AdaptiveAvgPool3d(1)), Peek(), ((1, 16, 112, 112),), ("float32",)),
+    "tokens": (lambda: flat(nn.Embedding(50, 8), nn.Flatten(), nn.Linear(512, 2)), Peek(), ((64,),), ("int64",)),
+    "tokens and mask": (
+        lambda: Tokens(nn.Embedding(50, 8)), Peek(), ((128,), (128,)), ("int64", "bool"),
+    ),
+    "two pictures": (
+        lambda: Siamese(flat(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(1352, 4))), Peek(),
+        ((1, 28, 28), (1, 28, 28)), ("float32", "float32"),
+    ),
+    "mask": (lambda: Masked(nn.Linear(6, 6)), Peek(), ((6,), (6,)), ("float32", "bool")),
+    "another order": (lambda: Late(nn.Linear(4, 2), nn.Conv2d(3, 4, 3)), Peek(), ((3, 224, 224),), ("float32",)),
+    "channels last": (lambda: Last(nn.Conv2d(3, 4, 3)), Peek(), ((224, 224, 3),), ("float32",)),
+    "arrays": (
+        lambda: Tokens(nn.Embedding(50, 8)),
+        Peek(arrays={"input_ids": ("int32", (9,)), "attention_mask": ("int64", (9,)), "labels": ("int64", ())}),
+        ((9,), (9,)), ("int32", "int64"),
+    ),
+    "normalised": (lambda: flat(nn.LayerNorm(12), nn.Linear(12, 2)), Peek(), ((12,),), ("float32",)),
+    "transformer": (
+        lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), Peek(), ((128, 8),), ("float32",),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FOUND)
+def test_what_a_model_takes(case: str) -> None:
+    """The model runs on it, and the reason says what tells it."""
+    make, seen, sizes, dtypes = FOUND[case]
+    tried = found(make(), seen)
+    assert tuple(tuple(tensor.shape[1:]) for tensor in tried.example) == sizes
+    assert tuple(str(tensor.dtype).removeprefix("torch.") for tensor in tried.example) == dtypes
+    assert all(len(tensor) == 1 for tensor in tried.example)
+    assert all(shape for shape, _ in tried.reasons)
+
+
+def test_what_is_said_is_taken() -> None:
+    """Without a reason; a batch of one that was said, too, is taken off; an optional input is one that is named."""
+    tried = found(flat(nn.Conv2d(3, 4, 3)), only="3x40x50")
+    assert tuple(tried.example[0].shape) == (1, 3, 40, 50)
+    assert tried.reasons[0][0] == ""
+    tried = found(flat(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(3600, 2)), only="1x3x32x32")
+    assert tuple(tried.example[0].shape) == (
+        1, 3, 32, 32,
+    )  # fmt: skip
+    tried = found(Tokens(nn.Embedding(50, 8)), input_ids="7", attention_mask="7:int64")
+    assert [tuple(tensor.shape) for tensor in tried.example] == [(1, 7), (1, 7)]
+    assert tried.example[1].dtype is torch.int64
+    assert found(Late(nn.Linear(4, 2), nn.Conv2d(3, 4, 3)), x="3x8x8", scale="1").names == ("x", "scale")
+
+
+REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
+    "no layer tells it": (lambda: found(Last(nn.Softmax(1))), "Nothing tells"),
+    "an unusual size": (
+        lambda: found(flat(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(7, 2))), "cannot be told",
+    ),
+    "a wrong shape": (lambda: found(flat(nn.Linear(5, 2)), only="6"), "does not run on what --shape says"),
+    "another name": (lambda: found(flat(nn.Linear(5, 2)), z="5"), "no parameter of forward"),
+    "which of two": (lambda: found(Siamese(nn.Linear(5, 2)), only="5"), "must say of which"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_told_is_asked_for(case: str) -> None:
+    """The hint is the option to give."""
+    call, words = REFUSED[case]
+    with pytest.raises(SourceError, match=words) as caught:
+        call()
+    assert "--shape" in caught.value.hint or "forward takes" in caught.value.hint
+
+
+NET = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, classes=3, channels=3):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(channels, 4, 3), nn.Linear(4, classes)
+
+    def forward(self, image):
+        return self.head(self.conv(image).mean((2, 3)))
+"""
+
+
+@pytest.fixture
+def named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """A network, its weights and labelled pictures of three colours, all of one size."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "net.py").write_text(NET)
+    space: dict[str, Any] = {}
+    exec(NET, space)  # noqa: S102 - our own
+    model = space["Net"]()
+    with torch.no_grad():  # tells the brightest channel, of values around zero alone
+        model.conv.weight.zero_()
+        for channel in range(3):
+            model.conv.weight[channel, channel, 1, 1] = 1
+        model.conv.bias.zero_()
+        model.head.weight.copy_(torch.eye(3, 4))
+        model.head.bias.zero_()
+    torch.save(model.state_dict(), tmp_path / "w.pth")
+    colours = {"red": (200, 20, 20), "green": (20, 200, 20), "blue": (20, 20, 200)}
+    for part, count in (("train", 6), ("test", 4)):
+        for name, colour in colours.items():
+            (tmp_path / part / name).mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", (20, 12), colour).save(tmp_path / part / name / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    return asked("code/net.py:Net", Path("w.pth"), calibration="train", evaluation="test")
+
+
+def test_pictures_in_folders(named: Asked, tmp_path: Path) -> None:
+    """Labels in order of the folders, sizes, colours, and logits; the written project is the guessed one."""
+    guessed = guess(named, tmp_path / "new", Silent())
+    spec = guessed.project.spec
+    assert spec.labels == ("blue", "green", "red")
+    assert spec.outputs[0].meaning == "logits"
+    assert spec.inputs[0].shape == ("batch", 3, 12, 20)
+    assert spec.preprocessing is not None
+    assert (spec.preprocessing.resize.mode, spec.preprocessing.color) == ("stretch", "rgb")
+    file = write(tmp_path / "new", written(spec, guessed.guesses))
+    opened = project.load(tmp_path / "new")
+    assert opened.spec == spec
+    assert opened.source[0].samefile(tmp_path / "code" / "net.py")
+    assert load_model(opened).parameters == guessed_parameters()
+    assert sorted(path.name for path in file.parent.iterdir()) == ["edgekit.toml"]
+    marked = {line.split(" = ")[0] for line in file.read_text().splitlines() if line.endswith("pictures of 12x20")}
+    assert marked == {"shape"}
+    assert all(str(guess) in note for guess, note in zip(guessed.guesses, guessed.project.notes, strict=True))
+
+
+def guessed_parameters() -> int:
+    """Return how many parameters the network has."""
+    return 3 * 4 * 9 + 4 + 4 * 3 + 3
+
+
+def test_a_build_starts_where_the_model_lies(named: Asked, tmp_path: Path) -> None:
+    """The paths of the project lead there from the folder of the model file."""
+    guessed = guess(named, Path("code"), Silent())
+    opened = guessed.project
+    for path in (opened.source[0], opened.weights, opened.calibration, opened.evaluation):
+        assert path.exists()
+
+
+def test_one_set_of_data_is_taken_for_both(named: Asked, tmp_path: Path) -> None:
+    """A part is held out, and that is said; without any, the file says what is missing."""
+    one = guess(asked("code/net.py:Net", Path("w.pth"), calibration="train"), tmp_path, Silent())
+    assert one.project.spec.data.source == "train"
+    assert one.project.spec.labels == ("blue", "green", "red")
+    assert "data.source" in {guess.place for guess in one.guesses}
+    none = guess(replace(named, calibration=None, evaluation=None), tmp_path, Silent())
+    assert none.project.spec.data.calibration == "calibration"
+    assert none.project.spec.preprocessing is None
+    assert {"data.calibration", "data.evaluation"} <= {guess.place for guess in none.guesses}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"shapes": {"": AskedShape(sizes=(4, 9, 9))}}, "net.py:11 failed"),
+        ({"arguments": {"classes": 4}}, "does not fit the model"),
+        ({"arguments": {"clases": 3}}, "clases"),
+        ({"model": "code/net.py:Nte"}, "did you mean Net"),
+        ({"name": "../x"}, "'../x'"),
+    ],
+)
+def test_what_fails_is_told_with_the_place(change: dict[str, Any], words: str, named: Asked, tmp_path: Path) -> None:
+    """The line of the person's own code, where it is that."""
+    with pytest.raises(EdgeKitError) as caught:
+        guess(replace(named, **change), tmp_path, Silent())
+    assert words in caught.value.message
+    assert caught.value.hint
+
+
+def test_arrays_with_labels(named: Asked, tmp_path: Path) -> None:
+    """The classes of the data tell logits where nothing names them."""
+    np.savez(tmp_path / "d.npz", image=np.zeros((6, 3, 9, 9), np.float32), labels=np.arange(6) % 3)
+    guessed = guess(replace(named, calibration="d.npz", evaluation="d.npz"), tmp_path, Silent())
+    spec = guessed.project.spec
+    assert spec.inputs[0].shape == ("batch", 3, 9, 9)
+    assert (spec.labels, spec.outputs[0].meaning, spec.preprocessing) == ((), "logits", None)
