@@ -53,7 +53,7 @@ class Call(nn.Module):
 class Tokens(Call):
     """Tokens with a mask."""
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Any:
         """Return the mean of the vectors that count."""
         hidden, weight = self.layers[0](input_ids), attention_mask.unsqueeze(-1).float()
         return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1)
@@ -62,7 +62,7 @@ class Tokens(Call):
 class Siamese(Call):
     """One layer on two inputs."""
 
-    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+    def forward(self, left: Tensor, right: Tensor) -> Any:
         """Return how far apart they are."""
         return (self.layers[0](left) - self.layers[0](right)).abs().sum(-1, keepdim=True)
 
@@ -70,7 +70,7 @@ class Siamese(Call):
 class Masked(Call):
     """A mask of truth values."""
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor) -> Any:
         """Return the scores, masked."""
         return self.layers[0](x).masked_fill(mask, 0.0)
 
@@ -78,7 +78,7 @@ class Masked(Call):
 class Late(Call):
     """Defines its layers in another order than it calls them."""
 
-    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, scale: Tensor | None = None) -> Any:
         """Return the head's scores."""
         return self.layers[0](self.layers[1](x).mean((2, 3)))
 
@@ -86,7 +86,7 @@ class Late(Call):
 class Last(Call):
     """Pictures with the channels last."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         """Return the scores."""
         return self.layers[0](x.permute(0, 3, 1, 2)).mean((2, 3))
 

@@ -16,8 +16,9 @@ from edgekit.spec.project import OpenProject
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a copy of the sample project."""
+    """Return a copy of the sample project, with its baseline."""
     scaffold.init(tmp_path / "project")
+    shutil.copy(project.SAMPLE / "baseline.npz", tmp_path / "project")
     return tmp_path / "project"
 
 

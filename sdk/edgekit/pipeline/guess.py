@@ -115,7 +115,7 @@ def _batched(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
 
 
 def _data(asked: Asked, root: Path, guesses: list[Guess]) -> dict[str, str]:
-    """Return what the project says of its data: one set is split, and where there is none places to put it are named."""
+    """Return what the project says of its data: one set is split; where there is none, places for it are named."""
     if asked.data is not None:
         guesses.append(Guess(place="data.source", value=asked.data, reason=_SPLIT))
         return {"source": _relative(asked.data, root)}
