@@ -1,5 +1,6 @@
 """What a model that was only named is guessed to take and to give: by its layers, its weights and the data."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -289,3 +290,26 @@ def test_arrays_with_labels(named: Asked, tmp_path: Path) -> None:
     spec = guessed.project.spec
     assert spec.inputs[0].shape == ("batch", 3, 9, 9)
     assert (spec.labels, spec.outputs[0].meaning, spec.preprocessing) == ((), "logits", None)
+
+
+def test_an_inference_package_says_what_it_knows(named: Asked, tmp_path: Path) -> None:
+    """Names of classes, mean and deviation beside the weights go before folders and what is usual."""
+    package = {
+        "model_state_dict": torch.load(tmp_path / "w.pth", weights_only=True),
+        "class_names": ["blue sky", "green grass", "red rose"],
+        "mean": [0.1, 0.2, 0.3],
+        "std": [0.5, 0.6, 0.7],
+        "epoch": 3,
+    }
+    torch.save(package, tmp_path / "package.pth")
+    shutil.move(tmp_path / "train" / "red", tmp_path / "flat")
+    guessed = guess(
+        asked("code/net.py:Net", Path("package.pth"), calibration="flat", evaluation="flat"), tmp_path, Silent()
+    )
+    spec = guessed.project.spec
+    assert spec.labels == ("blue sky", "green grass", "red rose")
+    assert spec.preprocessing is not None
+    assert (spec.preprocessing.mean, spec.preprocessing.std) == ((0.1, 0.2, 0.3), (0.5, 0.6, 0.7))
+    told = {guess.place: guess.reason for guess in guessed.guesses}
+    assert told["preprocessing.mean"] == "the weights carry it"
+    assert told["labels"] == "the weights name them"

@@ -16,6 +16,7 @@ C = TypeVar("C", bound=Callable[..., Any])
 _OPTIONS = (
     click.option("--model", metavar="FILE.py:NAME", help="The function or class that makes the nn.Module."),
     click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="The file of its trained weights."),
+    click.option("--weights-key", metavar="KEY", help="Which state dict of a training checkpoint, if several fit."),
     click.option(
         "--shape", "shapes", multiple=True, metavar="SIZES",
         help="What it takes, without the batch: 3x224x224; of several inputs tokens=128, one option each; with a type "
@@ -46,6 +47,7 @@ def asked(
     *,
     model: str | None,
     weights: Path | None,
+    weights_key: str | None,
     shapes: tuple[str, ...],
     arguments: tuple[str, ...],
     calibration: str | None,
@@ -58,7 +60,7 @@ def asked(
     Raises:
         ProjectError: If a file is not there, or an option cannot be read.
     """
-    rest = {"--shape": shapes, "--argument": arguments, "--name": name}
+    rest: dict[str, object] = {"--weights-key": weights_key, "--shape": shapes, "--argument": arguments, "--name": name}
     rest |= {"--calibration": calibration, "--evaluation": evaluation, "--data": data}
     if model is None and weights is None:
         if given := [option for option, value in rest.items() if value]:
@@ -73,6 +75,7 @@ def asked(
     return checks.asked(
         model,
         weights,
+        weights_key=weights_key,
         name=name,
         shapes=shapes,
         arguments=arguments,
@@ -97,6 +100,10 @@ def needed(named: "Asked") -> "Asked":
 
 def guessed(named: "Asked", root: Path, progress: Progress) -> "Guessed":
     """Make a project of what was named, and say what of it was guessed."""
+    from edgekit.model.weights.checkpoint import read_checkpoint
+
+    read_checkpoint(named.weights, named.weights_key)  # what is no weights is said before torch is imported
+
     from edgekit.pipeline import guess
 
     found = guess.guess(named, root, progress)

@@ -18,6 +18,7 @@ from edgekit.model.source.example import source_from_example
 from edgekit.model.source.model_file import float_model
 from edgekit.model.source.own import own_copy
 from edgekit.model.source.trial import Tried, find_inputs
+from edgekit.model.weights.checkpoint import read_checkpoint
 from edgekit.pipeline import likely
 from edgekit.spec import TensorSpec, arguments, schema
 from edgekit.spec.agreement import disagreements
@@ -56,9 +57,10 @@ def guess(asked: Asked, root: Path, progress: Progress) -> Guessed:
     data = _data_paths(asked)
     seen = peek(data)
     with stages("load the model") as detail:
-        model = float_model(file, function, dict(asked.arguments), asked.weights)
-        name = arguments.model_name(asked.name, type(model).__name__)
-        own = own_copy(name, model)
+        checkpoint = read_checkpoint(asked.weights, asked.weights_key)
+        loaded = float_model(file, function, dict(asked.arguments), checkpoint)
+        name = arguments.model_name(asked.name, type(loaded.model).__name__)
+        own = own_copy(name, loaded.model)
         detail.append(f"{name}, {sum(tensor.numel() for tensor in own.parameters()):,} parameters")
     with stages("find out what it takes") as detail:
         tried = find_inputs(name, own, asked.shapes, seen, file)
@@ -67,9 +69,9 @@ def guess(asked: Asked, root: Path, progress: Progress) -> Guessed:
         detail.append("gives " + ", ".join(f"{spec.name} {list(spec.shape)}" for spec in source.outputs))
     guesses: list[Guess] = []
     inputs = _inputs(source, tried, guesses)
-    labels, outputs = likely.outputs(_batched(source.outputs), seen, guesses)
-    inputs, steps = likely.preprocessing(inputs, seen, guesses)
-    if steps is not None and labels:
+    labels, outputs = likely.outputs(_batched(source.outputs), seen, guesses, checkpoint.labels)
+    inputs, steps = likely.preprocessing(inputs, seen, guesses, (checkpoint.mean, checkpoint.std))
+    if steps is not None and labels and not (checkpoint.mean and checkpoint.std):
         steps = likely.tried(steps, own, inputs, outputs, labels, data[0], guesses)
     content = {
         **({"labels": list(labels)} if labels else {}),
@@ -78,6 +80,7 @@ def guess(asked: Asked, root: Path, progress: Progress) -> Guessed:
             "source": f"{_relative(str(file), root)}:{function}",
             **({"arguments": dict(asked.arguments)} if asked.arguments else {}),
             "weights": _relative(str(asked.weights), root),
+            **({"weights_key": asked.weights_key} if asked.weights_key else {}),
         },
         "inputs": [_tensor(spec) for spec in inputs],
         "outputs": [_tensor(spec) for spec in outputs],

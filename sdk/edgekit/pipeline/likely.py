@@ -59,7 +59,7 @@ def preprocessing(
     inputs: tuple[TensorSpec, ...],
     seen: Peek,
     guesses: list[Guess],
-    known: tuple[Sequence[float], Sequence[float]] | None = None,
+    known: tuple[Sequence[float], Sequence[float]] = ((), ()),
 ) -> tuple[tuple[TensorSpec, ...], Preprocessing | None]:
     """Return the inputs, one of them marked as an image, and how pictures become it; None: the data holds no pictures.
 
@@ -67,7 +67,7 @@ def preprocessing(
         inputs: The inputs as the model takes them.
         seen: What the data tells.
         guesses: What is guessed is appended.
-        known: Mean and standard deviation that the weights carry.
+        known: Mean and standard deviation that the weights carry, of each channel or of all; empty where they do not.
     """
     image = next((spec for spec in inputs if spec.dtype == "float32" and _channels(spec)), None)
     if image is None or not seen.pictures:
@@ -75,7 +75,8 @@ def preprocessing(
     number = inputs.index(image)
     guesses.append(Guess(place=f"inputs[{number}].meaning", value="image", reason="the data are pictures"))
     channels, height, width, layout = _axes(image)
-    mean, std = known or (_NONE if channels == 1 else _IMAGENET)
+    carried = all(len(values) in (1, channels) for values in known)
+    mean, std = known if carried else (_NONE if channels == 1 else _IMAGENET)
     same = seen.size == (height, width)
     steps = Preprocessing(
         color="grey" if channels == 1 else "rgb",
@@ -88,9 +89,7 @@ def preprocessing(
     if not same:
         reason = 'usual; mode = "stretch" if the training resized without regard to the aspect ratio'
         guesses.append(Guess(place="preprocessing.resize", value="cover", reason=reason))
-    told = (
-        "the weights carry them" if known else f"{_NAMES[(steps.mean, steps.std)]}, which is usual; the training knows"
-    )
+    told = "the weights carry it" if carried else f"{_NAMES[(steps.mean, steps.std)]}, which is usual"
     guesses += [
         Guess(place=f"preprocessing.{key}", value=str(getattr(steps, key)), reason=told) for key in ("mean", "std")
     ]

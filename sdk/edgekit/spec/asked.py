@@ -40,6 +40,8 @@ class Asked:
     model: str
     """The Python file and the function or class in it."""
     weights: Path
+    weights_key: str | None = None
+    """Which state dict of a training checkpoint."""
     name: str | None = None
     """The model's name; that of its class unless given."""
     shapes: Mapping[str, AskedShape] = field(default_factory=dict)
@@ -62,6 +64,7 @@ def asked(
     model: str,
     weights: Path,
     *,
+    weights_key: str | None = None,
     name: str | None = None,
     shapes: Iterable[str] = (),
     arguments: Iterable[str] = (),
@@ -74,6 +77,7 @@ def asked(
     Args:
         model: ``net.py:Net``.
         weights: The file of the weights.
+        weights_key: Which state dict of a training checkpoint.
         name: The model's name.
         shapes: ``3x224x224``, or ``NAME=SIZES`` of each input, perhaps with ``:DTYPE``.
         arguments: ``KEY=VALUE``, the value as JSON or a text.
@@ -94,6 +98,7 @@ def asked(
     found = Asked(
         model=model,
         weights=weights,
+        weights_key=weights_key,
         name=name,
         shapes=_shapes(shapes, faults),
         arguments=_arguments(arguments, faults),

@@ -145,7 +145,8 @@ def _refusal(
     if changes:
         return SourceError(
             f"{text}\nThe model fits that {function.__name__} makes with {_toml(changes)}.",
-            hint=f"Write under [model]: arguments = {{ {_toml({**arguments, **changes})} }}",
+            hint=f"Write under [model]: arguments = {{ {_toml({**arguments, **changes})} }}. On the command line: "
+            + " ".join(f"--argument {name}={value}" for name, value in changes.items()),
         )
     hint = "Check model.source and model.arguments, or save model.state_dict() again."
     return SourceError(text, hint=hint)
