@@ -70,7 +70,7 @@ def _preprocessing() -> Files:
         height, width = pixels.shape[:2]
         stem = f"preprocessing/{number:02}"
         files[f"{stem}.picture.bin"] = pixels.tobytes()
-        files[f"{stem}.expected.bin"] = expected.astype("<f4").tobytes()
+        files[f"{stem}.expected.bin"] = expected.astype(expected.dtype.newbyteorder("<")).tobytes()
         cases.append(
             {
                 "name": name,
@@ -82,7 +82,11 @@ def _preprocessing() -> Files:
                     "orientation": orientation,
                 },
                 "preprocessing": spec.model_dump(mode="json"),
-                "expected": {"file": f"{number:02}.expected.bin", "shape": expected.shape},
+                "expected": {
+                    "file": f"{number:02}.expected.bin",
+                    "shape": expected.shape,
+                    "dtype": expected.dtype.name,
+                },
             }
         )
     files["preprocessing/cases.json"] = _text(cases)
@@ -133,6 +137,41 @@ def _pictures() -> Iterator[tuple[str, npt.NDArray[np.uint8], int, Preprocessing
     for background in (0, 128, 255):
         spec = Preprocessing(color="grey", background=background, resize=Resize(height=16, width=16))
         yield f"alpha ramp over {background}", np.ascontiguousarray(alpha), 1, spec
+    yield from _placed(photos)
+
+
+def _placed(
+    photos: list[npt.NDArray[np.uint8]],
+) -> Iterator[tuple[str, npt.NDArray[np.uint8], int, Preprocessing]]:
+    """Yield pictures whose shorter side is resized, that are padded, and that are resized without antialiasing."""
+    random = np.random.default_rng(3)
+    ways: tuple[dict[str, Any], ...] = (
+        {"mode": "shorter", "shorter": 21}, {"mode": "shorter", "shorter": 9, "pad": 60},
+        {"mode": "shorter", "shorter": 16, "antialias": False}, {"mode": "letterbox", "pad": 114},
+        {"mode": "letterbox", "pad": 114, "antialias": False}, {"mode": "cover", "antialias": False},
+        {"antialias": False},
+    )  # fmt: skip
+    number = 0
+    for width, height in ((40, 30), (31, 64), (17, 9), (1, 1), (7, 90), (5, 40), (16, 16), (65, 66)):
+        for way in ways:
+            kernel: Any = ("bilinear", "bicubic", "bilinear", "nearest")[number % 4]
+            pixels = photos[number % len(photos)][:height, :width]
+            if number % 3 == 0:
+                pixels = np.dstack([pixels, random.integers(0, 256, (height, width), np.uint8)])
+            size = ((16, 16), (12, 20), (15, 10))[number % 3]
+            resize = Resize(height=size[0], width=size[1], filter=kernel, **way)
+            spec = Preprocessing(
+                color=("rgb", "bgr", "rgb", "grey")[number % 4],
+                background=90,
+                resize=resize,
+                mean=(0.485, 0.456, 0.406) if number % 4 == 0 else (0.5,),
+                layout="NHWC" if number % 5 < 2 else "NCHW",
+                in_graph=number % 2 == 1,
+            )
+            told = "antialiased" if resize.antialias else "plain"
+            name = f"{width}x{height} {resize.mode} {told} {kernel} to {size[1]}x{size[0]} {spec.color} {spec.dtype}"
+            yield name, np.ascontiguousarray(pixels), (1, 1, 6, 3)[number % 4], spec
+            number += 1
 
 
 def _metrics() -> Files:

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgekit.data.preprocess import crop_box, open_picture, to_array
+from edgekit.data.place import crop_box
+from edgekit.data.preprocess import open_picture, to_array
 from edgekit.errors import DataError
 from edgekit.spec import Preprocessing, Resize
 

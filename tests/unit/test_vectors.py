@@ -46,14 +46,23 @@ def test_there_are_fifty_pictures_of_every_kind() -> None:
     assert len(found) >= 50
     assert {case["picture"]["orientation"] for case in found} == set(range(1, 9))
     assert {case["picture"]["channels"] for case in found} == {1, 3, 4}
-    assert {case["preprocessing"]["resize"]["filter"] for case in found} == {"nearest", "bilinear", "bicubic"}
+    resizes = [case["preprocessing"]["resize"] for case in found]
+    assert {resize["filter"] for resize in resizes} == {"nearest", "bilinear", "bicubic"}
+    ways = {(resize["mode"], resize["antialias"]) for resize in resizes}
+    assert ways == {
+        (mode, antialias) for mode in ("stretch", "cover", "shorter", "letterbox") for antialias in (True, False)
+    }
+    assert {case["expected"]["dtype"] for case in found} == {"float32", "uint8"}
 
 
 @pytest.mark.parametrize("case", cases("preprocessing"), ids=lambda case: case["name"])
 def test_preprocessing(case: dict[str, Any]) -> None:
     """Pictures become the same values, to the bit."""
     found = to_array(pixels(case["picture"]), Preprocessing.model_validate_json(json.dumps(case["preprocessing"])))
-    assert np.array_equal(found, floats("preprocessing", case["expected"]))
+    expected = case["expected"]
+    data = (VECTORS / "preprocessing" / expected["file"]).read_bytes()
+    assert found.dtype == expected["dtype"]
+    assert np.array_equal(found, np.frombuffer(data, dtype=found.dtype.newbyteorder("<")).reshape(expected["shape"]))
 
 
 def test_another_picture_differs() -> None:

@@ -72,6 +72,12 @@ extension Manifest {
         guard spec.resize.height > 0, spec.resize.width > 0 else {
             throw Fault(place: "preprocessing.resize", reason: "height and width must be greater than 0")
         }
+        guard (spec.resize.shorter ?? 1) > 0, spec.resize.mode != .shorter || spec.resize.shorter != nil else {
+            throw Fault(place: "preprocessing.resize.shorter", reason: "must be there, and greater than 0")
+        }
+        guard 0...255 ~= spec.resize.pad ?? 0 else {
+            throw Fault(place: "preprocessing.resize.pad", reason: "must be between 0 and 255")
+        }
         guard 0...255 ~= spec.background else {
             throw Fault(place: "preprocessing.background", reason: "\(spec.background) must be between 0 and 255")
         }

@@ -105,7 +105,7 @@ public struct TensorSpec: Decodable, Sendable {
 /// How a picture becomes an input, as data; `preprocess` follows it.
 public struct Preprocessing: Decodable, Sendable {
     public enum Color: String, Decodable, Sendable { case grey, rgb, bgr }
-    public enum Mode: String, Decodable, Sendable { case stretch, cover }
+    public enum Mode: String, Decodable, Sendable { case stretch, cover, shorter, letterbox }
     public enum Filter: String, Decodable, Sendable { case nearest, bilinear, bicubic }
     public enum Layout: String, Decodable, Sendable { case nchw = "NCHW", nhwc = "NHWC" }
 
@@ -114,6 +114,12 @@ public struct Preprocessing: Decodable, Sendable {
         public let width: Int
         public let mode: Mode
         public let filter: Filter
+        /// For the mode `shorter`: the length of the shorter side before the centre is cut out.
+        public let shorter: Int?
+        /// The grey level around a picture that is smaller; nil, in bundles of old: 0.
+        public let pad: Int?
+        /// Whether the filter widens where a picture becomes smaller; nil, in bundles of old: it does.
+        public let antialias: Bool?
     }
 
     public let color: Color
@@ -124,6 +130,12 @@ public struct Preprocessing: Decodable, Sendable {
     public let mean: [Double]
     public let std: [Double]
     public let layout: Layout
+    /// Whether scale, mean and std are the model's own first steps, so that it takes bytes; nil: they are not.
+    public let inGraph: Bool?
+
+    enum CodingKeys: String, CodingKey {
+        case color, background, resize, scale, mean, std, layout, inGraph = "in_graph"
+    }
 
     public var channels: Int { color == .grey ? 1 : 3 }
 }

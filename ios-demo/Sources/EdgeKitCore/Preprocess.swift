@@ -19,15 +19,15 @@ public struct Picture: Sendable {
     }
 }
 
-/// Turns a picture into a batch of one input, exactly as `edgekit/data/preprocess.py` describes it step by step.
+/// Turns a picture into a batch of one input, exactly as `preprocess.py`, `place.py` and `resample.py` in `edgekit/data`
+/// describe it step by step.
 public func preprocess(_ picture: Picture, _ spec: Preprocessing, name: String) -> Tensor {
-    let wanted = spec.resize
-    var planes = flattened(picture, spec)
-    let box = cropBox(width: planes.width, height: planes.height, wanted)
-    planes = planes.cropped(box)
-    planes = planes.width == wanted.width ? planes : resampled(planes, to: wanted.width, filter: wanted.filter, rows: true)
-    planes = planes.height == wanted.height ? planes : resampled(planes, to: wanted.height, filter: wanted.filter, rows: false)
-    return normalized(planes, spec, name: name)
+    let upright = flattened(picture, spec)
+    let place = Place(width: upright.width, height: upright.height, spec.resize)
+    var planes = upright.cropped(place.kept)
+    planes = resampled(planes, to: place.width, within: place.columns, spec.resize, rows: true)
+    planes = resampled(planes, to: place.height, within: place.lines, spec.resize, rows: false)
+    return normalized(planes.laid(place, spec.resize), spec, name: name)
 }
 
 /// Bytes of shape (height, width, channels), in the orientation of a person who looks at them.
@@ -46,6 +46,19 @@ struct Pixels {
             kept += bytes[start..<start + box.width * channels]
         }
         return Pixels(width: box.width, height: box.height, channels: channels, bytes: kept)
+    }
+
+    /// Lays what is smaller than the input on its grey.
+    func laid(_ place: Place, _ input: Preprocessing.Resize) -> Pixels {
+        if width == input.width && height == input.height { return self }
+        let grey = UInt8(input.pad ?? 0)
+        var all = [UInt8](repeating: grey, count: input.width * input.height * channels)
+        for row in 0..<height {
+            let from = row * width * channels
+            let to = ((row + max(0, place.top)) * input.width + max(0, place.left)) * channels
+            all.replaceSubrange(to..<to + width * channels, with: bytes[from..<from + width * channels])
+        }
+        return Pixels(width: input.width, height: input.height, channels: channels, bytes: all)
     }
 }
 
@@ -106,31 +119,36 @@ private func over(_ value: Int, _ alpha: Int, _ background: Int) -> Int {
     return (((t >> 8) + t) >> 8) >> 7
 }
 
-/// The part of a picture that is kept: for `cover` the largest centred box with the aspect that is wanted.
-func cropBox(width: Int, height: Int, _ resize: Preprocessing.Resize) -> (left: Int, top: Int, width: Int, height: Int) {
-    if resize.mode == .stretch { return (0, 0, width, height) }
-    if width * resize.height > height * resize.width {
-        let kept = max(1, (2 * height * resize.width + resize.height) / (2 * resize.height))
-        return ((width - kept) / 2, 0, kept, height)
-    }
-    let kept = max(1, (2 * width * resize.height + resize.width) / (2 * resize.width))
-    return (0, (height - kept) / 2, width, kept)
-}
-
-/// Scale, mean, standard deviation and the order of the axes; every step and every constant is rounded to float32.
+/// Scale, mean, standard deviation and the order of the axes; every step and every constant is rounded to float32. Or the
+/// order alone, where the model does the rest.
 private func normalized(_ picture: Pixels, _ spec: Preprocessing, name: String) -> Tensor {
     let channels = picture.channels, area = picture.width * picture.height
+    let sizes = [picture.height, picture.width]
+    let shape = spec.layout == .nchw ? [1, channels] + sizes : [1] + sizes + [channels]
+    /// Where a pixel's channel is taken from, and where it goes.
+    func places(_ pixel: Int, _ channel: Int) -> (from: Int, to: Int) {
+        let from = spec.color == .bgr ? channels - 1 - channel : channel
+        return (pixel * channels + from, spec.layout == .nchw ? channel * area + pixel : pixel * channels + channel)
+    }
+    if spec.inGraph ?? false {
+        var bytes = [UInt8](repeating: 0, count: area * channels)
+        for pixel in 0..<area {
+            for channel in 0..<channels {
+                let (from, to) = places(pixel, channel)
+                bytes[to] = picture.bytes[from]
+            }
+        }
+        return Tensor(name: name, shape: shape, values: bytes)
+    }
     let scale = Float(spec.scale)
     let mean = (0..<channels).map { Float(spec.mean[spec.mean.count == 1 ? 0 : $0]) }
     let std = (0..<channels).map { Float(spec.std[spec.std.count == 1 ? 0 : $0]) }
     var floats = [Float](repeating: 0, count: area * channels)
     for pixel in 0..<area {
         for channel in 0..<channels {
-            let from = spec.color == .bgr ? channels - 1 - channel : channel
-            let value = (Float(picture.bytes[pixel * channels + from]) * scale - mean[channel]) / std[channel]
-            floats[spec.layout == .nchw ? channel * area + pixel : pixel * channels + channel] = value
+            let (from, to) = places(pixel, channel)
+            floats[to] = (Float(picture.bytes[from]) * scale - mean[channel]) / std[channel]
         }
     }
-    let sizes = [picture.height, picture.width]
-    return Tensor(name: name, shape: spec.layout == .nchw ? [1, channels] + sizes : [1] + sizes + [channels], floats: floats)
+    return Tensor(name: name, shape: shape, floats: floats)
 }

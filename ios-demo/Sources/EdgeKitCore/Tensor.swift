@@ -49,6 +49,12 @@ public struct Tensor: Sendable, Equatable {
         self.init(unchecked: name, dtype: .float32, shape: shape, bytes: floats.withUnsafeBytes { Array($0) })
     }
 
+    /// An array of bytes; `shape` must fit.
+    public init(name: String, shape: [Int], values: [UInt8]) {
+        precondition(values.count == shape.reduce(1, *))
+        self.init(unchecked: name, dtype: .uint8, shape: shape, bytes: values)
+    }
+
     private init(unchecked name: String, dtype: DType, shape: [Int], bytes: [UInt8]) {
         self.name = name
         self.dtype = dtype

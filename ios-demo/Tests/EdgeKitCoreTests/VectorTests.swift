@@ -16,12 +16,18 @@ import Testing
         let name: String
         let picture: Stored
         let preprocessing: Preprocessing
-        let expected: Values
+        let expected: Expected
+    }
+
+    struct Expected: Decodable {
+        let file: String
+        let shape: [Int]
+        let dtype: DType
     }
 
     @Test("Pictures become the same inputs, bit for bit") func preprocessing() throws {
         let cases: [PictureCase] = try Vectors.cases("preprocessing/cases.json")
-        #expect(cases.count >= 50)
+        #expect(cases.count >= 100)
         for item in cases {
             let stored = item.picture
             let picture = try #require(Picture(
@@ -30,6 +36,7 @@ import Testing
             let tensor = preprocess(picture, item.preprocessing, name: "image")
             let expected = [UInt8](try Vectors.data("preprocessing/\(item.expected.file)"))
             #expect(tensor.shape == item.expected.shape, "\(item.name)")
+            #expect(tensor.dtype == item.expected.dtype, "\(item.name)")
             // One unit in the last place is allowed; integers and single roundings give none.
             #expect(tensor.bytes == expected, "\(item.name)")
         }

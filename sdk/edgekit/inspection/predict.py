@@ -13,6 +13,7 @@ from edgekit.data.samples import Samples
 from edgekit.errors import BundleError, DataError
 from edgekit.execution.artifact import open_artifact
 from edgekit.spec import Format
+from edgekit.spec.agreement import picture_faults
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,8 @@ def predict(folder: Path, picture: Path, format: Format | None = None) -> Predic
             f"{manifest.model.name} takes no picture: its manifest has no preprocessing.",
             hint="Use the Python API, edgekit.execution.artifact.open_artifact, to feed it arrays.",
         )
+    if faults := picture_faults(manifest.preprocessing, manifest.inputs):
+        raise BundleError(f"The manifest of {folder} contradicts itself: {faults[0]}", hint="Build the bundle again.")
     info = next((info for info in manifest.artifacts if format in (None, info.format)), None)
     if info is None:
         held = ", ".join(info.format for info in manifest.artifacts)

@@ -119,8 +119,9 @@ def picture_faults(steps: Preprocessing | None, inputs: tuple[TensorSpec, ...]) 
     faults = []
     if image.shape[1:] != wanted:
         faults.append(f"inputs[{index}].shape: must be [batch, {', '.join(map(str, wanted))}] after [preprocessing]")
-    if image.dtype != "float32":
-        faults.append(f'inputs[{index}].dtype: must be "float32" after [preprocessing]')
+    if image.dtype != steps.dtype:
+        where = " with in_graph" if steps.in_graph else ""
+        faults.append(f'inputs[{index}].dtype: must be "{steps.dtype}" after [preprocessing]{where}')
     return faults
 
 

@@ -7,6 +7,7 @@ import kotlinx.serialization.json.JsonElement
 import kotlinx.serialization.json.JsonNull
 import kotlinx.serialization.json.JsonObject
 import kotlinx.serialization.json.JsonPrimitive
+import kotlinx.serialization.json.booleanOrNull
 
 /** A value in a JSON text that knows its place, so that a fault can be named. Types are strict: "1" is no number. */
 internal class Node(private val value: JsonElement, private val place: String) {
@@ -39,6 +40,10 @@ internal class Node(private val value: JsonElement, private val place: String) {
     /** A whole number in a range. */
     fun int(range: IntRange): Int =
         number()?.toIntOrNull()?.takeIf { it in range } ?: faulty("must be a whole number of ${range.first} or more")
+
+    /** True or false. */
+    fun boolean(): Boolean =
+        (value as? JsonPrimitive)?.takeIf { !it.isString }?.booleanOrNull ?: faulty("must be true or false")
 
     /** A finite number. */
     fun double(): Double = number()?.toDoubleOrNull()?.takeIf { it.isFinite() } ?: faulty("must be a number")

@@ -23,8 +23,22 @@ data class TensorSpec(val name: String, val dtype: DType, val shape: List<Dimens
     val words get() = "${dtype.name.lowercase()} ${shape.joinToString("x")}"
 }
 
-/** The size that pictures are brought to, and how. */
-data class Resize(val height: Int, val width: Int, val mode: String, val filter: String)
+/**
+ * The size that pictures are brought to, and how.
+ *
+ * @property shorter for the mode `shorter`: the length of the shorter side before the centre is cut out
+ * @property pad the grey level around a picture that is smaller
+ * @property antialias whether the filter widens where a picture becomes smaller
+ */
+data class Resize(
+    val height: Int,
+    val width: Int,
+    val mode: String,
+    val filter: String,
+    val shorter: Int = 1,
+    val pad: Int = 0,
+    val antialias: Boolean = true,
+)
 
 /** How a picture becomes an input: the steps of `preprocessing` in the manifest. */
 data class Preprocessing(
@@ -35,6 +49,7 @@ data class Preprocessing(
     val mean: List<Double>,
     val std: List<Double>,
     val layout: String,
+    val inGraph: Boolean = false,
 ) {
     val channels get() = if (color == "grey") 1 else 3
 }
@@ -180,8 +195,12 @@ data class Manifest(
                 resize = Resize(
                     height = node["resize"]["height"].int(1..Int.MAX_VALUE),
                     width = node["resize"]["width"].int(1..Int.MAX_VALUE),
-                    mode = node["resize"]["mode"].oneOf(listOf("stretch", "cover")),
+                    mode = node["resize"]["mode"].oneOf(listOf("stretch", "cover", "shorter", "letterbox")),
                     filter = node["resize"]["filter"].oneOf(listOf("nearest", "bilinear", "bicubic")),
+                    // Bundles of old have none of these.
+                    shorter = node["resize"].opt("shorter")?.int(1..Int.MAX_VALUE) ?: 1,
+                    pad = node["resize"].opt("pad")?.int(0..255) ?: 0,
+                    antialias = node["resize"].opt("antialias")?.boolean() ?: true,
                 ),
                 scale = node["scale"].double(),
                 mean = node["mean"].items().map { it.double() },
@@ -189,7 +208,9 @@ data class Manifest(
                     item.double().takeIf { it > 0 } ?: item.faulty("must be greater than 0")
                 },
                 layout = node["layout"].oneOf(listOf("NCHW", "NHWC")),
+                inGraph = node.opt("in_graph")?.boolean() ?: false,
             )
+            if (read.resize.mode == "shorter") node["resize"]["shorter"].int(1..Int.MAX_VALUE)
             for ((key, values) in listOf("mean" to read.mean, "std" to read.std)) {
                 if (values.size != 1 && values.size != read.channels) {
                     node[key].faulty("has ${values.size} values for ${read.channels} channel(s)")

@@ -18,8 +18,14 @@ class PreprocessTest {
     fun parity(): List<DynamicTest> = cases.map { case ->
         DynamicTest.dynamicTest(case.name) {
             val found = Preprocess.tensor(picture(case), "image", spec(case))
-            val expected = Vectors.floats("preprocessing/" + case.obj("expected").text("file"))
+            val file = "preprocessing/" + case.obj("expected").text("file")
             assertArrayEquals(case.obj("expected").ints("shape"), found.shape)
+            assertEquals(case.obj("expected").text("dtype"), found.dtype.name.lowercase())
+            if (found.dtype == DType.UINT8) {
+                assertArrayEquals(Vectors.bytes(file), found.bytes())
+                return@dynamicTest
+            }
+            val expected = Vectors.floats(file)
             found.floats().forEachIndexed { i, value ->
                 assertTrue(abs(value - expected[i]) <= Math.ulp(expected[i])) { "element $i: $value, not ${expected[i]}" }
             }
@@ -27,7 +33,7 @@ class PreprocessTest {
     }
 
     @Test
-    fun `there are fifty pictures at least`() = assertTrue(cases.size >= 50)
+    fun `there are a hundred pictures at least`() = assertTrue(cases.size >= 100)
 
     /** The twin that must fail: another filter gives other numbers. */
     @Test
@@ -47,6 +53,16 @@ class PreprocessTest {
         val input = Preprocess.tensor(picture(case), "image", spec)
         val again = Preprocess.tensor(Preprocess.undone(input, spec), "image", spec)
         assertEquals(input.floats().toList(), again.floats().toList())
+    }
+
+    /** Bytes that the model itself normalises can be shown, too. */
+    @Test
+    fun `an input of bytes turns back into its picture`() {
+        val case = cases.first { it.name.contains("bgr uint8") }
+        val input = Preprocess.tensor(picture(case), "image", spec(case))
+        val plain = spec(case).copy(resize = spec(case).resize.copy(mode = "stretch"))
+        assertEquals(DType.UINT8, input.dtype)
+        assertArrayEquals(input.bytes(), Preprocess.tensor(Preprocess.undone(input, spec(case)), "image", plain).bytes())
     }
 
     private fun picture(case: JsonObject) = case.obj("picture").let {
