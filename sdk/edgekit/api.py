@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from edgekit import targets
 from edgekit.base import cache as caches
@@ -13,7 +14,8 @@ from edgekit.base.memory import Memory
 from edgekit.base.progress import Progress, Silent
 from edgekit.bundles.result import BuildResult
 from edgekit.drift import detection
-from edgekit.model.source import samples_of, source_from_example
+from edgekit.model.programs import source_of
+from edgekit.model.source import samples_of
 from edgekit.model.source.batches import Batch
 from edgekit.pipeline.build import build_job
 from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
@@ -27,8 +29,8 @@ _TARGETS = "a target's name, or a sequence of them"
 
 
 def build(
-    model: nn.Module,
-    example_inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor],
+    model: nn.Module | ExportedProgram | str | Path,
+    example_inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor] | None = None,
     *,
     target: str | Sequence[str],
     calibration: Batch | Iterable[Batch],
@@ -57,8 +59,10 @@ def build(
 
     Args:
         model: The float model; it is copied, put in eval mode, and left as it was. ``DataParallel`` and
-            ``torch.compile`` are looked through; weights of other float types are copied to float32.
-        example_inputs: The arguments of ``forward``, batch first: a tensor, several in order, or by name.
+            ``torch.compile`` are looked through; weights of other float types are copied to float32. It may be an
+            exported program, a ``torch.jit.ScriptModule``, or the path of a program: ``.pt2``, TorchScript or ONNX.
+        example_inputs: The arguments of ``forward``, batch first: a tensor, several in order, or by name. Left out
+            where a program says what it takes.
         target: A target's name, several names, or a path to a profile of your own.
         calibration: A batch or an iterable of batches. A batch is a tensor, a sequence in the order of ``forward``
             (one element more is taken for the true classes), or a mapping by parameter name; in the evaluation data
@@ -105,7 +109,7 @@ def build(
     for profile in profiles:
         schemes.of_target(profile, quantization or QuantSpec())
     allowed = Memory(given=None if memory is None else arguments.memory_of(memory))
-    source = source_from_example(
+    source = source_of(
         name,
         model,
         example_inputs,

@@ -12,6 +12,7 @@ from edgekit.data import trace
 from edgekit.data.trace import Recording, Trace
 from edgekit.errors import ToolchainError
 from edgekit.execution.eager import Device, Precision, run_float
+from edgekit.model import programs
 from edgekit.model.source.model_file import load_model
 from edgekit.model.together import together
 from edgekit.model.weights.stated import completed
@@ -57,8 +58,9 @@ def record(
     path = output or project.baseline
     stages = Stages(progress)
     with stages("load") as detail:
-        project = completed(project)
-        source = load_model(project)
+        project, program = programs.complete(project)
+        project = project if program else completed(project)
+        source = load_model(project, program)
         memory = Memory(given=project.spec.build.memory)
         samples = datasets.evaluation_of(project, memory)
         detail.append(f"{source.name}, {len(samples)} samples")

@@ -8,7 +8,9 @@ import sysconfig
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from edgekit.base import digest, environment
+from edgekit.base import digest, environment, external
+from edgekit.base.filekind import FileKind
+from edgekit.base.telling import kind_of
 from edgekit.data.files import files_named_by
 from edgekit.spec import Target
 from edgekit.spec.project import PROJECT_FILE, OpenProject
@@ -32,7 +34,7 @@ def of_files(project: OpenProject) -> str | None:
                 "project": project.spec.model_dump(mode="json"),
                 "notes": list(project.notes),
                 "code": _code(project),
-                "weights": digest.of_file(project.weights),
+                "weights": _weights(project),
                 "calibration": of_data(project.calibration),
                 "evaluation": of_data(project.evaluation),
                 "baseline": of_path(project.baseline) if project.baseline.is_file() else None,
@@ -94,6 +96,15 @@ def unchanged(files: Mapping[str, str]) -> bool:
         return False
 
 
+def _weights(project: OpenProject) -> list[str] | None:
+    """Return the digests of the weights and of the files that they name: an ONNX file may keep tensors beside it."""
+    if project.spec.model.weights is None:
+        return None
+    path = project.weights
+    beside = external.files(path) if path.is_file() and kind_of(path) is FileKind.ONNX else []
+    return [of_path(file) for file in (path, *beside)]
+
+
 def _code(project: OpenProject) -> list[dict[str, str]]:
     return [
         {
@@ -107,7 +118,9 @@ def _code(project: OpenProject) -> list[dict[str, str]]:
 
 def _code_folders(project: OpenProject) -> tuple[Path, ...]:
     """Return the project's folder and, where they lie elsewhere, those of the model's and the metrics' files."""
-    files = [project.source[0], *(metric[0] for metric in project.metrics if metric is not None)]
+    files = [metric[0] for metric in project.metrics if metric is not None]
+    if not project.is_program:
+        files.insert(0, project.source[0])
     folders = dict.fromkeys(file.parent for file in files)
     root = project.root.resolve()
     return (project.root, *(folder for folder in folders if not folder.resolve().is_relative_to(root)))

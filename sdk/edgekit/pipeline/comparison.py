@@ -13,6 +13,7 @@ from edgekit.drift.report import DriftReport, Leg, LegName
 from edgekit.errors import BundleError
 from edgekit.execution.artifact import open_artifact, steady_batch
 from edgekit.execution.artifact import trace as run_artifact
+from edgekit.model import programs
 from edgekit.spec import DEFAULT_BUDGET, Budget, Cpu, Format, Scheme, TensorSpec
 from edgekit.spec.dimensions import filled, fixed
 from edgekit.spec.project import OpenProject
@@ -51,6 +52,7 @@ def compare_path(path: Path, baseline: Trace, project: OpenProject, progress: Pr
             (path / info.file, info.format, info.quantization, info.verified_batches) for info in manifest.artifacts
         ]
     elif path.suffix in {f".{format}" for format in Format}:
+        project, _ = programs.complete(project)
         one = fixed(project.spec.sizes)
         tensors = filled(project.spec.inputs, one), filled(project.spec.tensors, one)
         first = tensors[0][0].shape[0]
@@ -59,6 +61,7 @@ def compare_path(path: Path, baseline: Trace, project: OpenProject, progress: Pr
         found = [(path, Format(path.suffix[1:]), None, (batch,))]
     elif path.suffix == ".npz":
         candidate = trace.load(path)
+        project, _ = programs.complete(project)
         leg = _LEG_OF[candidate.origin.program]
         legs = leg_of(budget, leg, baseline, candidate, project.spec.tensors, own=own)
         return _report(baseline, legs, budget)

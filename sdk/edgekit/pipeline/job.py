@@ -13,6 +13,7 @@ from edgekit.data.trace import Trace
 from edgekit.drift import custom, detection
 from edgekit.drift.custom import OwnMetric
 from edgekit.errors import DataError, ProjectError
+from edgekit.model import programs
 from edgekit.model.program import Source
 from edgekit.model.source.example import check_names
 from edgekit.model.source.model_file import load_model
@@ -55,7 +56,8 @@ def of_project(project: OpenProject) -> Job:
         SourceError, DataError, BundleError: If the model, the data or the baseline cannot be loaded.
         ProjectError, ToolchainError: If what the budget limits cannot be measured.
     """
-    project = completed(project)
+    project, program = programs.complete(project)
+    project = project if program else completed(project)
     spec = project.spec
     own = check_gate(project)
 
@@ -63,7 +65,7 @@ def of_project(project: OpenProject) -> Job:
     data = datasets.of_project(project, memory)
     check_answers(spec.budget, spec.tensors, data.evaluation)
     return Job(
-        source=load_model(project),
+        source=load_model(project, program),
         calibration=data.calibration,
         evaluation=data.evaluation,
         baseline=trace.load(project.baseline, memory) if project.baseline.is_file() else None,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
+from torch.export import ExportedProgram
 
 from edgekit import bundles, lowering, targets
 from edgekit.base.memory import Memory
@@ -18,7 +19,8 @@ from edgekit.execution.eager import run_quantized
 from edgekit.model.artifact import Artifact
 from edgekit.model.capture import capture as capture_source
 from edgekit.model.program import Captured, Quantized
-from edgekit.model.source import samples_of, source_from_example
+from edgekit.model.programs import source_of
+from edgekit.model.source import samples_of
 from edgekit.model.source.batches import Batch
 from edgekit.pipeline.assemble import assemble
 from edgekit.pipeline.attempt import Attempt, measured
@@ -46,8 +48,8 @@ class Verified:
 
 
 def capture(
-    model: nn.Module,
-    example_inputs: Any,
+    model: nn.Module | ExportedProgram | str | Path,
+    example_inputs: Any = None,
     *,
     samples: Data | None = None,
     name: str | None = None,
@@ -63,8 +65,9 @@ def capture(
     """Export a float model as a program.
 
     Args:
-        model: The float model; it is copied, put in eval mode, and left as it was.
-        example_inputs: The arguments of ``forward``, batch first: a tensor, several in order, or by name.
+        model: The float model, or a program, as `edgekit.build` takes it; copied, and left as it was.
+        example_inputs: The arguments of ``forward``, batch first: a tensor, several in order, or by name. A program
+            that says what it takes needs `samples` alone.
         samples: Real inputs to trace with, as `edgekit.build` takes its calibration data; the example unless given.
         name: The model's name; the class's name in lower case unless given.
         output_names: Names of what ``forward`` returns, in order.
@@ -80,7 +83,7 @@ def capture(
         SourceError, DataError, ProjectError: If the model, the example or an argument is wrong.
         CaptureError: If ``torch.export`` refuses the model.
     """
-    source = source_from_example(
+    source = source_of(
         name,
         model,
         example_inputs,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import ProjectError
-from edgekit.spec import labels, schema
+from edgekit.spec import labels, programs, schema
 from edgekit.spec.agreement import disagreements
 from edgekit.spec.sections import Project
 
@@ -46,9 +46,20 @@ class OpenProject:
 
     @property
     def source(self) -> tuple[Path, str]:
-        """The Python file that makes the model, and the function in it."""
-        file, _, function = self.spec.model.source.rpartition(":")
+        """The Python file that makes the model, and the function in it.
+
+        Raises:
+            ProjectError: If the model is a program.
+        """
+        if self.is_program:
+            raise ProjectError(f"{self.spec.model.name} is made by no Python file.")
+        file, _, function = str(self.spec.model.source).rpartition(":")
         return self.root / file, function
+
+    @property
+    def is_program(self) -> bool:
+        """Whether a file, or a name that a library knows, holds the network itself."""
+        return programs.is_program(self.spec.model.source)
 
     @property
     def metrics(self) -> tuple[tuple[Path, str] | None, ...]:
@@ -58,7 +69,13 @@ class OpenProject:
 
     @property
     def weights(self) -> Path:
-        """The weights file."""
+        """The weights file, or the file that holds the program.
+
+        Raises:
+            ProjectError: If the model's name brings its weights along.
+        """
+        if self.spec.model.weights is None:
+            raise ProjectError(f"{self.spec.model.name} has no file of weights.")
         return self.root / self.spec.model.weights
 
     @property
@@ -98,8 +115,8 @@ def load(folder: Path) -> OpenProject:
         raise ProjectError(f"{file} cannot be read: {error}", hint=_START) from error
     data, misnamed = labels.read_in(schema.parse_table(text, where=str(file), error=ProjectError), folder)
     project, faults = schema.check(data, Project)
-    faults += misnamed + _missing_files(folder, data)
-    if project is not None and not misnamed:
+    faults += misnamed + _missing_files(folder, data) + programs.faults(folder, data)
+    if project is not None and not misnamed and not programs.undescribed(project):
         faults += disagreements(project)
     if faults or project is None:
         raise ProjectError(schema.report(str(file), faults), hint=_HINT)
@@ -126,13 +143,16 @@ def _missing_files(root: Path, data: dict[str, Any]) -> list[str]:
     if isinstance(outputs, list):
         places += [(f"outputs[{index}].metric", section, "metric") for index, section in enumerate(outputs)]
     for place, section, key in places:
-        value = section.get(key) if isinstance(section, dict) else None
-        if not isinstance(value, str) or not value:
+        if not isinstance(section, dict):
+            continue
+        value = section.get(key)
+        if not isinstance(value, str) or not value or (key == "source" and programs.is_program(value)):
             continue
         in_data = place.startswith("data.")
         code = key in ("source", "metric") and not in_data
         path = root / (value.rpartition(":")[0] or value if code else _without_function(value))
-        if path.is_file() or (in_data and path.is_dir()):
+        folders = in_data or (key == "weights" and programs.is_program(section.get("source")))
+        if path.is_file() or (folders and path.is_dir()):
             continue
         beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
         reason = "is a folder" if path.is_dir() else f"does not exist{schema.did_you_mean(path.name, beside)}"

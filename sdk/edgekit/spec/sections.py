@@ -14,20 +14,24 @@ from edgekit.spec.target import Format
 from edgekit.spec.tensors import Postprocessing, TensorSpec, postprocessing
 
 File = Annotated[str, Field(min_length=1)]
+# The last part is what a library of models knows; what it may be is for the library to say.
+SOURCE = r"^([^:]+\.py:[A-Za-z_][A-Za-z0-9_]*|(timm|torchvision):[A-Za-z0-9_./-]+|hf:[A-Za-z0-9_./~@ -]+)$"
 
 
 class ModelSection(Spec):
-    """``[model]``: how the model is made and where its weights are."""
+    """``[model]``: how the model is made and where its weights are. A file that holds the network needs no source."""
 
     name: Name
     """The model's name; bundles are put in a folder of this name."""
-    source: Annotated[str, Field(pattern=r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$")]
-    """The Python file and the function in it that returns the ``nn.Module``, for instance ``model.py:build``."""
+    source: Annotated[str, Field(pattern=SOURCE)] | None = None
+    """The Python file and the function in it that returns the ``nn.Module``, for instance ``model.py:build``; or a name
+    that a library knows: ``timm:NAME``, ``torchvision:NAME``, ``hf:OWNER/NAME`` with ``@REVISION`` or ``hf:./FOLDER``.
+    Left out where ``weights`` is a ``.pt2`` archive, TorchScript, an ONNX file or a folder of Hugging Face."""
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
     """Keyword arguments for the function."""
-    weights: File
+    weights: File | None = None
     """The weights: a state dict or a training checkpoint of ``torch.save``, ``.safetensors``, or an index of several
-    files; see docs/weights.md."""
+    files; see docs/weights.md. Or the network itself: a ``.pt2`` archive, TorchScript, ONNX; see docs/models.md."""
     weights_key: Annotated[str, Field(min_length=1)] | None = None
     """Which state dict of a training checkpoint, for instance ``ema`` or ``model.state_dict``; the one that fits unless
     given."""
@@ -118,10 +122,10 @@ class Project(Spec):
     """The artifacts to write, of those that a target names: ``"pte"``, ``"onnx"``; all of them unless given."""
     model: ModelSection
     """The model."""
-    inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
-    """What goes in, in the order of the parameters of ``forward``."""
-    outputs: Annotated[tuple[OutputSection, ...], Field(min_length=1)]
-    """What comes out, in order."""
+    inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)] = ()
+    """What goes in, in the order of the parameters of ``forward``; left out where the model's file says it."""
+    outputs: Annotated[tuple[OutputSection, ...], Field(min_length=1)] = ()
+    """What comes out, in order; left out as well."""
     dimensions: dict[Identifier, Positive | Dimension] = Field(default_factory=dict)
     """What the names in the shapes of inputs stand for: a number, the largest size, or a table. One that can only have
     one size is fixed in the artifacts; ``batch`` is 1 unless it stands here. Names that only outputs have are derived

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from edgekit.errors import DataError, SourceError
 from edgekit.model.outputs import flattened, identifiers, is_identifier, is_named
 from edgekit.model.sizes import other_sizes, resized
-from edgekit.spec import Dimension, TensorSpec
+from edgekit.spec import Dimension, DType, Meaning, TensorSpec
 from edgekit.spec.usercode import contained
 
 DEFAULT_NAMES = ("output",)
@@ -79,6 +79,50 @@ def returned(
         batch=inputs[0].shape[0],
         sizes=(usual, other),
     )
+
+
+def described(
+    found: Returned,
+    names: tuple[str, ...],
+    inputs: Sequence[str],
+    meanings: Mapping[str, Meaning] | None = None,
+    first: Meaning = "tensor",
+) -> tuple[TensorSpec, ...]:
+    """Return names, types, shapes and meanings of what a model returned.
+
+    Args:
+        found: What it returned.
+        names: Names for it, in order, where the model does not name it itself.
+        inputs: The names of the inputs, which no output may have.
+        meanings: What outputs mean, by name.
+        first: What the first output means where nothing else is said.
+
+    Raises:
+        SourceError, DataError: If it is nothing that artifacts have.
+    """
+    labelled = output_labels(found, names, inputs)
+    return tuple(
+        TensorSpec(
+            name=label,
+            dtype=dtype_of(f"{label}, which {found.name} returns,", tensor),
+            shape=named_shape(label, index, found),
+            meaning=(meanings or {}).get(label, first if index == 0 else "tensor"),
+        )
+        for index, (label, tensor) in enumerate(zip(labelled, found.tensors, strict=True))
+    )
+
+
+def dtype_of(what: str, tensor: Tensor) -> DType:
+    """Return the type of a tensor's elements.
+
+    Raises:
+        SourceError: If no artifact has it.
+    """
+    kind = str(tensor.dtype).removeprefix("torch.")
+    known = get_args(DType)
+    if kind not in known:
+        raise SourceError(f"{what} is {kind}, which no artifact has.", hint=f"There are {', '.join(known)}.")
+    return kind  # type: ignore[return-value]
 
 
 def named_shape(label: str, index: int, found: Returned) -> tuple[int | str, ...]:

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgekit.errors import DataError, ProjectError, SourceError
+from edgekit.errors import DataError, ProjectError
 from edgekit.model.program import Source
 from edgekit.model.source.calls import input_names, parameters
-from edgekit.model.source.derive import DEFAULT_NAMES, named_shape, output_labels, returned
+from edgekit.model.source.derive import DEFAULT_NAMES, described, dtype_of, returned
 from edgekit.model.source.module import measured
 from edgekit.model.source.own import cast_hint, float_dtype, own_copy, unwrapped
-from edgekit.spec import Dimension, DType, Meaning, Preprocessing, TensorSpec, arguments
+from edgekit.spec import Dimension, Meaning, Preprocessing, TensorSpec, arguments
 from edgekit.spec.agreement import label_faults, output_faults, picture_faults
 from edgekit.spec.dimensions import BATCH, Sizes, filled, fixed, ranges
 from edgekit.spec.schema import did_you_mean
@@ -35,6 +35,7 @@ def source_from_example(
     shapes: Mapping[str, Shape] | None = None,
     max_batch: int | None = None,
     dimensions: Mapping[str, Sizes] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Source:
     """Make a source of a module that the caller has; neither it nor the example is changed.
 
@@ -49,6 +50,7 @@ def source_from_example(
         shapes: Shapes of inputs with names for what varies, by input; the batch alone varies unless given.
         max_batch: The largest batch; unless given it is 1 for an example of one row, else up to 64.
         dimensions: The sizes of each name in them, or the largest.
+        notes: What was changed before, for a reader of the report.
 
     Raises:
         SourceError: If the model cannot be copied or run, or returns what no artifact can.
@@ -71,23 +73,12 @@ def source_from_example(
     free = {key: size for key, size in sizes.items() if key in used and key not in fixed(sizes)}
     inputs = filled(inputs, fixed(sizes))
     found = returned(name, own, inputs, example, free, cast_hint(model))
-    labelled = output_labels(found, output_names, names)
-    outputs = tuple(
-        TensorSpec.model_validate(
-            {
-                "name": label,
-                "dtype": _dtype(f"{label}, which {name} returns,", tensor),
-                "shape": named_shape(label, index, found),
-                "meaning": (meanings or {}).get(label, "logits" if labels and index == 0 else "tensor"),
-            }
-        )
-        for index, (label, tensor) in enumerate(zip(labelled, found.tensors, strict=True))
-    )
+    outputs = described(found, output_names, names, meanings or {}, "logits" if labels else "tensor")
     check_names("meanings", meanings or {}, outputs)
     if faults := output_faults(outputs) + label_faults(labels, outputs) + picture_faults(preprocessing, inputs):
         raise DataError("\n".join(faults), hint="See docs/drift.md for what each meaning takes.")
     dtype = float_dtype(unwrapped(model))
-    notes = () if dtype is torch.float32 else (_widened(dtype),)
+    notes += () if dtype is torch.float32 else (_widened(dtype),)
     return measured(name, own, inputs, outputs, free, labels=labels, preprocessing=preprocessing, notes=notes)
 
 
@@ -155,14 +146,6 @@ def _described(given: Any) -> str:
     return "empty" if isinstance(given, Sequence) and not given else f"a {type(given).__name__}"
 
 
-def _dtype(what: str, tensor: Tensor) -> DType:
-    kind = str(tensor.dtype).removeprefix("torch.")
-    known = get_args(DType)
-    if kind not in known:
-        raise SourceError(f"{what} is {kind}, which no artifact has.", hint=f"There are {', '.join(known)}.")
-    return kind  # type: ignore[return-value]
-
-
 def _input_specs(
     names: tuple[str, ...],
     example: tuple[Tensor, ...],
@@ -191,7 +174,7 @@ def _input_specs(
                 f"{did_you_mean(unknown[0], sizes)}",
                 hint=f"For instance dimensions={{'{unknown[0]}': 512}}: the largest size.",
             )
-        kind = _dtype(f"The example for {name}", tensor)
+        kind = dtype_of(f"The example for {name}", tensor)
         means = meaning if number == 0 else "tensor"
         specs.append(TensorSpec.model_validate({"name": name, "dtype": kind, "shape": shape, "meaning": means}))
     return tuple(specs)

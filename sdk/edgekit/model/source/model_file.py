@@ -8,33 +8,45 @@ from torch import nn
 
 from edgekit.errors import SourceError
 from edgekit.model.program import Source
+from edgekit.model.programs.program import Program
 from edgekit.model.source.module import source_from_module
 from edgekit.model.weights import into, stated
 from edgekit.model.weights.checkpoint import Checkpoint, read_checkpoint
 from edgekit.model.weights.into import Loaded
 from edgekit.spec.project import OpenProject
+from edgekit.spec.sections import Project
 from edgekit.spec.usercode import contained, importable, load_function, place
 
 
-def load_model(project: OpenProject) -> Source:
+def load_model(project: OpenProject, program: Program | None = None) -> Source:
     """Make the project's model, with its weights, in eval mode.
+
+    Args:
+        project: What goes in and out of the model stands in it.
+        program: The model, where it is no Python file of the project's; from `edgekit.model.programs.complete`.
 
     Raises:
         SourceError: If the Python file fails, the weights do not fit, or the model returns other than is declared.
     """
+    if program is not None:
+        return _made(project.spec, program.module, program.notes)
     spec = stated.completed(project).spec
     file, function = project.source
     checkpoint = read_checkpoint(project.weights, spec.model.weights_key)
     loaded = float_model(file, function, spec.model.arguments, checkpoint)
+    return _made(spec, loaded.model, (*loaded.notes, *stated.differences(spec, checkpoint)))
+
+
+def _made(spec: Project, model: nn.Module, notes: tuple[str, ...]) -> Source:
     return source_from_module(
         spec.model.name,
-        loaded.model,
+        model,
         spec.inputs,
         spec.tensors,
         spec.sizes,
         labels=spec.labels,
         preprocessing=spec.preprocessing,
-        notes=(*loaded.notes, *stated.differences(spec, checkpoint)),
+        notes=notes,
     )
 
 
