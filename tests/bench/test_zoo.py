@@ -105,6 +105,8 @@ def test_tasks_count_equal_decisions() -> None:
     maps = np.arange(8.0).reshape(1, 2, 2, 2)
     assert agreement("pixels", [maps], [maps]) == 1
     assert agreement("pixels", [maps], [-maps]) == 0
+    assert agreement("steps", [maps], [maps]) == 1
+    assert agreement("steps", [maps], [-maps]) == 0
     assert agreement("cosine", [scores], [-scores]) == pytest.approx(-1)
     assert agreement("values", [scores], [scores]) is None
 
