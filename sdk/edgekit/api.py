@@ -145,7 +145,7 @@ def build(
         own_metrics=own,
         memory=allowed,
     )
-    store = caches.from_environment() if cache else None
+    store = caches.for_builds() if cache else None
     return build_job(job, profiles, Path(output), progress or Silent(), store, keep_folder(keep))
 
 

@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,9 +62,29 @@ def from_environment() -> Cache:
     """Return the person's cache: ``$EDGEKIT_CACHE`` or the platform's cache folder, and ``$EDGEKIT_CACHE_SIZE``.
 
     Raises:
+        CacheError: If the size is no size, or there is no home folder.
+    """
+    limit = parse_size(os.environ.get("EDGEKIT_CACHE_SIZE", str(DEFAULT_LIMIT)))
+    try:
+        return Cache(folder=_folder(), limit=limit)
+    except RuntimeError as error:
+        raise CacheError(
+            "You have no home folder to keep a cache in.", hint="Set EDGEKIT_CACHE to a folder."
+        ) from error
+
+
+def for_builds() -> Cache | None:
+    """Return the person's cache as `from_environment` does, or None where there is no home folder to keep it in.
+
+    Raises:
         CacheError: If the size is no size.
     """
-    return Cache(folder=_folder(), limit=parse_size(os.environ.get("EDGEKIT_CACHE_SIZE", str(DEFAULT_LIMIT))))
+    limit = parse_size(os.environ.get("EDGEKIT_CACHE_SIZE", str(DEFAULT_LIMIT)))
+    try:
+        return Cache(folder=_folder(), limit=limit)
+    except RuntimeError:
+        _log.warning("nothing is kept in a cache: there is no home folder, and EDGEKIT_CACHE is not set")
+        return None
 
 
 def parse_size(text: str) -> int:
@@ -94,7 +113,7 @@ def get(cache: Cache, kind: str, key: str) -> Entry | None:
         return None
     try:
         entry = _unpacked(data, kind, key)
-    except (ValueError, KeyError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # zipfile, zlib, json and what is inside have no common class, and no end of others
         _log.warning("the cache entry %s is damaged and is removed: %s", path, error)
         _remove(path)
         return None
@@ -178,6 +197,11 @@ def _packed(entry: Entry, kind: str, key: str) -> bytes:
 
 def _unpacked(data: bytes, kind: str, key: str) -> Entry:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        infos = archive.infolist()
+        if any(info.compress_type != zipfile.ZIP_STORED for info in infos) or sum(i.file_size for i in infos) > len(
+            data
+        ):
+            raise ValueError("it holds more than it has bytes")
         metadata = json.loads(archive.read(_METADATA))
         claimed = metadata.pop("sha256")
         if claimed != digest.of_json(metadata) or (metadata["kind"], metadata["key"]) != (kind, key):
@@ -185,6 +209,8 @@ def _unpacked(data: bytes, kind: str, key: str) -> Entry:
         files = {name: archive.read(str(number)) for number, name in enumerate(metadata["files"])}
     if changed := [name for name, content in files.items() if digest.of_bytes(content) != metadata["files"][name]]:
         raise ValueError(f"{', '.join(changed)} was changed")
+    if not isinstance(metadata["facts"], dict):
+        raise TypeError("its facts are none")
     return Entry(files=files, facts=metadata["facts"])
 
 

@@ -7,6 +7,7 @@ from edgekit.bundles.changes import ArtifactChange, BundleComparison, Change, Le
 from edgekit.bundles.contents import REPORT_FILE
 from edgekit.bundles.manifest import ArtifactInfo, parse_report, report
 from edgekit.bundles.read import read as read_bundle
+from edgekit.bundles.read import text_of
 from edgekit.bundles.timing import Timings
 from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import Leg
@@ -31,7 +32,7 @@ def read_side(path: Path) -> Side:
         found = report(read_bundle(path))
         timings = timing.read(path)
     elif path.is_file():
-        found = parse_report(path.read_text(encoding="utf-8", errors="replace"), where=str(path))
+        found = parse_report(text_of(path), where=str(path))
     else:
         raise BundleError(f"{path} is missing.", hint=f"Give a bundle's folder or a {REPORT_FILE}.")
     return Side(path=str(path), report=found, drift=found.drift, timings=timings)

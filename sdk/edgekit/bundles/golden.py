@@ -119,6 +119,15 @@ def read(folder: Path, manifest: Manifest) -> GoldenTraces:
     Raises:
         BundleError: If there are none, or they do not fit each other.
     """
+    try:
+        return _read(folder, manifest)
+    except (KeyError, ValueError, TypeError, OverflowError, OSError) as error:  # they do not fit each other
+        raise BundleError(
+            f"The golden vectors of {folder} do not fit each other: {error}", hint="Build the bundle again."
+        ) from error
+
+
+def _read(folder: Path, manifest: Manifest) -> GoldenTraces:
     rows = [_Row(folder, golden) for golden in manifest.golden]
     if not rows or any(row.keys != rows[0].keys for row in rows):
         raise BundleError(f"{folder} has no golden inputs, or not all of them for each.", hint="Build it again.")

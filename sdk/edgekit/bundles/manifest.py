@@ -33,12 +33,18 @@ from edgekit.spec import (
 
 MANIFEST_VERSION: Literal[1] = 1
 MANIFEST_FILE = "manifest.json"
+_NAMED = 50
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # No part begins with a dot: a bundle names nothing outside its folder.
 RelativePath = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$", max_length=1000)
 ]
+
+
+# No reader of JSON keeps larger numbers whole.
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Size = Annotated[int, Field(ge=1, le=2**31)]
 
 
 class Model(Spec):
@@ -48,9 +54,9 @@ class Model(Spec):
     """Name of the model."""
     weights_sha256: Sha256
     """Digest of the float weights."""
-    parameters: int
+    parameters: Count
     """Number of parameters."""
-    float_bytes: int
+    float_bytes: Count
     """Bytes of the float weights."""
 
 
@@ -76,7 +82,7 @@ class ArtifactInfo(Spec):
     """Path within the bundle."""
     sha256: Sha256
     """Digest of the file."""
-    bytes: int
+    bytes: Count
     """Size of the file."""
     quantization: Scheme
     """Quantization scheme."""
@@ -93,13 +99,13 @@ class ArtifactInfo(Spec):
     the inputs alone."""
     not_delegated: tuple[str, ...]
     """Operations that stay outside the delegates."""
-    verified_batches: tuple[int, ...]
+    verified_batches: tuple[Count, ...]
     """Batch sizes at which the file was run and gave the same answers."""
     within_size: bool
     """Whether the file is within the target's size limit."""
-    size_limit: int
+    size_limit: Count
     """The target's size limit, in bytes."""
-    planned_bytes: int | None = None
+    planned_bytes: Count | None = None
     """Memory that a .pte plans for inputs and outputs of its largest sizes and what lies between its delegates, in
     bytes; null for an .onnx, whose runtime plans when it runs."""
 
@@ -126,7 +132,7 @@ class GoldenTensor(Spec):
     """Digest of the file."""
     dtype: DType
     """Element type."""
-    shape: tuple[int, ...]
+    shape: tuple[Size, ...]
     """Sizes, batch of one included."""
 
 
@@ -142,7 +148,7 @@ class GoldenOutput(GoldenTensor):
 class Golden(Spec):
     """One input with the outputs to expect, so that a device can test itself."""
 
-    label: int | None
+    label: Annotated[int, Field(ge=-(2**53), le=2**53)] | None
     """True class, if known."""
     inputs: tuple[GoldenTensor, ...]
     """The inputs."""
@@ -190,9 +196,9 @@ class Manifest(Report):
     """Input tensors."""
     outputs: tuple[TensorSpec, ...]
     """Output tensors."""
-    dimensions: dict[str, int]
+    dimensions: dict[Identifier, Size]
     """Largest value of each symbolic dimension. A name in the shape of an output alone is derived from the inputs."""
-    ranges: dict[str, Dimension] = Field(default_factory=dict)
+    ranges: dict[Identifier, Dimension] = Field(default_factory=dict)
     """All that is known of the sizes of each symbolic dimension."""
     preprocessing: Preprocessing | None
     """How a picture becomes the input; null if the input is no picture."""
@@ -233,17 +239,19 @@ def parse(text: str, *, where: str) -> Manifest:
     """
     try:
         version = json.loads(text).get("schema_version")
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise BundleError(f"{where} is not a manifest: {error}", hint="Build the bundle again.") from error
     if version != MANIFEST_VERSION:
         raise BundleError(
-            f"{where} has schema version {version}; this EdgeKit reads version {MANIFEST_VERSION}.",
+            f"{where} has schema version {str(version)[:20]}; this EdgeKit reads version {MANIFEST_VERSION}.",
             hint="Build the bundle again, or install the EdgeKit that wrote it.",
         )
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
-        faults = "\n".join(f"  - {'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
+        found = error.errors(include_url=False)
+        faults = "\n".join(f"  - {'.'.join(map(str, f['loc']))}: {f['msg']}" for f in found[:_NAMED])
+        faults += f"\n  - and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         raise BundleError(f"{where} breaks its schema:\n{faults}", hint="Build the bundle again.") from error
 
 

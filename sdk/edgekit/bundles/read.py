@@ -10,6 +10,8 @@ from edgekit.errors import BundleError
 from edgekit.spec import Format
 from edgekit.targets.runtimes.check import CompatibilityResult, examine
 
+_LARGEST = 2**28
+
 
 def checked(content: Mapping[str, bytes], *, where: str) -> Manifest:
     """Return the manifest of a bundle's content that is not on disk yet.
@@ -38,19 +40,39 @@ def read(folder: Path) -> Manifest:
             f"{folder} is not a bundle: it has no {MANIFEST_FILE}.",
             hint="edgekit build writes bundles to artifacts/MODEL/TARGET.",
         )
-    manifest = parse(path.read_text(encoding="utf-8"), where=str(path))
+    manifest = parse(text_of(path), where=str(path))
+    inside = folder.resolve()
     faults = []
-    for name, sha256 in files(manifest):
-        if not (folder / name).is_file():
-            faults.append(f"{name} is missing")
-        elif digest.of_file(folder / name) != sha256:
-            faults.append(f"{name} was changed: its sha256 is not the manifest's")
+    for name, sha256 in dict(files(manifest)).items():
+        try:
+            if not (folder / name).is_file():
+                faults.append(f"{name} is missing")
+            elif not (folder / name).resolve().is_relative_to(inside):
+                faults.append(f"{name} is a link out of the bundle")
+            elif digest.of_file(folder / name) != sha256:
+                faults.append(f"{name} was changed: its sha256 is not the manifest's")
+        except OSError as error:
+            faults.append(f"{name} cannot be read: {error.strerror or error}")
     if faults:
         raise BundleError(
             f"The bundle {folder} is damaged:\n" + "\n".join(f"  - {fault}" for fault in faults),
             hint="Build it again, or copy it again.",
         )
     return manifest
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a manifest or a report.
+
+    Raises:
+        BundleError: If it cannot be read, or is larger than any is.
+    """
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise BundleError(f"{path} has more than {_LARGEST:,} bytes.", hint="No build writes such a file.")
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror or error}", hint="Make it readable.") from error
 
 
 def compatibility(folder: Path, manifest: Manifest) -> tuple[CompatibilityResult, ...]:

@@ -94,13 +94,15 @@ def build(
     )
     failures = [f"{b.manifest.target.name}: {line}" for b in result.bundles for line in verdict.of_manifest(b.manifest)]
     judged = [(cases.of_manifest(bundle.manifest), bundle.manifest.drift) for bundle in result.bundles]
+    text, unwritten = gate.write(
+        tuple(suite for suite, _ in judged),
+        markdown.of_build(judged),
+        lambda console: tables.show_build(console, result),
+    )
     return Answer(
         data={**json.build_result(result), "sample": opened.is_sample},
-        text=gate.write(
-            tuple(suite for suite, _ in judged),
-            markdown.of_build(judged),
-            lambda console: tables.show_build(console, result),
-        ),
+        text=text,
+        unwritten=unwritten,
         failure=None if result.passed else over_budget(failures),
         closing=closing,
     )
@@ -155,13 +157,15 @@ def compare(
 
     report = _measured(path, reference, folder, progress, bundle)
     suite = cases.of_drift(str(path), report)
+    text, unwritten = gate.write(
+        (suite,),
+        markdown.of_build([(suite, report)]),
+        lambda console: tables.show_comparison(console, report, str(path)),
+    )
     return Answer(
         data=json.comparison(report),
-        text=gate.write(
-            (suite,),
-            markdown.of_build([(suite, report)]),
-            lambda console: tables.show_comparison(console, report, str(path)),
-        ),
+        text=text,
+        unwritten=unwritten,
         failure=None if report.within_budget else over_budget(list(verdict.of_drift(report))),
     )
 
@@ -204,15 +208,17 @@ def _changes(old: "Side", new: "Side", gate: Gate, page: Path | None) -> Answer:
 
     found = compare_builds(old, new)
     suite = cases.of_side(new)
+    text, unwritten = gate.write(
+        (suite,), markdown.of_changes(suite, found), lambda console: render.show_changes(console, found)
+    )
     if page is not None:
         from edgekit.render.page import changes as pages
 
-        write(page, pages.of_changes(found))
+        unwritten += write(page, pages.of_changes(found))
     return Answer(
         data=json.changes(found),
-        text=gate.write(
-            (suite,), markdown.of_changes(suite, found), lambda console: render.show_changes(console, found)
-        ),
+        text=text,
+        unwritten=unwritten,
         failure=None if new.passed else over_budget(render.failures(found)),
     )
 

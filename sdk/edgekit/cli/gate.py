@@ -50,17 +50,14 @@ def gate_options(function: F) -> F:
     return junit(summary(function))
 
 
-def write(path: Path, text: str, *, mode: Literal["w", "a"] = "w") -> None:
-    """Write a text to a file, or append it.
-
-    Raises:
-        FileError: If the file cannot be written.
-    """
+def write(path: Path, text: str, *, mode: Literal["w", "a"] = "w") -> tuple[str, ...]:
+    """Write a text to a file, or append it; return why that cannot be, or nothing."""
     try:
         with path.open(mode, encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise click.FileError(str(error.filename), hint=error.strerror or str(error)) from error
+        return (f"{path} cannot be written: {error.strerror or error}.",)
+    return ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +80,7 @@ class Gate:
 
     def write(
         self, suites: "tuple[Suite, ...]", markdown: str, table: "Callable[[Console], None]"
-    ) -> "Callable[[Console], None]":
+    ) -> "tuple[Callable[[Console], None], tuple[str, ...]]":
         """Write the files that were asked for.
 
         Args:
@@ -92,14 +89,16 @@ class Gate:
             table: What a person sees otherwise.
 
         Returns:
-            What a person sees: the table, or the summary if it was asked for on standard output.
+            What a person sees: the table, or the summary if it was asked for on standard output; and what could not be
+            written.
         """
         from edgekit.render import junit
 
+        unwritten: tuple[str, ...] = ()
         if self.junit is not None:
-            write(self.junit, junit.text(suites))
+            unwritten += write(self.junit, junit.text(suites))
         if self.summary is not None and self.summary != Path("-"):
-            write(self.summary, markdown, mode="a")
+            unwritten += write(self.summary, markdown, mode="a")
         if self.summary == Path("-"):
-            return lambda console: console.print(markdown, end="", soft_wrap=True)
-        return table
+            return lambda console: console.print(markdown, end="", soft_wrap=True), unwritten
+        return table, unwritten

@@ -96,7 +96,7 @@ def profile(
     from edgekit.render.profile import show_profile
     from edgekit.spec.find import find
 
-    store = None if no_cache else cache.from_environment()
+    store = None if no_cache else cache.for_builds()
     opened = find(folder, strict=False).with_memory(memory)
     found = measure.profile(bundle, lambda: job.of_project(opened), progress, target=target, cache=store)
     path = _written(output, bundle, PROFILE_FILE, found.to_json(), manifest, {"profile": found}, found.manifest_sha256)

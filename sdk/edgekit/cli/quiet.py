@@ -8,11 +8,13 @@ temporary file takes their place while a verb works.
 import contextlib
 import ctypes
 import faulthandler
+import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, TextIO
 
 
@@ -20,8 +22,8 @@ from typing import BinaryIO, TextIO
 class Streams:
     """The terminal's own streams, for our output, and the file that takes everybody else's."""
 
-    out: TextIO
-    err: TextIO
+    out: "Patient"
+    err: "Patient"
     noise: BinaryIO | None
     """None with ``--debug``, where the noise goes to ``err``."""
 
@@ -32,6 +34,37 @@ class Streams:
         _flush()
         self.noise.seek(0)
         return self.noise.read().decode(errors="replace").rstrip().splitlines()[-count:]
+
+
+class Patient(io.TextIOWrapper):
+    """A stream that writes as long as somebody takes it: a full disk or a reader who has gone ends no work.
+
+    The verdict is in the exit code, and bundles are on disk, whether somebody reads what is said of them or not.
+    """
+
+    failure: OSError | None = None
+    """The first error of the system, after which nothing is written any more."""
+
+    def write(self, text: str) -> int:
+        """Write a text, unless a write has failed."""
+        self._try(lambda: super(Patient, self).write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Write out what is held."""
+        self._try(super().flush)
+
+    def close(self) -> None:
+        """Close the stream, whatever becomes of what it holds."""
+        with contextlib.suppress(OSError, ValueError):
+            super().close()
+
+    def _try(self, work: Callable[[], object]) -> None:
+        if self.failure is None:
+            try:
+                work()
+            except OSError as error:
+                self.failure = error
 
 
 @contextlib.contextmanager
@@ -45,7 +78,7 @@ def quiet(*, debug: bool) -> Iterator[Streams]:
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(_writer(os.dup(1), sys.stdout))
         err = stack.enter_context(_writer(os.dup(2), sys.stderr))
-        noise = None if debug else stack.enter_context(tempfile.TemporaryFile())
+        noise = None if debug else stack.enter_context(_noise())
         target = err if noise is None else noise
         stack.enter_context(_crash_trace(err))
         stack.callback(_restore, out.fileno(), err.fileno())
@@ -54,9 +87,31 @@ def quiet(*, debug: bool) -> Iterator[Streams]:
         yield Streams(out=out, err=err, noise=noise)
 
 
-def _writer(descriptor: int, like: TextIO) -> TextIO:
+def open_missing() -> None:
+    """Let standard streams lead nowhere that whoever started us has closed: else the next file takes their place."""
+    for descriptor, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for good
+
+
+def _noise() -> BinaryIO:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:  # no folder for temporary files can be written
+        return Path(os.devnull).open("w+b")
+
+
+def _writer(descriptor: int, like: TextIO) -> Patient:
     # A terminal that cannot show a character gets a question mark, never an encoding error.
-    return open(descriptor, "w", encoding=like.encoding or "utf-8", errors="replace", buffering=1)
+    binary = io.BufferedWriter(io.FileIO(descriptor, "w"))
+    return Patient(binary, encoding=like.encoding or "utf-8", errors="replace", line_buffering=True)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,9 @@
 """What every verb has in common: ``--json``, ``--debug``, quiet libraries, progress, errors and exit codes."""
 
+import errno
 import functools
 import io
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 import click
 
 from edgekit.base.text import plain
-from edgekit.cli.quiet import Streams, quiet
+from edgekit.cli.quiet import Streams, open_missing, quiet
 from edgekit.errors import EdgeKitError, SourceError, ToolchainError
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ class Answer:
     """Why the answer, complete as it is, is not a success."""
     closing: str = ""
     """What people must not miss: the last line."""
+    unwritten: tuple[str, ...] = ()
+    """Files that were asked for beside the answer and could not be written, and why; the exit code is the verdict's."""
 
 
 Verb = Callable[Concatenate["Progress", P], Answer]
@@ -77,6 +81,7 @@ def verb(function: Verb[P]) -> Callable[P, None]:
     @functools.wraps(function)
     def callback(*args: P.args, **kwargs: P.kwargs) -> None:
         # click knows these two, the function's own signature does not.
+        _check_paths(kwargs)
         debug = bool(kwargs.pop("debug"))
         as_json = bool(kwargs.pop("as_json"))
         context = click.get_current_context()
@@ -86,15 +91,29 @@ def verb(function: Verb[P]) -> Callable[P, None]:
     return callback
 
 
+def _check_paths(values: Mapping[str, object]) -> None:
+    """Refuse paths that no system has: everything else about them is for the verb to say."""
+    for name, value in values.items():
+        if isinstance(value, Path):
+            try:
+                value.lstat()
+            except (FileNotFoundError, NotADirectoryError, PermissionError):
+                continue
+            except (OSError, ValueError) as error:
+                reason = error.strerror if isinstance(error, OSError) else str(error)
+                raise click.UsageError(f"{name}: {str(value)[:100]}... cannot be looked for: {reason}.") from error
+
+
 def _perform(work: Callable[["Progress"], Answer], *, debug: bool, as_json: bool) -> int:
     """Run a verb, show what came of it, and return the exit code."""
     with quiet(debug=debug) as streams:
         try:
-            return _show(work, streams, as_json=as_json)
+            code = _show(work, streams, as_json=as_json)
+            if (failure := streams.out.failure) is not None and not isinstance(failure, BrokenPipeError):
+                say(streams.err, f"error: what there is to say cannot be written: {failure.strerror}")
+            return code
         except click.ClickException:
             raise
-        except BrokenPipeError:
-            return 1  # whoever read our output has gone, and so has everybody we could tell
         except KeyboardInterrupt:
             say(streams.err, "Interrupted")
             return INTERRUPTED
@@ -145,6 +164,8 @@ def _show(work: Callable[["Progress"], Answer], streams: Streams, *, as_json: bo
     else:
         answer.text(console(streams.out))
     streams.out.flush()
+    for line in answer.unwritten:
+        say(streams.err, f"error: {line}")
     if answer.failure is not None:
         _report(streams, answer.failure, as_json=False)
     if answer.closing:
@@ -209,6 +230,7 @@ class Group(click.Group):
 
     def main(self, args: Any = None, prog_name: str | None = None, *rest: Any, **extra: Any) -> Any:
         """Run the command line and exit."""
+        open_missing()
         arguments = list(sys.argv[1:] if args is None else args)
         extra["standalone_mode"] = False
         try:
@@ -228,4 +250,9 @@ class Group(click.Group):
         except click.Abort:
             click.echo("Interrupted", err=True)
             sys.exit(INTERRUPTED)
+        except OSError as error:  # help or the version, which click prints itself
+            sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - what is held is lost
+            if error.errno != errno.EPIPE:
+                say(sys.stderr, f"error: what there is to say cannot be written: {error.strerror}")
+            sys.exit(1)
         sys.exit(code if isinstance(code, int) else 0)

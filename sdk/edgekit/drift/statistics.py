@@ -126,7 +126,9 @@ def _values(statistics: Mapping[str, Statistic], counts: Counts) -> dict[str, Do
     for name, statistic in statistics.items():
         match statistic:
             case OfMeans():
-                found[name] = statistic.value(drawn @ statistic.columns / counts.shape[1])
+                # Not by a matrix product: the order in which it adds, and so the last digit, depends on its threads.
+                sums = np.einsum("ds,sk->dk", drawn, statistic.columns, optimize=False)
+                found[name] = statistic.value(sums / counts.shape[1])
             case OfCounts():
                 found[name] = np.array([statistic.value(row) for row in counts], dtype=np.float64)
             case Derived():

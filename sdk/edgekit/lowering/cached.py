@@ -63,8 +63,9 @@ def lower(
         # All that a lowering reads of its arguments must stand here.
         program = fingerprint.of_program(quantized.program, quantized.captured.source)
         key = _key(program, format.value, quantized.scheme.value, _settings(format, target))
-        if key and (entry := caches.get(cache, "artifact", key)):
-            return _artifact(entry), True
+        entry = caches.get(cache, "artifact", key) if key else None
+        if entry is not None and (kept := _artifact(entry)) is not None:
+            return kept, True
     artifact = _lower(format, target, quantized, check)
     if cache is not None and key:
         caches.put(cache, "artifact", key, _entry(artifact))
@@ -80,7 +81,8 @@ def export_float(captured: Captured, cache: Cache | None) -> tuple[bytes, bool]:
     key = None
     if cache is not None:
         key = _key(fingerprint.of_program(captured.program, captured.source), "float")
-        if key and (entry := caches.get(cache, "float-onnx", key)):
+        entry = caches.get(cache, "float-onnx", key) if key else None
+        if entry is not None and "model.onnx" in entry.files:
             return entry.files["model.onnx"], True
     data = onnx.export_float(replace(captured, program=for_device(captured.program, captured)))
     if cache is not None and key:
@@ -118,8 +120,12 @@ def _entry(artifact: Artifact) -> Entry:
     return Entry(files={artifact.file: facts.pop("data")}, facts=facts)
 
 
-def _artifact(entry: Entry) -> Artifact:
-    (data,) = entry.files.values()
+def _artifact(entry: Entry) -> Artifact | None:
+    """Return the artifact in an entry; None if it is none, and has to be made anew."""
     facts: dict[str, Any] = {key: tuple(fact) if isinstance(fact, list) else fact for key, fact in entry.facts.items()}
-    format, scheme = Format(facts.pop("format")), Scheme(facts.pop("scheme"))
-    return Artifact(data=data, format=format, scheme=scheme, **facts)
+    try:
+        (data,) = entry.files.values()
+        format, scheme = Format(facts.pop("format")), Scheme(facts.pop("scheme"))
+        return Artifact(data=data, format=format, scheme=scheme, **facts)
+    except (ValueError, KeyError, TypeError):
+        return None

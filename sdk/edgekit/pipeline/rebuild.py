@@ -45,7 +45,9 @@ def build_project(
         schemes.of_target(profile, project.spec.quantize)
     if not cache:
         return _build(project, profiles, output, progress, None, keep)
-    store = caches.from_environment()
+    store = caches.for_builds()
+    if store is None:
+        return _build(project, profiles, output, progress, None, keep)
     stages = Stages(progress)
     found: dict[str, Built] = {}
     with stages("check what changed") as detail:
@@ -95,7 +97,8 @@ def _build(
 def _kept(store: Cache, key: str | None, place: Path) -> Built | None:
     """Return a bundle as it was built before, not yet written, if all that it was made from is the same."""
     entry = None if key is None else caches.get(store, "bundle", key)
-    if entry is None or not buildkey.unchanged(entry.facts["imported"]):
+    imported = None if entry is None else entry.facts.get("imported")
+    if entry is None or not isinstance(imported, dict) or not buildkey.unchanged(imported):
         return None
     try:
         manifest = bundles.checked(entry.files, where="the cached bundle")

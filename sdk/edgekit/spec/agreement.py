@@ -1,5 +1,7 @@
 """Whether the parts of a project agree: names, meanings, shapes, schemes."""
 
+import math
+
 from edgekit.spec import schema, schemes
 from edgekit.spec.dimensions import filled, fixed
 from edgekit.spec.preprocessing import Preprocessing
@@ -8,6 +10,8 @@ from edgekit.spec.sections import Project
 from edgekit.spec.target import Format
 from edgekit.spec.tensors import TensorSpec
 
+MOST_NUMBERS = 2**31
+"""Of one tensor: what holds more cannot be computed with on any phone, and was meant otherwise."""
 # The axes of what is measured by them.
 _SHAPES = {
     "segmentation": ("batch", "classes", "height", "width"),
@@ -32,6 +36,9 @@ def disagreements(project: Project) -> list[str]:
         if spec.meaning != "tensor" and (spec.meaning == "image") != (side == "input"):
             other = "output" if side == "input" else "input"
             faults.append(f"{key}.meaning: only an {other} can mean {spec.meaning}")
+        numbers = math.prod(size if isinstance(size, int) else _largest(size, project) for size in spec.shape)
+        if numbers > MOST_NUMBERS:
+            faults.append(f"{key}.shape: is {numbers:,} numbers at its largest sizes; {MOST_NUMBERS:,} are the limit")
         if side == "output":
             faults += _first_size_faults(key, spec, project)
             continue  # another name that no input has is derived
@@ -56,6 +63,10 @@ def disagreements(project: Project) -> list[str]:
         + output_faults(project.outputs)
         + _scheme_faults(project)
     )
+
+
+def _largest(size: str, project: Project) -> int:
+    return project.sizes[size].max if size in project.sizes else 1
 
 
 def _first_size_faults(key: str, spec: TensorSpec, project: Project) -> list[str]:

@@ -116,8 +116,8 @@ class Bootstrap(Spec):
 
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Confidence level, two-sided."""
-    resamples: Annotated[int, Field(ge=100)] = 1000
-    """How often the evaluation set is drawn anew."""
+    resamples: Annotated[int, Field(ge=100, le=100_000)] = 1000
+    """How often the evaluation set is drawn anew; more than 100,000 draws change no interval, and take minutes."""
 
 
 class LegBudgets(Spec):
