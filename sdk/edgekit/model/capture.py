@@ -23,8 +23,11 @@ from edgekit.model.narrow import can_narrow
 from edgekit.model.outputs import placeholder
 from edgekit.model.program import Captured, Source
 from edgekit.model.recurrence import traced_by_shape
+from edgekit.model.refusals import refused, without_gradients
+from edgekit.model.repeat import check_repeatable
 from edgekit.model.sizes import resized
 from edgekit.model.together import fitting, together
+from edgekit.model.userline import fixing_sizes
 from edgekit.model.writes import without_writes
 from edgekit.spec import Dimension, TensorSpec
 from edgekit.spec.usercode import contained
@@ -132,18 +135,15 @@ def _captured(source: Source, samples: Samples, rows: int, *, any_batch: bool) -
     shapes = shapes_of(source, any_batch=any_batch)
     traced = _TRACED_BATCH if any_batch or source.most >= _TRACED_BATCH - 1 else source.most
     example = tuple(_example(source, samples.inputs[spec.name], spec, traced) for spec in source.inputs)
-    try:
-        with warnings.catch_warnings(), PlainLayout(), traced_by_shape(), contained():
-            warnings.simplefilter("ignore")
-            program = export(flat(source), example, dynamic_shapes=shapes, strict=False)
-    except Exception as error:  # the exporter raises many unrelated classes for what is one thing to a person
-        reason = str(error).strip() or type(error).__name__
-        raise CaptureError(
-            f"torch.export cannot capture {source.name}: {reason}",
-            hint="A dimension that the model fixes must stand as a number in [[inputs]].shape; control flow that "
-            "depends on values needs torch.cond. torch.export.draft_export(model, example) names every place.",
-        ) from error
+    with fixing_sizes() as fixed:
+        try:
+            with warnings.catch_warnings(), PlainLayout(), traced_by_shape(), without_gradients(), contained():
+                warnings.simplefilter("ignore")
+                program = export(flat(source), example, dynamic_shapes=shapes, strict=False)
+        except Exception as error:  # the exporter raises many unrelated classes for what is one thing to a person
+            raise refused(source.name, error, fixed) from error
     program = without_writes(program, source.name)
+    check_repeatable(source, example, program.graph)
     _simplify(program)
     return Captured(source=source, program=program, example=example, dynamic_shapes=shapes, rows=rows)
 

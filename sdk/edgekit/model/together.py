@@ -55,11 +55,10 @@ def _independent(source: Source, samples: Samples, size: int) -> bool:
     try:
         alone = [_answers(source, part) for part in parts]
         beside = _answers(source, samples.rows(slice(0, size * len(parts))))
-    except Exception:  # anything may be raised by a model that does not take more than it says
+        joined = {spec.name: torch.cat([answers[spec.name] for answers in alone]) for spec in source.outputs}
+    except Exception:  # by a model that does not take more than it says, or whose answers are of different sizes
         return False
-    return all(
-        _same(torch.cat([answers[spec.name] for answers in alone]), beside[spec.name]) for spec in source.outputs
-    )
+    return all(_same(joined[spec.name], beside[spec.name]) for spec in source.outputs)
 
 
 def _answers(source: Source, samples: Samples) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from edgekit.errors import DataError, SourceError
 from edgekit.model.outputs import flattened, identifiers, is_identifier, is_named
+from edgekit.model.refusals import at, instead
 from edgekit.model.sizes import other_sizes, resized
 from edgekit.spec import Dimension, DType, Meaning, TensorSpec
 from edgekit.spec.usercode import contained
@@ -200,7 +201,8 @@ def _run(
             hint += " A model that takes one sample alone is built with max_batch=1."
         hint += more
         raise SourceError(
-            f"{name} fails on its example inputs ({shapes}): {type(error).__name__}: {error}", hint=hint
+            f"{name} fails on its example inputs ({shapes}): {type(error).__name__}: {error}{at(error)}",
+            hint=instead(error) or hint,
         ) from error
 
 

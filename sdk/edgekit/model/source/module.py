@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from edgekit.base import digest
 from edgekit.errors import SourceError
 from edgekit.model.program import Source, named_outputs
+from edgekit.model.refusals import at, instead
 from edgekit.model.sizes import other_sizes
 from edgekit.model.source.calls import check_parameters
 from edgekit.model.source.own import cast_hint, own_copy
@@ -106,8 +107,8 @@ def _check_outputs(
         except Exception as error:  # anything may be raised by a model
             shapes = ", ".join(f"{spec.name} {spec.dtype} {_sized(spec, sizes)}" for spec in inputs)
             raise SourceError(
-                f"{name} fails on zeros ({shapes}): {type(error).__name__}: {error}",
-                hint=f"Compare [[inputs]] and [dimensions] with what forward expects.{hint}",
+                f"{name} fails on zeros ({shapes}): {type(error).__name__}: {error}{at(error)}",
+                hint=instead(error) or f"Compare [[inputs]] and [dimensions] with what forward expects.{hint}",
             ) from error
         found = named_outputs(name, result, outputs)
         derived = dict(sizes)
