@@ -100,6 +100,8 @@ def _in_folder(path: Path) -> Path:
 
 
 def _shard(path: Path) -> State:
+    if kind_of(path) is FileKind.SHARDS:
+        raise shards.HeaderError(f"it names {printable(path.name)}, which is an index itself")
     return read_checkpoint(path).state
 
 

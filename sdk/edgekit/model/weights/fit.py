@@ -1,8 +1,9 @@
 """How a state dict of a file fits a model: by names and shapes, with the prefixes that wrappers leave."""
 
+import itertools
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from edgekit.model.weights.state import Described, State
 from edgekit.model.weights.values import printable
@@ -15,7 +16,7 @@ _WRAPPERS = re.compile(r"(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_m
 _LEAVINGS = ("total_ops", "total_params")
 _OPTIONAL = "num_batches_tracked"
 _MODULES, _NAMES, _ALIKE = 10, 6, 500
-_PREFIXES = 12
+_PREFIXES, _TRIED = 12, 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,9 @@ class Fit:
 
 def fitted(state: State, wanted: Wanted) -> Fit:
     """Return how a state dict fits best: as it is, or without, or with, one prefix."""
-    ways = [_way(state, wanted, prefix, add) for prefix, add in _prefixes(state.tensors, wanted.tensors)]
+    clean = {name: name if name in wanted.tensors else _WRAPPERS.sub("", name) for name in state.tensors}
+    prefixes = _prefixes(clean.values(), wanted.tensors)
+    ways = [_way(state, wanted, clean, prefix, add) for prefix, add in prefixes]
     return min(ways, key=lambda way: way.faults)
 
 
@@ -86,38 +89,40 @@ def _grouped(names: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _prefixes(have: Mapping[str, Described], want: Mapping[str, Described]) -> list[tuple[str, bool]]:
+def _prefixes(have: Collection[str], want: Collection[str]) -> list[tuple[str, bool]]:
     """Return prefixes that may be too much in the file, and (True) too little."""
     found: dict[tuple[str, bool], None] = {("", False): None}
-    clean = [_WRAPPERS.sub("", name) for name in have]
-    by_end: dict[str, list[str]] = {}
-    for names, others, add in ((clean, want, False), (list(want), dict.fromkeys(clean), True)):
-        by_end = {}
-        for name in names:
-            by_end.setdefault(name.rpartition(".")[2], []).append(name)
-        for other in list(others)[:3]:
-            for name in by_end.get(other.rpartition(".")[2], [])[:_ALIKE]:
-                if name.endswith(f".{other}") and len(found) < _PREFIXES:
-                    found[name.removesuffix(other), add] = None
+    for names, others, add in ((have, want, False), (want, have, True)):
+        for other in itertools.islice(others, _TRIED):
+            ends = (name.removesuffix(other) for name in names if name.endswith(f".{other}"))
+            found |= {(prefix, add): None for prefix in itertools.islice(ends, _PREFIXES)}
     return list(found)
 
 
-def _way(state: State, wanted: Wanted, prefix: str, add: bool) -> Fit:
+def _way(state: State, wanted: Wanted, clean: Mapping[str, str], prefix: str, add: bool) -> Fit:
+    """Return how a state dict fits with a prefix less or more.
+
+    Args:
+        state: What the file holds.
+        wanted: What the model has.
+        clean: The file's names without what wrappers put into their middle.
+        prefix: The prefix.
+        add: Put it before the file's names; else it is stripped from them.
+    """
     names: dict[str, str] = {}
-    outside: list[str] = []
-    wrapped = False
-    for name in state.tensors:
-        clean = name if name in wanted.tensors else _WRAPPERS.sub("", name)
-        wrapped |= clean != name
-        if add:
-            names[name] = prefix + clean
-        elif clean.startswith(prefix):
-            names[name] = clean.removeprefix(prefix)
-        else:
+    outside, twice, taken = [], [], set()
+    for name, plain in clean.items():
+        own = prefix + plain if add else plain.removeprefix(prefix)
+        if not add and not plain.startswith(prefix):
             outside.append(name)
-    notes = (
-        ["Names of the file have wrappers in them (torch.compile or the like), which were left out."] if wrapped else []
-    )
+        elif own in taken:
+            twice.append(name)
+        else:
+            names[name] = own
+            taken.add(own)
+    notes = []
+    if any(name != plain for name, plain in clean.items()):
+        notes.append("Names of the file have wrappers in them (torch.compile or the like), which were left out.")
     if prefix:
         notes.append(f"{printable(prefix)} {'was put before' if add else 'was stripped from'} the names of the file.")
     if outside:
@@ -125,7 +130,8 @@ def _way(state: State, wanted: Wanted, prefix: str, add: bool) -> Fit:
         notes.append(
             f"{len(outside)} tensors of the file were left out, which are outside of {printable(prefix)}: {shown}."
         )
-    return _compared(state, wanted, names, notes)
+    found = _compared(state, wanted, names, notes)
+    return replace(found, unexpected=(*found.unexpected, *twice)) if twice else found
 
 
 def _compared(state: State, wanted: Wanted, names: dict[str, str], notes: list[str]) -> Fit:
@@ -137,9 +143,9 @@ def _compared(state: State, wanted: Wanted, names: dict[str, str], notes: list[s
         if name not in have and wanted.shared.get(name) not in present and not name.endswith(_OPTIONAL)
     ]
     extra = [name for name in have if name not in wanted.tensors]
-    spare = [name for name in extra if name.rpartition(".")[2] in _LEAVINGS or name in wanted.temporary]
+    spare = {name: None for name in extra if name.rpartition(".")[2] in _LEAVINGS or name in wanted.temporary}
     if spare:
-        shown = ", ".join(map(printable, spare[:_NAMES]))
+        shown = ", ".join(map(printable, list(spare)[:_NAMES]))
         notes = [
             *notes,
             f"{len(spare)} tensors of the file are no part of the model's state and were left out: {shown}.",
@@ -152,7 +158,7 @@ def _compared(state: State, wanted: Wanted, names: dict[str, str], notes: list[s
     return Fit(
         names={name: own for name, own in names.items() if own in wanted.tensors},
         missing=tuple(missing),
-        unexpected=tuple(name for name in extra if name not in set(spare)),
+        unexpected=tuple(name for name in extra if name not in spare),
         wrong=wrong,
         notes=tuple(notes),
     )

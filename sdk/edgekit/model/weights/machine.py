@@ -4,6 +4,7 @@
 operation of one byte may make an object of hundreds.
 """
 
+import gc
 import io
 import pickletools
 from collections.abc import Callable, Mapping
@@ -43,6 +44,8 @@ def read(data: bytes, start: int = 0) -> Pickled:
     stream = io.BytesIO(data)
     stream.seek(start)
     machine = _Machine()
+    collecting = gc.isenabled()
+    gc.disable()  # it would look at every value that was made so far again and again
     try:
         for step, (code, argument, _) in enumerate(pickletools.genops(stream)):
             if step == MOST_STEPS:
@@ -55,6 +58,9 @@ def read(data: bytes, start: int = 0) -> Pickled:
         raise
     except Exception as error:  # whatever the bytes: it is a parser of foreign data
         raise PickleError(f"its pickle is damaged: {error}"[:200]) from error
+    finally:
+        if collecting:
+            gc.enable()
     return Pickled(value=machine.result(), globals=tuple(machine.globals), storages=machine.storages, end=stream.tell())
 
 
