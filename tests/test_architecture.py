@@ -31,7 +31,7 @@ WITHOUT_TORCH = (
     "pipeline/buildkey", "pipeline/rebuild", "model/weights/values", "model/weights/machine", "model/weights/objects",
     "model/weights/torchfile", "model/weights/shards", "model/weights/state", "model/weights/danger",
     "model/weights/beside", "model/weights/checkpoint", "model/weights/fit", "model/weights/guess",
-    "model/weights/stated",
+    "model/weights/stated", "model/weights/trust",
 )  # fmt: skip
 TORCH_ALONE = ("pipeline/baseline", "model/source", "model/program", "data", "execution/eager")
 # Samples stand for a user's own code.

@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import yaml
 
 from tests.programs.networks import Small, images
 from tests.programs.test_streaming import Network, walks
+from tests.programs.test_weights import net, refused
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
@@ -30,6 +32,27 @@ def test_the_example_of_streaming_works(tmp_path: Path, monkeypatch: pytest.Monk
     }
     exec(example, names)  # noqa: S102 - our own page
     assert (tmp_path / "artifacts" / "stepmodel" / "linux-arm64" / "manifest.json").is_file()
+
+
+def test_the_examples_of_weights_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The snippet of Python reads a checkpoint; what the page shows of an error, and its table of TOML, are real."""
+    page = (ROOT / "docs" / "weights.md").read_text("utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "last.ckpt"
+    small = net(hidden=20)
+    torch.save({"ema": {"module": small.state_dict()}, "classes": ["a", "b", "c", "d"], "mean": [0.5]}, path)
+    exec(example, {"path": path})  # noqa: S102 - our own page
+    assert capsys.readouterr().out.splitlines()[0] == "dict_keys(['ema.module'])"
+    (table,) = re.findall(r"```toml\n\[model\]\n(.*?)```", page, re.DOTALL)
+    assert tomllib.loads(table)["weights_key"] == "ema.module"
+    torch.save(small.state_dict(), tmp_path / "weights.pth")
+    error = refused(tmp_path, "weights.pth")
+    (shown,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    message = error.message.replace(f"{tmp_path}/", "")
+    first, *lines, last = [line for line in shown.splitlines() if "hint:" not in line]
+    assert first == f"error: {message.splitlines()[0]}"
+    assert all(line in message for line in (*lines, last))
+    assert error.hint in shown
 
 
 def test_generated_pages_are_fresh() -> None:

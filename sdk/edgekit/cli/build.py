@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 @FOLDER
 @SAMPLE
 @MEMORY
+@click.option(
+    "--trust-pickle",
+    is_flag=True,
+    help="Run the code in the weights' pickle, in a process of its own and without network where the system allows, "
+    "and write the weights to NAME.safetensors beside it.",
+)
 @click.option("--no-cache", is_flag=True, help="Build everything anew, and keep nothing of it in the cache.")
 @click.option(
     "--keep",
@@ -57,6 +63,7 @@ def build(
     folder: Path | None,
     sample: bool,
     memory: int | None,
+    trust_pickle: bool,
     no_cache: bool,
     keep: Path | None,
     junit: Path | None,
@@ -90,7 +97,14 @@ def build(
 
     narrowed = tuple(map(Format, formats))
     result = rebuild.build_project(
-        opened, chosen, output, progress, formats=narrowed, cache=not no_cache, keep=keep_folder(keep)
+        opened,
+        chosen,
+        output,
+        progress,
+        formats=narrowed,
+        cache=not no_cache,
+        keep=keep_folder(keep),
+        trust_pickle=trust_pickle,
     )
     failures = [f"{b.manifest.target.name}: {line}" for b in result.bundles for line in verdict.of_manifest(b.manifest)]
     judged = [(cases.of_manifest(bundle.manifest), bundle.manifest.drift) for bundle in result.bundles]

@@ -10,6 +10,7 @@ from edgekit.base.progress import Progress, Silent, Stages
 from edgekit.bundles.result import BuildResult, Built
 from edgekit.errors import BundleError
 from edgekit.model.weights.checkpoint import read_checkpoint
+from edgekit.model.weights.trust import trusted
 from edgekit.pipeline import buildkey
 from edgekit.spec import Format, Target, schemes
 from edgekit.spec.project import OpenProject
@@ -24,6 +25,7 @@ def build_project(
     formats: Sequence[Format] = (),
     cache: bool = True,
     keep: Path | None = None,
+    trust_pickle: bool = False,
 ) -> BuildResult:
     """Build what a project file describes; bundles that were built before from the same things come from the cache.
 
@@ -35,6 +37,7 @@ def build_project(
         formats: The artifacts to write, of those that the targets name; the project's choice, or all, unless given.
         cache: False builds everything anew and keeps nothing.
         keep: Folder for every intermediate of the build, which is then done even if nothing has changed.
+        trust_pickle: Run the code in the weights' pickle, in a process of its own, and take the weights out of it.
 
     Raises:
         EdgeKitError: A subclass for what is wrong, with a hint.
@@ -43,6 +46,8 @@ def build_project(
     profiles = schemes.narrowed(profiles, formats or project.spec.formats)
     for profile in profiles:
         schemes.of_target(profile, project.spec.quantize)
+    if trust_pickle:
+        project = trusted(project)
     if not cache:
         return _build(project, profiles, output, progress, None, keep)
     store = caches.for_builds()

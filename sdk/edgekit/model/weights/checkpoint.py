@@ -80,7 +80,7 @@ def read_checkpoint(path: Path, key: str | None = None) -> Checkpoint:
     try:
         match kind:
             case FileKind.SAFETENSORS:
-                return _chosen(Checkpoint(path=path, kind=kind, states={"": shards.of_safetensors(path)}), key)
+                return _chosen(_of_safetensors(path), key)
             case FileKind.SHARDS:
                 return _chosen(Checkpoint(path=path, kind=kind, states={"": shards.of_index(path, _shard)}), key)
             case FileKind.TORCH:
@@ -103,6 +103,17 @@ def _shard(path: Path) -> State:
     if kind_of(path) is FileKind.SHARDS:
         raise shards.HeaderError(f"it names {printable(path.name)}, which is an index itself")
     return read_checkpoint(path).state
+
+
+def _of_safetensors(path: Path) -> Checkpoint:
+    origin = shards.origin_of(path)
+    network = "without" if origin.get("network") == "off" else "with"
+    notes = (
+        f"The weights were unpickled from {printable(origin['from'])} ({printable(origin.get('kind', ''))}), which "
+        f"somebody trusted, in a process {network} network.",
+    ) if "from" in origin else ()  # fmt: skip
+    state = shards.of_safetensors(path)
+    return Checkpoint(path=path, kind=FileKind.SAFETENSORS, states={"": state}, notes=notes)
 
 
 def _of_torch(file: TorchFile, kind: FileKind, key: str | None) -> Checkpoint:

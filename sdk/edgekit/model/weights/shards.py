@@ -31,13 +31,7 @@ def of_safetensors(path: Path) -> State:
         OSError: If it cannot be read.
     """
     total = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if length > total - 8:
-            raise HeaderError(f"it is cut off: its header alone says that it has {length:,} bytes")
-        if length > MOST_HEADER:
-            raise HeaderError(f"its header has {length:,} bytes, more than {MOST_HEADER:,}")
-        header = _json(file.read(length))
+    length, header = _header(path, total)
     tensors, end = {}, 0
     for name, entry in header.items():
         if name != "__metadata__":
@@ -48,6 +42,20 @@ def of_safetensors(path: Path) -> State:
     from edgekit.model.weights import tensors as numbers
 
     return State(tensors=tensors, others={}, load=partial(numbers.of_safetensors, path))
+
+
+def origin_of(path: Path) -> dict[str, str]:
+    """Return what `edgekit.model.weights.trust` wrote of the pickle that the tensors come from; empty if it did not.
+
+    Raises:
+        HeaderError: If its header is damaged or too large.
+        OSError: If it cannot be read.
+    """
+    _, header = _header(path, path.stat().st_size)
+    written = header.get("__metadata__")
+    text = written.get("edgekit") if isinstance(written, dict) else None
+    found = _json(text.encode()) if isinstance(text, str) else {}
+    return {key: value for key, value in found.items() if isinstance(value, str)}
 
 
 def of_index(path: Path, read: Callable[[Path], State]) -> State:
@@ -85,6 +93,16 @@ def of_index(path: Path, read: Callable[[Path], State]) -> State:
         return {key: tensor for state in states.values() for key, tensor in state.load().items()}
 
     return State(tensors=tensors, others=others, load=load)
+
+
+def _header(path: Path, total: int) -> tuple[int, dict[str, Any]]:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > total - 8:
+            raise HeaderError(f"it is cut off: its header alone says that it has {length:,} bytes")
+        if length > MOST_HEADER:
+            raise HeaderError(f"its header has {length:,} bytes, more than {MOST_HEADER:,}")
+        return length, _json(file.read(length))
 
 
 def _json(data: bytes) -> dict[str, Any]:
