@@ -24,6 +24,9 @@ _WEIGHTLESS = {
     _aten.add.Tensor, _aten.add_.Tensor, _aten.mul.Tensor, _aten.mul_.Tensor, _aten.mean.dim, _aten.mean.default,
     _aten.adaptive_avg_pool2d.default, _CONCATENATION,
 }  # fmt: skip
+_ELEMENTWISE = {
+    _aten.to.dtype, _aten._to_copy.default, _aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor, _aten.div.Tensor
+}  # fmt: skip
 
 
 class Placement(XNNPACKQuantizer):
@@ -55,6 +58,7 @@ class Placement(XNNPACKQuantizer):
         self._skip_batch_norms(model)
         annotated = super().annotate(model)
         _leave_integers(annotated.graph)
+        _leave_first_steps(annotated.graph)
         for node in annotated.graph.nodes:
             names = {one.name for one in (node, *node.all_input_nodes)}
             if node.target in _WEIGHTLESS and not names.isdisjoint(self._unbounded):
@@ -133,6 +137,19 @@ def _leave_integers(graph: fx.Graph) -> None:
             rounded = [source for source, spec in annotation.input_qspec_map.items() if spec is not None]
             if node.op == "call_function" and not all(map(is_float, (node, *rounded))):
                 del node.meta[ANNOTATION]
+
+
+def _leave_first_steps(graph: fx.Graph) -> None:
+    """Do not round what pixels are scaled to by constants: bytes are exact, and the first layer rounds once."""
+    exact = set[fx.Node]()
+    for node in graph.nodes:
+        if node.op == "placeholder" and node.meta["val"].dtype == torch.uint8:
+            exact.add(node)
+        elif node.target in _ELEMENTWISE or not is_compute(node):
+            sources = [source for source in node.all_input_nodes if source.op != "get_attr"]
+            if sources and exact.issuperset(sources):
+                exact.add(node)
+                node.meta.pop(ANNOTATION, None)
 
 
 def _leave_unread(graph: fx.Graph) -> None:

@@ -11,6 +11,7 @@ from edgekit.errors import DataError, ProjectError
 from edgekit.model.program import Source
 from edgekit.model.source.calls import input_names, parameters
 from edgekit.model.source.derive import DEFAULT_NAMES, described, dtype_of, returned
+from edgekit.model.source.first_steps import take_bytes
 from edgekit.model.source.module import measured
 from edgekit.model.source.own import cast_hint, float_dtype, own_copy, unwrapped
 from edgekit.spec import Dimension, Meaning, Preprocessing, TensorSpec, arguments
@@ -72,6 +73,8 @@ def source_from_example(
     used = {size for spec in inputs for size in spec.shape}
     free = {key: size for key, size in sizes.items() if key in used and key not in fixed(sizes)}
     inputs = filled(inputs, fixed(sizes))
+    if not picture_faults(preprocessing, inputs):  # else they are told below
+        take_bytes(own, inputs, preprocessing)
     found = returned(name, own, inputs, example, free, cast_hint(model))
     outputs = described(found, output_names, names, meanings or {}, "logits" if labels else "tensor")
     check_names("meanings", meanings or {}, outputs)

@@ -11,6 +11,7 @@ from edgekit.model.program import Source, named_outputs
 from edgekit.model.refusals import at, instead
 from edgekit.model.sizes import other_sizes
 from edgekit.model.source.calls import check_parameters
+from edgekit.model.source.first_steps import take_bytes
 from edgekit.model.source.own import cast_hint, own_copy
 from edgekit.spec import Dimension, Preprocessing, TensorSpec
 from edgekit.spec.dimensions import Sizes, filled, fixed, ranges
@@ -46,6 +47,7 @@ def source_from_module(
     """
     own = own_copy(name, model)
     check_parameters(name, own, inputs)
+    take_bytes(own, inputs, preprocessing)
     sizes = ranges(dimensions)
     one = fixed(sizes)
     inputs, outputs = filled(inputs, one), filled(outputs, one)
