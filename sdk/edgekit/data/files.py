@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgekit.base.memory import Memory
-from edgekit.data import arrays, folders, tables, truth
+from edgekit.data import arrays, coco, folders, tables, truth
 from edgekit.data.found import HINT, Found, Wanted
 from edgekit.data.samples import Samples, check_fit
 from edgekit.errors import DataError
@@ -61,12 +61,16 @@ def find(path: Path, wanted: Wanted) -> Found:
             return arrays.of_npy(path, wanted)
         case suffix if suffix in tables.SUFFIXES:
             return tables.of_table(path, wanted)
+        case ".json":
+            return coco.of_coco(path, wanted)
         case _:
             raise DataError(f"{path} is neither a folder nor a kind of file that is read.", hint=HINT)
 
 
 def files_named_by(path: Path) -> list[Path]:
     """Return the files that a file of data names, as far as they are there; none for what holds its values itself."""
+    if path.suffix.lower() == ".json" and path.is_file():
+        return coco.pictures_of(path)
     if path.is_dir() or path.suffix.lower() not in tables.SUFFIXES:
         return []
     try:

@@ -6,7 +6,7 @@ Files of another kind are left out, with a note: every folder has its ``Thumbs.d
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edgekit.data import arrays
+from edgekit.data import arrays, coco, masks
 from edgekit.data.found import HINT, Found, Wanted, listed, numbers, shortened
 from edgekit.data.pictures import Pictures
 from edgekit.data.samples import Samples
@@ -29,7 +29,12 @@ def of_folder(path: Path, wanted: Wanted) -> Found:
     files = [entry for entry in entries if not entry.is_dir()]
     if not folders and (named := [file for file in files if file.suffix.lower() == ".npy"]):
         return arrays.of_npy_folder(path, named, wanted)
+    if coco.NAME in [file.name for file in files]:
+        return coco.of_coco(path / coco.NAME, wanted)
     image, steps = wanted.image(path)
+    if {masks.IMAGES, masks.MASKS} == {folder.name for folder in folders}:
+        inside = {name: _sorted_out(_below(path / name))[0] for name in (masks.IMAGES, masks.MASKS)}
+        return masks.of_masks(path, inside[masks.IMAGES], inside[masks.MASKS], wanted)
     pictures, strays = _sorted_out(files)
     if pictures and folders:
         raise DataError(
