@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from edgekit.base.progress import Silent
 from edgekit.data.peek import Peek
 from edgekit.errors import EdgeKitError, SourceError
+from edgekit.model import programs
 from edgekit.model.source import load_model
 from edgekit.model.source.trial import Tried, find_inputs
 from edgekit.pipeline.guess import guess
@@ -313,3 +314,26 @@ def test_an_inference_package_says_what_it_knows(named: Asked, tmp_path: Path) -
     told = {guess.place: guess.reason for guess in guessed.guesses}
     assert told["preprocessing.mean"] == "the weights carry it"
     assert told["labels"] == "the weights name them"
+
+
+@pytest.mark.parametrize("kind", ["pt2", "torchscript"])
+def test_weights_that_hold_the_network_need_no_model(kind: str, named: Asked, tmp_path: Path) -> None:
+    """What the file says is taken; what it does not say is told by its layers and the data."""
+    space: dict[str, Any] = {}
+    exec(NET, space)  # noqa: S102 - our own
+    model = space["Net"]().eval()
+    model.load_state_dict(torch.load(tmp_path / "w.pth", weights_only=True))
+    example = torch.zeros(1, 3, 12, 20)
+    if kind == "pt2":
+        torch.export.save(torch.export.export(model, (example,)), tmp_path / "net.pt2")
+    else:
+        torch.jit.trace(model, example).save(str(tmp_path / "net.pt2"))  # type: ignore[no-untyped-call]
+    guessed = guess(asked(None, Path("net.pt2"), calibration="train", evaluation="test"), tmp_path, Silent())
+    spec = guessed.project.spec
+    assert (spec.model.source, spec.model.weights, spec.model.name) == (None, "net.pt2", "net")
+    assert spec.labels == ("blue", "green", "red")
+    assert spec.inputs[0].shape[1:] == (3, 12, 20)
+    assert spec.preprocessing is not None
+    write(tmp_path, written(spec, guessed.guesses))
+    opened, program = programs.complete(project.load(tmp_path))
+    assert load_model(opened, program).parameters == guessed_parameters()

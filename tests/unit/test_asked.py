@@ -87,6 +87,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "type": ({"shapes": ("3:int46",)}, "did you mean int64?"),
     "twice": ({"shapes": ("a=3", "a=4")}, "there is another"),
     "two without names": ({"shapes": ("3", "a=4")}, "there is another"),
+    "no weights": ({"weights": None}, "--weights FILE: missing"),
+    "no model": ({"model": None}, "which holds no network"),
     "argument": ({"arguments": ("10",)}, "KEY=VALUE"),
     "nothing": ({"arguments": ("norm=null",)}, "no null"),
 }
@@ -110,7 +112,7 @@ def test_all_faults_are_told_together(here: Path) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [("--weights", "w.safetensors"), ("--model", "net.py:Net"), ("--shape", "3"), ("--calibration", "train"),
+    [("--shape", "3"), ("--calibration", "train"),
      ("--model", "net.py:Net", "--weights", "w.safetensors"),
      ("--model", "net.py:Net", "--weights", "w.safetensors", "--calibration", "train", "--sample"),
      ("--model", "net.py:Net", "--weights", "w.safetensors", "--calibration", "train", "--project", ".")],

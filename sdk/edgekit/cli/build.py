@@ -88,7 +88,7 @@ def build(
     elif folder is not None or sample:
         raise click.UsageError("--model goes without --project and --sample: all three say what to build.")
     else:
-        opened = guessed(needed(model), model.source[0].parent, progress).project.with_memory(memory)
+        opened = guessed(needed(model), model.home, progress).project.with_memory(memory)
     closing = announced(progress, opened)
 
     from edgekit.pipeline import rebuild

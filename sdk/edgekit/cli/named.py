@@ -14,8 +14,15 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=Callable[..., Any])
 _OPTIONS = (
-    click.option("--model", metavar="FILE.py:NAME", help="The function or class that makes the nn.Module."),
-    click.option("--weights", type=click.Path(path_type=Path), metavar="FILE", help="The file of its trained weights."),
+    click.option(
+        "--model", metavar="FILE.py:NAME",
+        help="The function or class that makes the nn.Module; left out where the weights hold the network: .pt2, "
+        "TorchScript, ONNX.",
+    ),
+    click.option(
+        "--weights", type=click.Path(path_type=Path), metavar="FILE",
+        help="The file of its trained weights, or of the whole network.",
+    ),
     click.option("--weights-key", metavar="KEY", help="Which state dict of a training checkpoint, if several fit."),
     click.option(
         "--shape", "shapes", multiple=True, metavar="SIZES",
@@ -64,12 +71,8 @@ def asked(
     rest |= {"--calibration": calibration, "--evaluation": evaluation, "--data": data}
     if model is None and weights is None:
         if given := [option for option, value in rest.items() if value]:
-            raise click.UsageError(f"{given[0]} goes with --model and --weights.")
+            raise click.UsageError(f"{given[0]} goes with --model and --weights, or --weights that hold the program.")
         return None
-    if model is None or weights is None:
-        missing = "--weights FILE, its trained weights" if weights is None else "--model FILE.py:NAME, what makes it"
-        raise click.UsageError(f"A model is named by --model and --weights: give {missing}.")
-
     from edgekit.spec import asked as checks
 
     return checks.asked(
@@ -102,7 +105,8 @@ def guessed(named: "Asked", root: Path, progress: Progress) -> "Guessed":
     """Make a project of what was named, and say what of it was guessed."""
     from edgekit.model.weights.checkpoint import read_checkpoint
 
-    read_checkpoint(named.weights, named.weights_key)  # what is no weights is said before torch is imported
+    if named.weights is not None and not named.is_program:
+        read_checkpoint(named.weights, named.weights_key)  # what is no weights is said before torch is imported
 
     from edgekit.pipeline import guess
 

@@ -53,8 +53,8 @@ REFUSALS = (
     Refusal(
         error=_DEPENDS, code="",
         reason="A size or a number of Python is made of values; sizes in a file follow from the inputs'.",
-        instead="Keep it a tensor: multiply by a mask in place of cutting, topk with a fixed k, torch.where in place of "
-        "nonzero, an index of fixed length in place of .item().",
+        instead="Keep it a tensor: multiply by a mask in place of cutting, topk with a fixed k, torch.where in place "
+        "of nonzero, an index of fixed length in place of .item().",
     ),
     Refusal(
         error=_FIXED, code=r"\bfor\b.*\brange\(|^for\b|enumerate|unbind|\.split\(|zip\(",

@@ -13,17 +13,11 @@ from typing import Any
 from edgekit.base.progress import Progress, Stages
 from edgekit.data.peek import peek
 from edgekit.errors import ProjectError
-from edgekit.model.program import Source
-from edgekit.model.source.example import source_from_example
-from edgekit.model.source.model_file import float_model
-from edgekit.model.source.own import own_copy
-from edgekit.model.source.trial import Tried, find_inputs
-from edgekit.model.weights.checkpoint import read_checkpoint
 from edgekit.pipeline import likely
-from edgekit.spec import TensorSpec, arguments, schema
+from edgekit.pipeline.network import Network, described, load
+from edgekit.spec import TensorSpec, schema
 from edgekit.spec.agreement import disagreements
 from edgekit.spec.asked import Asked
-from edgekit.spec.dimensions import BATCH
 from edgekit.spec.project import OpenProject
 from edgekit.spec.sections import Project
 from edgekit.spec.written import Guess
@@ -53,37 +47,28 @@ def guess(asked: Asked, root: Path, progress: Progress) -> Guessed:
         ProjectError: If what was named does not agree.
     """
     stages = Stages(progress)
-    file, function = asked.source
     data = _data_paths(asked)
     seen = peek(data)
-    with stages("load the model") as detail:
-        checkpoint = read_checkpoint(asked.weights, asked.weights_key)
-        loaded = float_model(file, function, dict(asked.arguments), checkpoint)
-        name = arguments.model_name(asked.name, type(loaded.model).__name__)
-        own = own_copy(name, loaded.model)
-        detail.append(f"{name}, {sum(tensor.numel() for tensor in own.parameters()):,} parameters")
-    with stages("find out what it takes") as detail:
-        tried = find_inputs(name, own, asked.shapes, seen, file)
-        source = source_from_example(name, own, tried.example)
-        detail.append(", ".join(f"{spec.name} {spec.dtype} {list(spec.shape)}" for spec in source.inputs))
-        detail.append("gives " + ", ".join(f"{spec.name} {list(spec.shape)}" for spec in source.outputs))
     guesses: list[Guess] = []
-    inputs = _inputs(source, tried, guesses)
-    labels, outputs = likely.outputs(_batched(source.outputs), seen, guesses, checkpoint.labels)
-    inputs, steps = likely.preprocessing(inputs, seen, guesses, (checkpoint.mean, checkpoint.std))
-    if steps is not None and labels and not (checkpoint.mean and checkpoint.std):
-        steps = likely.tried(steps, own, inputs, outputs, labels, data[0], guesses)
+    with stages("load the model") as detail:
+        network = load(asked)
+        detail.append(f"{network.name}, {sum(tensor.numel() for tensor in network.module.parameters()):,} parameters")
+    with stages("find out what it takes") as detail:
+        network = described(network, asked, seen, guesses)
+        detail.append(", ".join(f"{spec.name} {spec.dtype} {list(spec.shape)}" for spec in network.inputs))
+        detail.append("gives " + ", ".join(f"{spec.name} {list(spec.shape)}" for spec in network.outputs))
+    labels, outputs = likely.outputs(network.outputs, seen, guesses, network.labels)
+    inputs, steps = network.inputs, network.preprocessing
+    if steps is None:
+        inputs, steps = likely.preprocessing(inputs, seen, guesses, network.normalisation)
+        if steps is not None and labels and data and not all(network.normalisation):
+            steps = likely.tried(steps, network.module, inputs, outputs, labels, data[0], guesses)
     content = {
         **({"labels": list(labels)} if labels else {}),
-        "model": {
-            "name": name,
-            "source": f"{_relative(str(file), root)}:{function}",
-            **({"arguments": dict(asked.arguments)} if asked.arguments else {}),
-            "weights": _relative(str(asked.weights), root),
-            **({"weights_key": asked.weights_key} if asked.weights_key else {}),
-        },
+        "model": _model(asked, network.name, root),
         "inputs": [_tensor(spec) for spec in inputs],
         "outputs": [_tensor(spec) for spec in outputs],
+        **({"dimensions": _sizes(network)} if network.dimensions else {}),
         **({} if steps is None else {"preprocessing": steps.model_dump(mode="json", exclude_unset=True)}),
         "data": _data(asked, root, guesses),
     }
@@ -100,21 +85,22 @@ def _data_paths(asked: Asked) -> tuple[Path, ...]:
     return tuple(Path(path) for path in named if not re.search(r"\.py:\w+$", path))
 
 
-def _inputs(source: Source, tried: Tried, guesses: list[Guess]) -> tuple[TensorSpec, ...]:
-    for number, (spec, (shape, dtype)) in enumerate(zip(source.inputs, tried.reasons, strict=True)):
-        if dtype and spec.dtype != "float32":
-            guesses.append(Guess(place=f"inputs[{number}].dtype", value=spec.dtype, reason=dtype))
-        if shape:
-            guesses.append(Guess(place=f"inputs[{number}].shape", value=str([BATCH, *spec.shape[1:]]), reason=shape))
-    return _batched(source.inputs)
+def _model(asked: Asked, name: str, root: Path) -> dict[str, Any]:
+    file, function = asked.source
+    source = asked.model if asked.is_program else f"{_relative(str(file), root)}:{function}"
+    weights = None if asked.weights is None else _relative(str(asked.weights), root)
+    found = {
+        "name": name,
+        "source": source,
+        "arguments": dict(asked.arguments) or None,
+        "weights": weights,
+        "weights_key": asked.weights_key,
+    }
+    return {key: value for key, value in found.items() if value is not None}
 
 
-def _batched(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
-    """Return tensors with the batch's name in place of the one sample that was tried."""
-    return tuple(
-        spec.model_copy(update={"shape": (BATCH, *spec.shape[1:])}) if spec.shape[:1] == (1,) else spec
-        for spec in specs
-    )
+def _sizes(network: Network) -> dict[str, Any]:
+    return {name: size.model_dump(exclude_unset=True) for name, size in network.dimensions.items()}
 
 
 def _data(asked: Asked, root: Path, guesses: list[Guess]) -> dict[str, str]:

@@ -151,7 +151,8 @@ def _right(
 
 
 def _channels(spec: TensorSpec) -> bool:
-    return len(spec.shape) == 4 and (spec.shape[1] in (1, 3) or spec.shape[3] in (1, 3))
+    whole = all(isinstance(size, int) for size in spec.shape[1:])
+    return whole and len(spec.shape) == 4 and (spec.shape[1] in (1, 3) or spec.shape[3] in (1, 3))
 
 
 def _axes(spec: TensorSpec) -> tuple[int, int, int, Literal["NCHW", "NHWC"]]:

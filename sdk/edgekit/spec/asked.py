@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from edgekit.base.telling import kind_of
 from edgekit.errors import ProjectError
-from edgekit.spec import schema
+from edgekit.spec import programs, schema
 from edgekit.spec.tensors import DType
 
 _MODEL = re.compile(r"[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*")
@@ -37,9 +37,10 @@ class AskedShape:
 class Asked:
     """What was named. Paths are as they were given, from the folder of this process."""
 
-    model: str
-    """The Python file and the function or class in it."""
-    weights: Path
+    model: str | None
+    """The Python file and the function or class in it, or a name that a library knows; None: the weights hold it."""
+    weights: Path | None
+    """None: the library's name brings them along."""
     weights_key: str | None = None
     """Which state dict of a training checkpoint."""
     name: str | None = None
@@ -56,13 +57,25 @@ class Asked:
     @property
     def source(self) -> tuple[Path, str]:
         """The Python file, and the function or class in it."""
-        file, _, function = self.model.rpartition(":")
+        file, _, function = str(self.model).rpartition(":")
         return Path(file), function
+
+    @property
+    def is_program(self) -> bool:
+        """Whether a file, or a name that a library knows, holds the network itself."""
+        return programs.is_program(self.model)
+
+    @property
+    def home(self) -> Path:
+        """The folder that a project of it starts from, where none is named."""
+        if not self.is_program:
+            return self.source[0].parent
+        return Path() if self.weights is None else self.weights.parent
 
 
 def asked(
-    model: str,
-    weights: Path,
+    model: str | None,
+    weights: Path | None,
     *,
     weights_key: str | None = None,
     name: str | None = None,
@@ -75,8 +88,8 @@ def asked(
     """Read what was named, and look whether it is there.
 
     Args:
-        model: ``net.py:Net``.
-        weights: The file of the weights.
+        model: ``net.py:Net``, or ``timm:NAME`` and the like; None: the weights hold the program.
+        weights: The file of the weights; None: the name brings them along.
         weights_key: Which state dict of a training checkpoint.
         name: The model's name.
         shapes: ``3x224x224``, or ``NAME=SIZES`` of each input, perhaps with ``:DTYPE``.
@@ -106,13 +119,13 @@ def asked(
         evaluation=evaluation,
         data=data,
     )
-    if _MODEL.fullmatch(model):
-        _look("--model", found.source[0], faults)
-    else:
-        faults.append(f"--model {model}: must be FILE.py:NAME, the function or class that makes the nn.Module")
-    _look("--weights", weights, faults, folder=True)
-    if weights.exists() and (kind := kind_of(weights)).hint:
-        faults.append(f"--weights {weights}: is {kind.words}. {kind.hint}")
+    faults += _model_faults(found)
+    if weights is not None:
+        _look("--weights", weights, faults, folder=True)
+        if weights.exists() and (kind := kind_of(weights)).hint:
+            faults.append(f"--weights {weights}: is {kind.words}. {kind.hint}")
+        elif weights.exists() and model is None and kind not in programs.PROGRAMS:
+            faults.append(f"--model FILE.py:NAME: missing; {weights} is {kind.words}, which holds no network")
     for option, given in (("--calibration", calibration), ("--evaluation", evaluation), ("--data", data)):
         if given is not None:
             path = Path(given.rpartition(":")[0] if re.search(r"\.py:\w+$", given) else given)
@@ -120,6 +133,19 @@ def asked(
     if faults:
         raise ProjectError(schema.report("What was named", faults), hint="`edgekit init --help` says what each takes.")
     return found
+
+
+def _model_faults(named: Asked) -> list[str]:
+    if named.is_program:
+        return []
+    faults: list[str] = []
+    if _MODEL.fullmatch(str(named.model)):
+        _look("--model", named.source[0], faults)
+    else:
+        faults.append(f"--model {named.model}: must be FILE.py:NAME, the function or class that makes the nn.Module")
+    if named.weights is None:
+        faults.append("--weights FILE: missing; its trained weights")
+    return faults
 
 
 def _parts(data: str) -> tuple[str | None, str | None, str | None]:
