@@ -1,5 +1,6 @@
 """The way in: from a checkpoint of one's own and folders of pictures to a bundle that passed."""
 
+import re
 import time
 import tomllib
 from collections import Counter
@@ -16,6 +17,7 @@ from edgekit.spec.project import SAMPLE
 from tests.e2e.conftest import edgekit
 
 TARGET = "android-arm64"
+ROOT = Path(__file__).parent.parent.parent
 NET = """
 from torch import nn
 
@@ -72,8 +74,11 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_three_options_are_enough(own: Path) -> None:
     """The command of the README: no file is written but the bundle, and the report says what was guessed."""
     before = Counter(path.name for path in own.iterdir())
-    options = ("--model", "net.py:SmallNet", "--weights", "weights.pth", "--data", "digits")
-    finished = edgekit("build", "--target", TARGET, *options, cwd=own)
+    (line,) = re.findall(r"^edgekit (build .*--model.*)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    words = line.split()
+    assert words[:3] == ["build", "--target", TARGET]
+    assert sum(word.startswith("--") for word in words[3:]) <= 3
+    finished = edgekit(*words, cwd=own)
     assert finished.code == 0, finished.err
     assert "PASSED" in finished.out
     assert finished.out.count("guessed: ") > 4
