@@ -8,12 +8,11 @@ from pathlib import Path
 
 from edgekit.data import arrays, coco, masks
 from edgekit.data.found import HINT, Found, Wanted, listed, numbers, shortened
-from edgekit.data.pictures import Pictures
+from edgekit.data.media import Media, media
 from edgekit.data.samples import Samples
 from edgekit.errors import DataError
 from edgekit.spec.schema import did_you_mean
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 # What archives of a Mac leave behind.
 _IGNORED = ("__MACOSX",)
 
@@ -31,14 +30,14 @@ def of_folder(path: Path, wanted: Wanted) -> Found:
         return arrays.of_npy_folder(path, named, wanted)
     if coco.NAME in [file.name for file in files]:
         return coco.of_coco(path / coco.NAME, wanted)
-    image, steps = wanted.image(path)
+    kind = media(path, wanted)
     if {masks.IMAGES, masks.MASKS} == {folder.name for folder in folders}:
-        inside = {name: _sorted_out(_below(path / name))[0] for name in (masks.IMAGES, masks.MASKS)}
-        return masks.of_masks(path, inside[masks.IMAGES], inside[masks.MASKS], wanted)
-    pictures, strays = _sorted_out(files)
+        both = {name: _sorted_out(_below(path / name), kind)[0] for name in (masks.IMAGES, masks.MASKS)}
+        return masks.of_masks(path, both[masks.IMAGES], both[masks.MASKS], wanted)
+    pictures, strays = _sorted_out(files, kind)
     if pictures and folders:
         raise DataError(
-            f"{path} has both pictures ({shortened([file.name for file in pictures])}) and sub-folders "
+            f"{path} has both {kind.what} ({shortened([file.name for file in pictures])}) and sub-folders "
             f"({shortened([folder.name for folder in folders])}); one of the two is needed.",
             hint=HINT,
         )
@@ -48,17 +47,17 @@ def of_folder(path: Path, wanted: Wanted) -> Found:
         classes = _classes(path, folders, wanted, notes)
         labels = [] if classes is not None else None
         for number, folder in enumerate(folders):
-            inside, others = _sorted_out(_below(folder))
+            inside, others = _sorted_out(_below(folder), kind)
             pictures += inside
             strays += others
             if labels is not None and classes is not None:
                 labels += [classes[number]] * len(inside)
     if not pictures:
-        beside = f"; its files are no pictures that are read: {shortened(_relative(strays, path))}" if strays else ""
-        raise DataError(f"{path} has no pictures{beside}.", hint=HINT)
+        beside = f"; its files are no {kind.what} that are read: {shortened(_relative(strays, path))}" if strays else ""
+        raise DataError(f"{path} has no {kind.what}{beside}.", hint=HINT)
     if strays:
         notes.append(f"{path.name}: {left_out(_relative(strays, path))}")
-    samples = Samples(inputs={image: Pictures(pictures, steps)}, labels=None if labels is None else numbers(labels))
+    samples = Samples(inputs={kind.name: kind.rows(pictures, ())}, labels=None if labels is None else numbers(labels))
     return Found(samples=samples, notes=tuple(notes), files=tuple(pictures))
 
 
@@ -118,11 +117,11 @@ def _below(folder: Path) -> Iterator[Path]:
             yield inner
 
 
-def _sorted_out(files: Iterator[Path] | list[Path]) -> tuple[list[Path], list[Path]]:
-    """Return the pictures, and all else."""
+def _sorted_out(files: Iterator[Path] | list[Path], kind: Media) -> tuple[list[Path], list[Path]]:
+    """Return the files that are read, and all else."""
     pictures, others = list[Path](), list[Path]()
     for file in files:
-        (pictures if file.suffix.lower() in SUFFIXES else others).append(file)
+        (pictures if file.suffix.lower() in kind.suffixes else others).append(file)
     return pictures, others
 
 

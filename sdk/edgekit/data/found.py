@@ -11,6 +11,7 @@ from edgekit.data.rows import Integers
 from edgekit.data.samples import Samples
 from edgekit.errors import DataError, EdgeKitError
 from edgekit.spec import Preprocessing, TensorSpec
+from edgekit.spec.media import Audio, Text
 
 HINT = "See docs/data.md for the layouts that are read."
 _SHOWN = 5
@@ -24,7 +25,11 @@ class Wanted:
     outputs: tuple[TensorSpec, ...] = ()
     """Their true values may stand in the data."""
     preprocessing: Preprocessing | None = None
+    audio: Audio | None = None
+    text: Text | None = None
     labels: tuple[str, ...] = ()
+    root: Path = Path()
+    """The project's folder, from which the tokenizer is named."""
     held: int = 0
     """Bytes of an array that are read into memory; larger ones stay in a file."""
 

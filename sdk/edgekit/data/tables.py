@@ -14,13 +14,18 @@ from typing import Any
 import numpy as np
 
 from edgekit.data.found import HINT, Found, Wanted, class_of, listed, numbers, reading, shortened
-from edgekit.data.pictures import Pictures
+from edgekit.data.media import media
 from edgekit.data.samples import Samples
+from edgekit.data.texts import inputs_of
 from edgekit.errors import DataError
 from edgekit.spec.schema import did_you_mean
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
-PATHS = ("path", "file", "image", "filename", "file_name", "filepath", "file_path", "image_path", "picture", "img")
+PATHS = (
+    "path", "file", "image", "filename", "file_name", "filepath", "file_path", "image_path", "picture", "img",
+    "audio", "wav",
+)  # fmt: skip
+TEXTS = ("text", "sentence", "review", "content")
 CLASSES = ("label", "class", "target", "category", "label_name", "class_name", "class_index", "label_index")
 GROUPS = ("group", "source", "subject", "patient", "session", "user")
 _SEPARATORS = ",;\t|"
@@ -45,19 +50,42 @@ def of_table(path: Path, wanted: Wanted) -> Found:
     Raises:
         DataError: If it cannot be read, or with the lines that are wrong.
     """
-    image, steps = wanted.image(path)
+    if wanted.text is not None:
+        return _of_texts(path, wanted)
+    kind = media(path, wanted)
     rows = read_rows(path, wanted)
     labels = classes(path, rows, wanted)
     files = [row.file for row in rows]
     return Found(
         samples=Samples(
-            inputs={image: Pictures(files, steps, [f"{path}:{row.line}" for row in rows])},
+            inputs={kind.name: kind.rows(files, [f"{path}:{row.line}" for row in rows])},
             labels=labels,
             targets=_targets(path, rows, wanted),
         ),
         files=tuple(files),
         groups=groups(path, rows),
     )
+
+
+def _of_texts(path: Path, wanted: Wanted) -> Found:
+    """Return the samples of a table whose rows hold a text in place of a path."""
+    rows, texts = list[Row](), list[str]()
+    with reading(path):
+        for line, values in lines(path):
+            text = next((values[name] for name in TEXTS if name in values), None)
+            if not isinstance(text, str):
+                raise DataError(
+                    f"{path}:{line}: no column holds a text; there are: {shortened(list(values))}",
+                    hint=f"Call it {' or '.join(TEXTS)}.",
+                )
+            texts.append(text)
+            rows.append(
+                Row(line=line, file=path, label=_text(values, CLASSES), group=_text(values, GROUPS), targets={})
+            )
+    if not rows:
+        raise DataError(f"{path} has no samples.", hint=HINT)
+    samples = Samples(inputs=inputs_of(texts, path, wanted), labels=classes(path, rows, wanted))
+    return Found(samples=samples, groups=groups(path, rows))
 
 
 def read_rows(path: Path, wanted: Wanted) -> list[Row]:

@@ -28,6 +28,7 @@ def of_files(project: OpenProject) -> str | None:
     """
     if any(project.data_functions):
         return None
+    text = project.spec.text
     try:
         return digest.of_json(
             {
@@ -37,6 +38,7 @@ def of_files(project: OpenProject) -> str | None:
                 "weights": _weights(project),
                 "calibration": of_data(project.calibration),
                 "evaluation": of_data(project.evaluation),
+                "tokenizer": digest.of_file(project.root / text.tokenizer) if text is not None else None,
                 "baseline": of_path(project.baseline) if project.baseline.is_file() else None,
                 "edgekit": environment.of_source(),
             }

@@ -102,7 +102,10 @@ def _wanted(project: OpenProject, memory: Memory) -> Wanted:
         inputs=spec.inputs,
         outputs=spec.tensors,
         preprocessing=spec.preprocessing,
+        audio=spec.audio,
+        text=spec.text,
         labels=spec.labels,
+        root=project.root,
         held=memory.held,
     )
 

@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, model_validator
 from edgekit.base.values import Identifier, MemorySize, Name, Positive, Spec
 from edgekit.spec.budget import Budget
 from edgekit.spec.dimensions import BATCH, Dimension, ranges
+from edgekit.spec.media import Audio, Text
 from edgekit.spec.preprocessing import Preprocessing
 from edgekit.spec.quantization import QuantSpec
 from edgekit.spec.target import Format
@@ -132,6 +133,10 @@ class Project(Spec):
     from the inputs."""
     preprocessing: Preprocessing | None = None
     """How a picture becomes the input that means an image."""
+    audio: Audio | None = None
+    """How a sound becomes the input."""
+    text: Text | None = None
+    """How a text becomes the inputs."""
     data: DataSection
     """Calibration and evaluation data."""
     quantize: QuantSpec = QuantSpec()

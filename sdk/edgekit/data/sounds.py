@@ -1,0 +1,150 @@
+"""Sounds as rows of an input: read, averaged over their channels, resampled, and cut or filled to one length."""
+
+import importlib
+import math
+import wave
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit.data.found import HINT, reading
+from edgekit.data.pictures import FromFiles
+from edgekit.errors import DataError
+from edgekit.spec import TensorSpec
+from edgekit.spec.media import Audio
+
+Wave = npt.NDArray[np.float32]
+SUFFIXES = (".flac", ".ogg", ".wav")
+_NEEDED = 'Install it: pip install "edgekit[audio]"; or write PCM with 8 to 32 bits.'
+# An hour of stereo at 48 kHz; a recording of more is cut before it is read.
+_MOST_FRAMES = 3600 * 48_000
+_MOST_CHANNELS, _MOST_RATE = 64, 1_000_000
+# torchaudio's own choice: zero crossings on each side, and how far below the Nyquist frequency the filter ends.
+_CROSSINGS, _ROLLOFF = 6, 0.99
+
+
+class Sounds(FromFiles):
+    """Sounds in files."""
+
+    def __init__(
+        self, files: Sequence[Path], shape: tuple[int, ...], make: Callable[[Path], Wave], places: Sequence[str] = ()
+    ) -> None:
+        """Take files, none of which is opened yet."""
+        super().__init__(files, shape, np.float32, make, places)
+
+
+def maker(
+    path: Path, inputs: tuple[TensorSpec, ...], audio: Audio
+) -> tuple[str, Callable[[Path], Wave], tuple[int, ...]]:
+    """Return the input that sounds become, what makes it of a file, and its shape.
+
+    Raises:
+        DataError: If the model takes no sounds of one length.
+    """
+    sizes = inputs[0].shape[1:]
+    fits = (
+        len(inputs) == 1 and inputs[0].dtype == "float32" and (len(sizes) == 1 or (len(sizes) == 2 and sizes[0] == 1))
+    )
+    shape = tuple(size for size in sizes if isinstance(size, int))
+    if not fits or len(shape) != len(sizes):
+        raise DataError(
+            f"{path} holds sounds, which become one float32 input of shape (batch, samples) or (batch, 1, samples), "
+            "with a number of samples.",
+            hint="Correct [[inputs]], or write an .npz of what the model takes.",
+        )
+    length = shape[-1]
+
+    def make(file: Path) -> Wave:
+        return _fitted(file, audio.rate, length).reshape(shape)
+
+    return inputs[0].name, make, shape
+
+
+def _fitted(file: Path, rate: int, length: int) -> Wave:
+    with reading(file, hint="Save it as a WAV file of PCM."):
+        samples, own = _read(file, length, rate)
+    found = resampled(samples, own, rate)[:length]
+    return np.concatenate([found, np.zeros(length - len(found), np.float32)])
+
+
+def _read(file: Path, length: int, rate: int) -> tuple[Wave, int]:
+    """Return the mean of all channels and the rate; no more is read than is needed for the length."""
+    try:
+        with wave.open(str(file), "rb") as sound:
+            channels, width, own, count = (
+                sound.getnchannels(),
+                sound.getsampwidth(),
+                sound.getframerate(),
+                sound.getnframes(),
+            )
+            _check(file, channels, own)
+            data = sound.readframes(min(count, _frames(length, rate, own)))
+            return _mono(_of_pcm(data, width), channels), own
+    except wave.Error:  # floats, or no WAV at all
+        try:
+            soundfile: Any = importlib.import_module("soundfile")
+        except ImportError as error:
+            raise DataError(
+                f"{file} is no WAV file of PCM; the library soundfile reads others.", hint=_NEEDED
+            ) from error
+        with soundfile.SoundFile(str(file)) as opened:
+            _check(file, opened.channels, opened.samplerate)
+            frames = opened.read(_frames(length, rate, opened.samplerate), dtype="float32", always_2d=True)
+            return frames.mean(axis=1, dtype=np.float32), int(opened.samplerate)
+
+
+def _check(file: Path, channels: int, rate: int) -> None:
+    if not (0 < channels <= _MOST_CHANNELS and 0 < rate <= _MOST_RATE):
+        raise DataError(f"{file} has {channels} channels and {rate} samples a second.", hint=HINT)
+
+
+def _frames(length: int, rate: int, own: int) -> int:
+    return min(_MOST_FRAMES, math.ceil(length * own / rate) + 64 * max(1, math.ceil(own / rate)))
+
+
+def _of_pcm(data: bytes, width: int) -> npt.NDArray[np.float32]:
+    """Return integers of so many bytes as floats from -1 to below 1; of 8 bits they are unsigned."""
+    data = data[: len(data) // width * width]
+    if width == 1:
+        return (np.frombuffer(data, np.uint8).astype(np.float32) - np.float32(128)) / np.float32(128)
+    if width == 3:
+        three = np.frombuffer(data, np.uint8).reshape(-1, 3)
+        whole = np.zeros((len(three), 4), np.uint8)
+        whole[:, 1:] = three
+        return whole.view("<i4")[:, 0].astype(np.float32) / np.float32(2**31)
+    return np.frombuffer(data, f"<i{width}").astype(np.float32) / np.float32(2 ** (8 * width - 1))
+
+
+def _mono(values: npt.NDArray[np.float32], channels: int) -> Wave:
+    found: Wave = values[: len(values) // channels * channels].reshape(-1, channels).mean(axis=1, dtype=np.float32)
+    return found
+
+
+def resampled(samples: Wave, own: int, wanted: int) -> Wave:
+    """Return samples at another rate, by a windowed sinc: the arithmetic of ``torchaudio.functional.resample``.
+
+    Args:
+        samples: The samples, of shape (n,).
+        own: Their rate.
+        wanted: The rate wanted; ``ceil(n * wanted / own)`` samples are returned.
+    """
+    if own == wanted or not len(samples):
+        return samples
+    common = math.gcd(own, wanted)
+    own, wanted = own // common, wanted // common
+    base = min(own, wanted) * _ROLLOFF
+    width = math.ceil(_CROSSINGS * own / base)
+    count = math.ceil(wanted * len(samples) / own)
+    padded = np.pad(samples, (width, width + own))
+    found = np.empty(count, np.float32)
+    offsets = np.arange(-width, width + own) / own
+    for phase in range(min(wanted, count)):
+        t = np.clip((offsets - phase / wanted) * base, -_CROSSINGS, _CROSSINGS)
+        kernel = np.sinc(t) * np.cos(t * np.pi / _CROSSINGS / 2) ** 2 * (base / own)
+        there = len(range(phase, count, wanted))
+        windows = np.lib.stride_tricks.sliding_window_view(padded, len(kernel))[::own][:there]
+        found[phase::wanted] = windows @ kernel.astype(np.float32)
+    return found
