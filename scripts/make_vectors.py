@@ -42,6 +42,10 @@ _FAULTS: tuple[tuple[str, tuple[str | int, ...], Any], ...] = (
     ("unknown-filter", ("preprocessing", "resize", "filter"), "lanczos"),
     ("bytes-are-text", ("artifacts", 0, "bytes"), "many"),
     ("std-of-zero", ("preprocessing", "std"), [0.0]),
+    ("huge-picture", ("preprocessing", "resize", "height"), 2**31 - 1),
+    ("golden-outside", ("golden", 0, "inputs", 0, "file"), "../databases/notes.db"),
+    ("golden-of-no-name", ("golden", 0, "inputs", 0, "name"), "../x"),
+    ("huge-golden", ("golden", 0, "inputs", 0, "shape"), [2**31 - 1, 2**31 - 1, 4]),
     ("two-means-for-grey", ("preprocessing", "mean"), [0.1, 0.2]),
 )
 """Manifests that are refused: the name, the place, and what stands there; None: nothing."""

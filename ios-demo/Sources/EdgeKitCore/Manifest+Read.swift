@@ -60,8 +60,12 @@ extension Manifest {
             for tensor in row.inputs + row.outputs.map(\.tensor) {
                 try check("golden.\(number).\(tensor.name).file", tensor.file, Self.isPath)
                 try check("golden.\(number).\(tensor.name).sha256", tensor.sha256, Self.isSHA256)
+                try check("golden.\(number).inputs or outputs", tensor.name, Self.isIdentifier)
                 guard tensor.shape.allSatisfy({ $0 >= 0 }) else {
                     throw Fault(place: "golden.\(number).\(tensor.name).shape", reason: "a size is below 0")
+                }
+                guard Self.product(tensor.shape, atMost: Self.mostNumbers) else {
+                    throw Fault(place: "golden.\(number).\(tensor.name).shape", reason: "more than \(Self.mostNumbers) numbers")
                 }
             }
         }
@@ -71,6 +75,12 @@ extension Manifest {
     private func check(_ spec: Preprocessing) throws {
         guard spec.resize.height > 0, spec.resize.width > 0 else {
             throw Fault(place: "preprocessing.resize", reason: "height and width must be greater than 0")
+        }
+        guard Self.product([spec.resize.height, spec.resize.width], atMost: Self.mostPixels) else {
+            throw Fault(place: "preprocessing.resize", reason: "more than \(Self.mostPixels) pixels")
+        }
+        guard (spec.resize.shorter ?? 1) / Self.mostOverhang <= max(spec.resize.height, spec.resize.width) else {
+            throw Fault(place: "preprocessing.resize.shorter", reason: "over \(Self.mostOverhang) times the size of the input")
         }
         guard (spec.resize.shorter ?? 1) > 0, spec.resize.mode != .shorter || spec.resize.shorter != nil else {
             throw Fault(place: "preprocessing.resize.shorter", reason: "must be there, and greater than 0")
@@ -91,6 +101,22 @@ extension Manifest {
 
     private func check(_ place: String, _ text: String, _ rule: (String) -> Bool) throws {
         guard rule(text) else { throw Fault(place: place, reason: "\"\(text)\" is not of the right form") }
+    }
+
+    // As in the SDK: what a model takes is no larger, and what is would not fit into a phone.
+    private static let mostPixels = 1 << 25
+    private static let mostOverhang = 8
+    private static let mostNumbers = 1 << 31
+
+    /// Whether the product of sizes is no larger than a limit; a product that overflows ends the app.
+    private static func product(_ sizes: [Int], atMost limit: Int) -> Bool {
+        var product = 1
+        for size in sizes {
+            let (found, overflow) = product.multipliedReportingOverflow(by: size)
+            guard !overflow, found <= limit else { return false }
+            product = found
+        }
+        return true
     }
 
     private static let letters = Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")

@@ -6,9 +6,10 @@ a bundle was built.
 """
 
 import json
-from typing import Annotated, Any, Literal
+import math
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from edgekit.drift.report import DriftReport
 from edgekit.errors import BundleError
@@ -34,6 +35,7 @@ from edgekit.spec import (
 MANIFEST_VERSION: Literal[1] = 1
 MANIFEST_FILE = "manifest.json"
 _NAMED = 50
+_MOST_NUMBERS = 2**31
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 # No part begins with a dot: a bundle names nothing outside its folder.
@@ -134,6 +136,12 @@ class GoldenTensor(Spec):
     """Element type."""
     shape: tuple[Size, ...]
     """Sizes, batch of one included."""
+
+    @model_validator(mode="after")
+    def _is_no_bomb(self) -> Self:
+        if math.prod(self.shape) > _MOST_NUMBERS:
+            raise ValueError(f"{self.shape} is more than the {_MOST_NUMBERS:,} numbers that a tensor may have")
+        return self
 
 
 class GoldenOutput(GoldenTensor):

@@ -112,6 +112,11 @@ data class Manifest(
 
     companion object {
         private const val VERSION = 1L
+
+        // As in the SDK: what a model takes is no larger, and what is would not fit into a phone.
+        private const val MOST_PIXELS = 1L shl 25
+        private const val MOST_OVERHANG = 8L
+        private const val MOST_NUMBERS = 1L shl 31
         private val SHA256 = Regex("[0-9a-f]{64}")
         private val NAME = Regex("[A-Za-z0-9][A-Za-z0-9._-]*")
         private val IDENTIFIER = Regex("[A-Za-z_][A-Za-z0-9_]*")
@@ -210,6 +215,11 @@ data class Manifest(
                 layout = node["layout"].oneOf(listOf("NCHW", "NHWC")),
                 inGraph = node.opt("in_graph")?.boolean() ?: false,
             )
+            val size = read.resize
+            if (size.height.toLong() * size.width > MOST_PIXELS) node["resize"].faulty("has more than $MOST_PIXELS pixels")
+            if (size.shorter.toLong() > MOST_OVERHANG * maxOf(size.height, size.width)) {
+                node["resize"]["shorter"].faulty("is over $MOST_OVERHANG times the size of the input")
+            }
             if (read.resize.mode == "shorter") node["resize"]["shorter"].int(1..Int.MAX_VALUE)
             for ((key, values) in listOf("mean" to read.mean, "std" to read.std)) {
                 if (values.size != 1 && values.size != read.channels) {
@@ -228,11 +238,15 @@ data class Manifest(
         )
 
         private fun goldenTensor(node: Node) = GoldenTensor(
-            name = node["name"].text(),
+            name = node["name"].text(IDENTIFIER),
             file = node["file"].text(PATH),
             sha256 = node["sha256"].text(SHA256),
             dtype = dtype(node["dtype"]),
-            shape = node["shape"].items().map { it.int(0..Int.MAX_VALUE) },
+            shape = node["shape"].items().map { it.int(0..Int.MAX_VALUE) }.also { sizes ->
+                sizes.fold(1L) { product, size ->
+                    (product * size).takeIf { it < MOST_NUMBERS } ?: node["shape"].faulty("has more than $MOST_NUMBERS numbers")
+                }
+            },
         )
 
         /** The limits of a leg by name; the project's own, under `custom`, as the SDK names them: min_NAME, max_NAME. */
