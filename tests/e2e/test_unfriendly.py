@@ -110,3 +110,13 @@ def test_without_a_home_there_is_no_cache(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(CacheError, match="no home folder") as caught:
         cache.from_environment()
     assert "EDGEKIT_CACHE" in caught.value.hint
+
+
+def test_the_folder_that_one_works_in_gives_no_libraries(place: Path, tmp_path: Path) -> None:
+    """Files there that are named like libraries are not imported, by the command or by what it starts."""
+    for name in ("click", "torch", "onnxruntime", "numpy", "pydantic", "rich", "executorch"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'canary')!r}, 'w').close()\n")
+    for command in (f"edgekit inspect {place / 'passed'}", "edgekit targets list"):
+        done = shell(command, tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "canary").exists()

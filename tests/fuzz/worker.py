@@ -27,6 +27,10 @@ _MEMORY = 500 * 2**20
 _ALLOWED = 4 * 2**30
 
 
+# Native libraries print to the standard streams.
+_OUT = os.dup(1)
+
+
 class HangError(BaseException):
     """A mutant takes too long; no reader may catch this."""
 
@@ -65,6 +69,9 @@ def outcome(one: Format, folder: Path, size: int) -> tuple[str, str]:
 
 def main() -> None:
     """Read mutants, one after the other."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
     seed, step, seconds, limit, native = (float(word) for word in sys.argv[1:6])
     wanted, state = sys.argv[6], Path(sys.argv[7])
     # A file of its own process takes as long as thirty others.
@@ -111,8 +118,7 @@ def _made(one: Format, folder: Path) -> tuple[Path, bytes]:
 
 
 def _say(line: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
+    os.write(_OUT, (json.dumps(line) + "\n").encode())
 
 
 if __name__ == "__main__":
