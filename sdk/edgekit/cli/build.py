@@ -8,7 +8,7 @@ import click
 from edgekit.base.keeping import keep_folder
 from edgekit.base.progress import Progress
 from edgekit.cli.gate import PAGE, Gate, gate_options, write
-from edgekit.cli.named import asked, guessed, model_options, needed
+from edgekit.cli.named import TRUST, asked, guessed, model_options, needed
 from edgekit.cli.shell import FOLDER, MEMORY, SAMPLE, Answer, announced, verb
 from edgekit.errors import OverBudgetError
 
@@ -37,12 +37,7 @@ if TYPE_CHECKING:
 @FOLDER
 @SAMPLE
 @MEMORY
-@click.option(
-    "--trust-pickle",
-    is_flag=True,
-    help="Run the code in the weights' pickle, in a process of its own and without network where the system allows, "
-    "and write the weights to NAME.safetensors beside it.",
-)
+@TRUST
 @click.option("--no-cache", is_flag=True, help="Build everything anew, and keep nothing of it in the cache.")
 @click.option(
     "--keep",
@@ -88,7 +83,8 @@ def build(
     elif folder is not None or sample:
         raise click.UsageError("--model goes without --project and --sample: all three say what to build.")
     else:
-        opened = guessed(needed(model), model.home, progress).project.with_memory(memory)
+        found = guessed(needed(model), model.home, progress, trust_pickle=trust_pickle)
+        opened = found.project.with_memory(memory)
     closing = announced(progress, opened)
 
     from edgekit.pipeline import rebuild

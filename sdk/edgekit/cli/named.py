@@ -1,6 +1,7 @@
 """The options that name a model in place of a project, for ``edgekit init`` and ``edgekit build``."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,6 +42,14 @@ _OPTIONS = (
     ),
     click.option("--name", metavar="NAME", help="The model's name; that of its class if not given."),
 )  # fmt: skip
+
+
+TRUST = click.option(
+    "--trust-pickle",
+    is_flag=True,
+    help="Run the code in the weights' pickle, in a process of its own and without network where the system allows, "
+    "and write the weights to NAME.safetensors beside it.",
+)
 
 
 def model_options(function: C) -> C:
@@ -101,11 +110,17 @@ def needed(named: "Asked") -> "Asked":
     return named
 
 
-def guessed(named: "Asked", root: Path, progress: Progress) -> "Guessed":
+def guessed(named: "Asked", root: Path, progress: Progress, *, trust_pickle: bool) -> "Guessed":
     """Make a project of what was named, and say what of it was guessed."""
     from edgekit.model.weights.checkpoint import read_checkpoint
 
     if named.weights is not None and not named.is_program:
+        if trust_pickle:
+            from edgekit.model.weights.trust import plain_weights
+
+            plain = plain_weights(named.weights, named.weights_key, named.source, root)
+            if plain != named.weights:
+                named = replace(named, weights=plain, weights_key=None)
         read_checkpoint(named.weights, named.weights_key)  # what is no weights is said before torch is imported
 
     from edgekit.pipeline import guess

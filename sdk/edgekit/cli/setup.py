@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from edgekit.base.progress import Progress
-from edgekit.cli.named import asked, guessed, model_options
+from edgekit.cli.named import TRUST, asked, guessed, model_options
 from edgekit.cli.shell import Answer, verb
 from edgekit.errors import ToolchainError
 
@@ -52,8 +52,11 @@ def show(progress: Progress, *, name: str) -> Answer:
     "have real weights, from packages.",
 )
 @click.option("--target", metavar="NAME", help="The target to build for next, which must be there.")
+@TRUST
 @verb
-def init(progress: Progress, /, *, folder: Path, sample: str | None, target: str | None, **named: Any) -> Answer:
+def init(
+    progress: Progress, /, *, folder: Path, sample: str | None, target: str | None, trust_pickle: bool, **named: Any
+) -> Answer:
     """Start a new project in FOLDER from a model of yours, or from a sample.
 
     With --model and --weights the model is run once, the data is looked at, and what they tell is written into an
@@ -69,7 +72,7 @@ def init(progress: Progress, /, *, folder: Path, sample: str | None, target: str
         if sample is not None:
             raise click.UsageError("--sample and --model both say what to start from: leave one of them out.")
         scaffold.free(folder)
-        found = guessed(model, folder, progress)
+        found = guessed(model, folder, progress, trust_pickle=trust_pickle)
         file = scaffold.write(folder, written(found.project.spec, found.guesses))
         return Answer(
             data={

@@ -46,7 +46,7 @@ def build_project(
     profiles = schemes.narrowed(profiles, formats or project.spec.formats)
     for profile in profiles:
         schemes.of_target(profile, project.spec.quantize)
-    if trust_pickle:
+    if trust_pickle and not project.is_program:
         project = trusted(project)
     if not cache:
         return _build(project, profiles, output, progress, None, keep)
@@ -91,7 +91,8 @@ def _build(
     store: Cache | None,
     keep: Path | None,
 ) -> BuildResult:
-    read_checkpoint(project.weights, project.spec.model.weights_key)  # what is no weights is said at once
+    if not project.is_program:
+        read_checkpoint(project.weights, project.spec.model.weights_key)  # what is no weights is said at once
 
     from edgekit.pipeline import job  # torch, which an unchanged build does without
     from edgekit.pipeline.build import build_job

@@ -24,26 +24,43 @@ _SECONDS, _SPEED = 60, 10**7
 def trusted(project: OpenProject) -> OpenProject:
     """Return a project whose weights are plain: as they are, or taken out of a pickle into a file beside it.
 
-    That file, ``NAME.safetensors``, is used again while the pickle is the same.
+    Raises:
+        SourceError: If the weights are no pickle, or it cannot be loaded.
+    """
+    model = project.spec.model
+    plain = plain_weights(project.weights, model.weights_key, project.source, project.root)
+    if plain == project.weights:
+        return project
+    update = {"weights": os.path.relpath(plain, project.root), "weights_key": None}
+    return replace(project, spec=project.spec.model_copy(update={"model": model.model_copy(update=update)}))
+
+
+def plain_weights(path: Path, key: str | None, source: tuple[Path, str], root: Path) -> Path:
+    """Return a file of weights that runs nothing: the file itself, or ``NAME.safetensors`` with what is in the pickle.
+
+    That file is used again while the pickle is the same.
+
+    Args:
+        path: The file of the weights.
+        key: Which of the models in it to take.
+        source: The Python file and the function in it that make the model; its classes may be in the pickle.
+        root: A folder to import from, besides that of the Python file.
 
     Raises:
         SourceError: If the weights are no pickle, or it cannot be loaded.
     """
-    path, model = project.weights, project.spec.model
     try:
-        read_checkpoint(path, model.weights_key)
+        read_checkpoint(path, key)
     except SourceError:
         if kind_of(path) not in _PICKLES:
             raise
     else:
-        return project
+        return path
     plain = path.with_name(f"{path.name}.safetensors")
-    known = {"from": path.name, "sha256": digest.of_file(path), "key": model.weights_key or ""}
+    known = {"from": path.name, "sha256": digest.of_file(path), "key": key or ""}
     if not _is_of(plain, known):
-        _convert(project, path, plain, known)
-    weights = os.path.relpath(plain, project.root)
-    update = {"weights": weights, "weights_key": None}
-    return replace(project, spec=project.spec.model_copy(update={"model": model.model_copy(update=update)}))
+        _convert(path, plain, known, source, root)
+    return plain
 
 
 def _is_of(plain: Path, known: dict[str, str]) -> bool:
@@ -53,16 +70,16 @@ def _is_of(plain: Path, known: dict[str, str]) -> bool:
         return False
 
 
-def _convert(project: OpenProject, path: Path, plain: Path, known: dict[str, str]) -> None:
+def _convert(path: Path, plain: Path, known: dict[str, str], source: tuple[Path, str], root: Path) -> None:
     if plain.exists():
         raise SourceError(f"{plain} is in the way: the weights of {path.name} go there.", hint="Move it elsewhere.")
-    source, function = project.source
+    file, function = source
     size = path.stat().st_size
     partial = plain.with_name(f".{plain.name}.{os.getpid()}")
     question: Facts = {
         "path": str(path.resolve()), "output": str(partial.resolve()), "key": known["key"],
-        "folders": [str(source.parent.resolve()), str(project.root.resolve())],
-        "source": str(source.resolve()), "function": function,
+        "folders": [str(file.parent.resolve()), str(root.resolve())],
+        "source": str(file.resolve()), "function": function,
         "metadata": dict(known),
     }  # fmt: skip
     try:
