@@ -81,7 +81,7 @@ def _of_file(path: Path) -> FileKind:
             return _of_tar(path) if kind is FileKind.TAR else kind
     if head[:4] in (b"PK\3\4", b"PK\5\6"):
         return _of_zip(path)
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**32:
+    if head[8:9] == b"{" and (int.from_bytes(head[:8], "little") < 2**32 or path.suffix.lower() == ".safetensors"):
         return FileKind.SAFETENSORS
     if (found := _of_pickle(head)) is not None:
         return found
