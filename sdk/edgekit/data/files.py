@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgekit.base.memory import Memory
-from edgekit.data import arrays, coco, folders, tables, texts, truth
+from edgekit.data import arrays, coco, columns, folders, tables, texts, truth
 from edgekit.data.found import HINT, Found, Wanted
 from edgekit.data.samples import Samples, check_fit
 from edgekit.errors import DataError
@@ -63,6 +63,8 @@ def find(path: Path, wanted: Wanted) -> Found:
             return tables.of_table(path, wanted)
         case ".txt":
             return Found(samples=Samples(inputs=texts.inputs_of(texts.lines_of(path), path, wanted)))
+        case ".parquet":
+            return columns.of_parquet(path, [path], wanted)
         case ".json":
             return coco.of_coco(path, wanted)
         case _:

@@ -6,7 +6,7 @@ Files of another kind are left out, with a note: every folder has its ``Thumbs.d
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edgekit.data import arrays, coco, masks
+from edgekit.data import arrays, coco, columns, masks
 from edgekit.data.found import HINT, Found, Wanted, listed, numbers, shortened
 from edgekit.data.media import Media, media
 from edgekit.data.samples import Samples
@@ -28,6 +28,10 @@ def of_folder(path: Path, wanted: Wanted) -> Found:
     files = [entry for entry in entries if not entry.is_dir()]
     if not folders and (named := [file for file in files if file.suffix.lower() == ".npy"]):
         return arrays.of_npy_folder(path, named, wanted)
+    columns.refuse_splits(path)
+    for suffix, read in ((".parquet", columns.of_parquet), (".arrow", columns.of_datasets)):
+        if tables := [file for file in files if file.suffix.lower() == suffix]:
+            return read(path, tables, wanted)
     if coco.NAME in [file.name for file in files]:
         return coco.of_coco(path / coco.NAME, wanted)
     kind = media(path, wanted)

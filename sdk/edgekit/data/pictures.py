@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -13,29 +14,36 @@ from edgekit.data.rows import Array, Integers, Lazy, Rows
 from edgekit.errors import DataError
 from edgekit.spec import Preprocessing
 
+T = TypeVar("T")
+
+
+def shape_of(steps: Preprocessing) -> tuple[int, ...]:
+    """Return the shape of what a picture becomes."""
+    return _shape(0, steps)[1:]
+
 
 def _shape(count: int, steps: Preprocessing) -> tuple[int, ...]:
     size = steps.resize.height, steps.resize.width
     return (count, steps.channels, *size) if steps.layout == "NCHW" else (count, *size, steps.channels)
 
 
-class FromFiles(Lazy):
+class FromFiles(Lazy, Generic[T]):
     """Rows of which each is made from a file of its own."""
 
     costly = True
 
     def __init__(
         self,
-        files: Sequence[Path],
+        files: Sequence[T],
         shape: tuple[int, ...],
         dtype: type[np.generic],
-        make: Callable[[Path], Array],
+        make: Callable[[T], Array],
         places: Sequence[str] = (),
     ) -> None:
         """Take files, none of which is opened yet.
 
         Args:
-            files: One a row.
+            files: One a row: paths, or whatever else says where a row lies.
             shape: The shape of a row.
             dtype: The type of its elements.
             make: What makes a row of a file; raises DataError.
@@ -75,7 +83,7 @@ class FromFiles(Lazy):
         return f"{self._named[place]}: {error.message}" if self._named else error.message
 
 
-class Pictures(FromFiles):
+class Pictures(FromFiles[Path]):
     """Pictures in files."""
 
     def __init__(self, files: Sequence[Path], steps: Preprocessing, places: Sequence[str] = ()) -> None:
@@ -96,7 +104,7 @@ class Pictures(FromFiles):
                 raise DataError(f"{file}: {error.message}", hint=error.hint) from error
             return found
 
-        super().__init__(files, _shape(0, steps)[1:], element_type(steps), make, places)
+        super().__init__(files, shape_of(steps), element_type(steps), make, places)
 
 
 class Pixels(Lazy):

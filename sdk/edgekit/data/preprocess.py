@@ -22,7 +22,7 @@ Tests hold steps 2 to 5 against Pillow, which does the work here.
 import functools
 import math
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,19 +45,32 @@ def open_picture(path: Path) -> Image.Image:
     Raises:
         DataError: If the file is missing, damaged, no picture, or so large that decoding it may exhaust the memory.
     """
+    return decoded(path, str(path))
+
+
+def decoded(source: Path | IO[bytes], name: str) -> Image.Image:
+    """Decode a picture, turned as its EXIF orientation says.
+
+    Args:
+        source: The file, or its bytes.
+        name: What it is, for messages.
+
+    Raises:
+        DataError: If it is missing, damaged, no picture, or so large that decoding it may exhaust the memory.
+    """
     try:
-        with Image.open(path, formats=_formats()) as picture:
+        with Image.open(source, formats=_formats()) as picture:
             # Pillow warns of a picture that is suspiciously large, and refuses one of twice that size. Its warning is
             # not caught: threads read pictures, and filters of warnings belong to all of them.
             if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or math.inf):
                 raise Image.DecompressionBombError(f"{picture.width} x {picture.height} pixels")
             return _upright(picture)
     except DataError as error:
-        raise DataError(f"{path}: {error.message}", hint=error.hint) from error
+        raise DataError(f"{name}: {error.message}", hint=error.hint) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{path} is too large: {error}", hint="Scale the picture down first.") from error
+        raise DataError(f"{name} is too large: {error}", hint="Scale the picture down first.") from error
     except Exception as error:  # damaged bytes end in whatever a decoder stumbles over
-        raise DataError(f"{path} cannot be read as a picture: {error}", hint=_HINT) from error
+        raise DataError(f"{name} cannot be read as a picture: {error}", hint=_HINT) from error
 
 
 @functools.cache

@@ -26,7 +26,7 @@ _MOST_CHANNELS, _MOST_RATE = 64, 1_000_000
 _CROSSINGS, _ROLLOFF = 6, 0.99
 
 
-class Sounds(FromFiles):
+class Sounds(FromFiles[Path]):
     """Sounds in files."""
 
     def __init__(
