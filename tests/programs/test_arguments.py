@@ -155,7 +155,6 @@ REFUSED: tuple[tuple[str, dict[str, Any], type[EdgeKitError], str], ...] = (
     ("output is a number", {"output": 5}, ProjectError, "output is a int"),
     ("model is a class", {"model": lambda: Net}, SourceError, "is a type"),
     ("model is a number", {"model": 3}, SourceError, "is a int"),
-    ("scripted", {"model": lambda: torch.jit.script(nn.Linear(8, 6))}, SourceError, "TorchScript"),
     ("quantized", {"model": quantized}, SourceError, "quantized already"),
     ("fake quantized", {"model": fake_quantized}, SourceError, "prepared for it: 0"),
     ("lazy", {"model": lambda: nn.LazyLinear(6)}, SourceError, "no shape yet"),
@@ -164,10 +163,8 @@ REFUSED: tuple[tuple[str, dict[str, Any], type[EdgeKitError], str], ...] = (
     ("fails", {"model": lambda: Net(lambda x, h, s: dict[str, Any]()["boom"])}, SourceError, "KeyError: 'boom'"),
     ("returns a float", {"model": lambda: Net(lambda x, h, s: (s, 1.0))}, SourceError, "1 is a float"),
     ("returns nothing", {"model": lambda: Net(lambda x, h, s: (None,))}, SourceError, "returns nothing"),
-    ("returns a scalar", {"model": lambda: Net(lambda x, h, s: s.sum())}, SourceError, "not batch first"),
-    ("squeezes", {"model": lambda: Net(lambda x, h, s: s[:, :1].squeeze())}, SourceError, "not batch first"),
-    ("returns anchors", {"model": lambda: Net(lambda x, h, s: (s, torch.ones(5, 4)))}, SourceError, "not batch first"),
     ("returns float64", {"model": lambda: Net(lambda x, h, s: s.double())}, SourceError, "float64"),
+    ("scalar of many", {"model": lambda: Net(lambda x, h, s: s.sum()), "max_batch": 2}, SourceError, "batch first"),
     ("drops the batch", {"model": lambda: Net(lambda x, h, s: s[:1]), "max_batch": 4}, SourceError, "not batch first"),
     ("example is empty", {"example_inputs": ()}, DataError, "is empty"),
     ("example is None", {"example_inputs": (None,)}, DataError, "NoneType"),
@@ -311,6 +308,10 @@ BUILT: dict[str, tuple[Any, tuple[str, ...]]] = {
     "topk": (lambda x, h, s: s.topk(3, 1), ("output_0", "output_1")),
     "argmax": (lambda x, h, s: s.argmax(1), ("output",)),
     "bool": (lambda x, h, s: s > 0, ("output",)),
+    "scalar": (lambda x, h, s: s.sum(), ("output",)),
+    "squeezed": (lambda x, h, s: (s, s[:, :1].squeeze()), ("output_0", "output_1")),
+    "row": (lambda x, h, s: {"scores": s[0], "deep": {"mean": h.mean()}}, ("scores", "deep_mean")),
+    "anchors": (lambda x, h, s: Pair(s, torch.ones(5, 4).mul(0.5)), ("scores", "features")),
     "int32": (lambda x, h, s: (s * 4).round().to(torch.int32), ("output",)),
 }
 
@@ -388,7 +389,7 @@ def check_files(folder: Path, model: nn.Module, data: tuple[Tensor, ...], manife
     for row in range(len(X)):
         one = [tensor[row : row + 1].contiguous() for tensor in data]
         with torch.no_grad():
-            found["model"].append([np.asarray(tensor) for tensor in leaves(model(*one))])
+            found["model"].append([batched(np.asarray(tensor)) for tensor in leaves(model(*one))])
         feed = {spec.name: tensor.numpy() for spec, tensor in zip(manifest.inputs, one, strict=True)}
         found["onnx"].append([np.array(value) for value in session.run(None, feed)])
         found["pte"].append([tensor.numpy().copy() for tensor in loaded.method.execute(one)])
@@ -402,6 +403,11 @@ def check_files(folder: Path, model: nn.Module, data: tuple[Tensor, ...], manife
                 assert noise < 0.02
             else:
                 assert (values[who] == values["model"]).mean() > 0.8
+
+
+def batched(array: np.ndarray) -> np.ndarray:
+    """Return an array with a batch of one in front, if it has none."""
+    return array if array.shape[:1] == (1,) else array[None]
 
 
 def leaves(result: Any) -> list[Tensor]:

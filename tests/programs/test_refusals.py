@@ -212,7 +212,7 @@ REFUSED: dict[str, tuple[type[Base], int, str, str]] = {
     "a list that grows": (Remembering, 1, "when it is asked again", "state in and out"),
     "random of Python": (PythonsRandom, 1, "draws numbers", "state in and out"),
     "devices": (Device, 1, "device", "device=x.device"),
-    "boolean index": (Filtered, 1, "not batch first", "row a sample"),
+    "boolean index": (Filtered, 1, "depends on values", "a mask in place"),
     "complex": (Spectrum, 1, "complex64", "float32"),
 }
 

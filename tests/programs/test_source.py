@@ -402,3 +402,21 @@ def test_a_process_that_a_model_file_forks_may_end(opened: OpenProject) -> None:
     lines = ("import os", "child = os.fork()", "if not child:", "    os._exit(0)", "status = os.waitpid(child, 0)[1]")
     changed(opened, ('"""', "\n".join((*lines, "assert status == 0", '"""'))))
     assert load_model(opened).name == "digits"
+
+
+def test_an_output_without_a_batch_is_declared_with_one() -> None:
+    """A project that takes one sample at a time says [1, ...] of it, as the files have it; the model stays as it is."""
+
+    class Sum(nn.Module):
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            return {"total": x.sum(), "row": x[0]}
+
+    outputs = (TensorSpec(name="total", shape=("batch",)), TensorSpec(name="row", shape=("batch", 3)))
+    model = Sum()
+    source = source_from_module("net", model, X, outputs, {"batch": 1})
+    found = source.model(torch.ones(1, 3))
+    assert {name: tuple(tensor.shape) for name, tensor in found.items()} == {"total": (1,), "row": (1, 3)}
+    assert model(torch.ones(1, 3))["total"].ndim == 0
+    assert len(source.notes) == 2
+    with pytest.raises(SourceError, match="something else than declared"):
+        source_from_module("net", model, X, outputs, {"batch": 4})

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -157,6 +157,7 @@ PROJECT: dict[str, Any] = {
 }
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     labels=st.lists(TEXTS, max_size=4),
     file=TEXTS.filter(bool),

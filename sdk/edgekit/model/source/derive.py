@@ -139,7 +139,8 @@ def named_shape(label: str, index: int, found: Returned) -> tuple[int | str, ...
         raise SourceError(
             f"{label}, which {found.name} returns, has shape {tuple(tensor.shape)} for a batch of {rows[0]}: it is not "
             "batch first.",
-            hint="Return one row a sample: keepdim=True, [None] or expand() put the batch there; squeeze() drops it.",
+            hint="Return one row a sample: keepdim=True, [None] or expand() put the batch there; squeeze() drops it. "
+            "With one row in example_inputs, or max_batch=1, what has no batch gets one.",
         )
     shape: list[int | str] = [found.batch]
     for axis in range(1, tensor.ndim):

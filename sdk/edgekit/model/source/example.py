@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from edgekit.errors import DataError, ProjectError
 from edgekit.model.program import Source
+from edgekit.model.source.batch_axis import with_batch
 from edgekit.model.source.calls import input_names, parameters
 from edgekit.model.source.derive import DEFAULT_NAMES, described, dtype_of, returned
 from edgekit.model.source.first_steps import take_bytes
@@ -76,6 +77,8 @@ def source_from_example(
     if not picture_faults(preprocessing, inputs):  # else they are told below
         take_bytes(own, inputs, preprocessing)
     found = returned(name, own, inputs, example, free, cast_hint(model))
+    found, added = with_batch(found, own, inputs, example)
+    notes += added
     outputs = described(found, output_names, names, meanings or {}, "logits" if labels else "tensor")
     check_names("meanings", meanings or {}, outputs)
     if faults := output_faults(outputs) + label_faults(labels, outputs) + picture_faults(preprocessing, inputs):

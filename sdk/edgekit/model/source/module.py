@@ -10,6 +10,7 @@ from edgekit.errors import SourceError
 from edgekit.model.program import Source, named_outputs
 from edgekit.model.refusals import at, instead
 from edgekit.model.sizes import other_sizes
+from edgekit.model.source.batch_axis import as_declared
 from edgekit.model.source.calls import check_parameters
 from edgekit.model.source.first_steps import take_bytes
 from edgekit.model.source.own import cast_hint, own_copy
@@ -52,6 +53,7 @@ def source_from_module(
     one = fixed(sizes)
     inputs, outputs = filled(inputs, one), filled(outputs, one)
     free = {key: size for key, size in sizes.items() if key not in one}
+    notes += as_declared(name, own, inputs, outputs)
     _check_outputs(name, own, inputs, outputs, free, cast_hint(model))
     return measured(name, own, inputs, outputs, free, labels=labels, preprocessing=preprocessing, notes=notes)
 
