@@ -464,6 +464,15 @@ class Net(nn.Module):
 """
 
 
+def test_a_program_is_no_state_dict(tmp_path: Path) -> None:
+    """It goes without the Python file."""
+    exported = torch.export.export(nn.Linear(3, 4), (torch.zeros(1, 3),))
+    torch.export.save(exported, tmp_path / "net.pt2")
+    error = refused(tmp_path, "net.pt2")
+    assert "a .pt2 archive of torch.export" in error.message
+    assert "leave model.source out" in error.hint
+
+
 def test_a_checkpoint_says_which_of_its_states(tmp_path: Path) -> None:
     """Where it has one it is the state, where it has several that is an error with the keys."""
     torch.save({"model": net().state_dict()}, tmp_path / "one.pth")

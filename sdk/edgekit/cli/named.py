@@ -114,14 +114,14 @@ def guessed(named: "Asked", root: Path, progress: Progress, *, trust_pickle: boo
     """Make a project of what was named, and say what of it was guessed."""
     from edgekit.model.weights.checkpoint import read_checkpoint
 
-    if named.weights is not None and not named.is_program:
+    if (weights := named.weights) is not None and not named.is_program:
         if trust_pickle:
             from edgekit.model.weights.trust import plain_weights
 
-            plain = plain_weights(named.weights, named.weights_key, named.source, root)
-            if plain != named.weights:
-                named = replace(named, weights=plain, weights_key=None)
-        read_checkpoint(named.weights, named.weights_key)  # what is no weights is said before torch is imported
+            plain = plain_weights(weights, named.weights_key, named.source, root)
+            if plain != weights:
+                named, weights = replace(named, weights=plain, weights_key=None), plain
+        read_checkpoint(weights, named.weights_key)  # what is no weights is said before torch is imported
 
     from edgekit.pipeline import guess
 

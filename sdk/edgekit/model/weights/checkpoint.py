@@ -22,6 +22,7 @@ _SHOWN = 8
 _ASIDE = ("optim", "scheduler", "scaler", "callback", "loops", "rng", "random_state", "amp", "ddp", "grad_")
 _IN_FOLDERS = ("model.safetensors.index.json", "model.safetensors", "pytorch_model.bin.index.json", "pytorch_model.bin")
 _AGAIN = "Save model.state_dict() again."
+_ITSELF = "It holds the network itself: leave model.source out."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,8 @@ def read_checkpoint(path: Path, key: str | None = None) -> Checkpoint:
                 return _of_torch(torchfile.read_zip(path), kind, key)
             case FileKind.TORCH_LEGACY:
                 return _of_torch(torchfile.read_legacy(path), kind, key)
+            case FileKind.EXPORTED | FileKind.TORCHSCRIPT | FileKind.ONNX | FileKind.HUGGING_FACE:
+                raise SourceError(f"{path} is {kind.words}, no state dict.", hint=_ITSELF)
             case _:
                 raise SourceError(f"{path} is {kind.words}, no state dict.", hint=kind.hint or _AGAIN)
     except (PickleError, ZipError, shards.HeaderError, OSError) as error:
