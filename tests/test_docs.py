@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -108,6 +109,33 @@ def test_the_workflow_is_one_and_its_commands_exist(tmp_path: Path, monkeypatch:
             words[0], words[1:], help_option_names=HELP_OPTIONS["help_option_names"]
         ) as context:
             assert context.params["summary"] == (Path("$GITHUB_STEP_SUMMARY") if "--summary" in words else None)
+
+
+def test_the_tables_of_the_data_page_are_read() -> None:
+    """Each TOML block holds keys of the project, in their types."""
+    import tomllib
+
+    from edgekit.spec import schema
+    from edgekit.spec.sections import Project
+
+    blocks = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "data.md").read_text("utf-8"), re.DOTALL)
+    assert len(blocks) >= 4
+    for block in blocks:
+        _, faults = schema.check(tomllib.loads(block), Project)
+        assert not [fault for fault in faults if not fault.endswith(": missing")], block
+
+
+def test_the_function_of_the_data_page_works() -> None:
+    """It returns what the sample's model takes."""
+    (example,) = [
+        block
+        for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "data.md").read_text("utf-8"), re.DOTALL)
+        if "def calibration" in block
+    ]
+    names: dict[str, Any] = {}
+    exec(example, names)  # noqa: S102 - our own page
+    assert names["calibration"]()["image"].shape == (128, 1, 32, 32)
+    assert [len(part) for part in next(iter(names["evaluation"]()))] == [16, 16]
 
 
 @pytest.mark.slow

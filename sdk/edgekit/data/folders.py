@@ -26,6 +26,12 @@ def of_folder(path: Path, wanted: Wanted) -> Found:
     entries = visible(path)
     folders = [entry for entry in entries if entry.is_dir()]
     files = [entry for entry in entries if not entry.is_dir()]
+    other = _of_another_kind(path, folders, files, wanted)
+    return _of_media(path, folders, files, wanted) if other is None else other
+
+
+def _of_another_kind(path: Path, folders: list[Path], files: list[Path], wanted: Wanted) -> Found | None:
+    """Return what a folder holds beside pictures or in place of them; None: pictures alone, or sounds."""
     if not folders and (named := [file for file in files if file.suffix.lower() == ".npy"]):
         return arrays.of_npy_folder(path, named, wanted)
     columns.refuse_splits(path)
@@ -34,10 +40,15 @@ def of_folder(path: Path, wanted: Wanted) -> Found:
             return read(path, tables, wanted)
     if coco.NAME in [file.name for file in files]:
         return coco.of_coco(path / coco.NAME, wanted)
-    kind = media(path, wanted)
     if {masks.IMAGES, masks.MASKS} == {folder.name for folder in folders}:
+        kind = media(path, wanted)
         both = {name: _sorted_out(_below(path / name), kind)[0] for name in (masks.IMAGES, masks.MASKS)}
         return masks.of_masks(path, both[masks.IMAGES], both[masks.MASKS], wanted)
+    return None
+
+
+def _of_media(path: Path, folders: list[Path], files: list[Path], wanted: Wanted) -> Found:
+    kind = media(path, wanted)
     pictures, strays = _sorted_out(files, kind)
     if pictures and folders:
         raise DataError(

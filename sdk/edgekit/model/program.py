@@ -35,6 +35,8 @@ class Source:
     """How a picture becomes the input that means an image."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What was changed of the caller's module, for a reader of the report."""
+    stated_accuracy: float | None = field(default=None, compare=False)
+    """The share of right answers that the checkpoint says it has, from 0 to 1."""
 
     def __post_init__(self) -> None:
         """Lay the weights out plainly: a channels-last model is built as any other."""

@@ -18,6 +18,7 @@ from edgekit.execution.eager import run_float
 from edgekit.model.capture import capture
 from edgekit.model.program import Captured, Quantized, Source
 from edgekit.model.together import fitting, together
+from edgekit.pipeline import soundness
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.keep import Keep
 from edgekit.spec import Cpu, Format, Target
@@ -99,7 +100,8 @@ def float_answers(job: Job, captured: Captured) -> Ground:
     batch = min(together(job.source, job.evaluation, job.memory), max(each, most))
     host = run_float(job.source, job.evaluation, batch=batch, memory=job.memory)
     baseline, notes = reference(job, host)
-    return Ground(captured=captured, baseline=baseline, host=host, notes=(*captured.source.notes, *notes))
+    notes = (*captured.source.notes, *soundness.doubts(job.source, host), *notes)
+    return Ground(captured=captured, baseline=baseline, host=host, notes=notes)
 
 
 def reference(job: Job, host: Trace) -> tuple[Trace, tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """The model of a project: import its Python file, call its function, load its weights."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from edgekit.model.program import Source
 from edgekit.model.programs.program import Program
 from edgekit.model.source.module import source_from_module
 from edgekit.model.weights import into, stated
+from edgekit.model.weights.accuracy import accuracy_in
 from edgekit.model.weights.checkpoint import Checkpoint, read_checkpoint
 from edgekit.model.weights.into import Loaded
 from edgekit.spec.project import OpenProject
@@ -34,7 +36,8 @@ def load_model(project: OpenProject, program: Program | None = None) -> Source:
     file, function = project.source
     checkpoint = read_checkpoint(project.weights, spec.model.weights_key)
     loaded = float_model(file, function, spec.model.arguments, checkpoint)
-    return _made(spec, loaded.model, (*loaded.notes, *stated.differences(spec, checkpoint)))
+    made = _made(spec, loaded.model, (*loaded.notes, *stated.differences(spec, checkpoint)))
+    return replace(made, stated_accuracy=accuracy_in(checkpoint.metrics))
 
 
 def _made(spec: Project, model: nn.Module, notes: tuple[str, ...]) -> Source:
