@@ -124,6 +124,42 @@ def test_weights_are_stored_in_8_bits(kind: str, options: dict[str, Any], format
     assert found.artifact.not_delegated == ()
 
 
+class Columns(nn.Module):
+    """A recurrent network over the columns of a picture, which do not lie one after the other."""
+
+    def __init__(self, kind: str, way: str) -> None:
+        super().__init__()
+        self.way = way
+        self.layers = KINDS[kind](32, 16, batch_first=way != "steps first")
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return scores of each column of (batch, 32, 1, 6), or of (batch, 32, 6, 6)."""
+        match self.way:
+            case "squeezed":
+                columns = x.permute(0, 3, 1, 2).squeeze(3)
+            case "pooled":
+                columns = nn.functional.adaptive_avg_pool2d(x.permute(0, 3, 1, 2), (32, 1)).squeeze(3)
+            case "steps first":
+                columns = x.squeeze(2).permute(2, 0, 1)
+            case _:
+                columns = x.flatten(2).transpose(1, 2)
+        steps = self.layers(columns)[0]
+        result: Tensor = self.head(steps.transpose(0, 1) if self.way == "steps first" else steps)
+        return result
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+@pytest.mark.parametrize("way", ["squeezed", "pooled", "steps first", "transposed"])
+def test_sequences_that_do_not_lie_in_order(way: str, kind: str) -> None:
+    """The columns of a picture: the delegate multiplies them as it does others."""
+    torch.manual_seed(0)
+    found = on_device(Columns(kind, way), (32, 6 if way == "pooled" else 1, 6), scheme=Scheme.INT8)
+    check(found, 20)
+    assert min(map(ratio, found.simulated, found.answers)) > 35
+    assert found.artifact.not_delegated == ()
+
+
 def test_a_layer_may_stay_float() -> None:
     """By its path, as any other; what else there is, is rounded."""
     torch.manual_seed(0)

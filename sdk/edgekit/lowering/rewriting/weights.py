@@ -48,6 +48,9 @@ def multiplied(write: Writer, data: fx.Node, weight: Weight, bias: Tensor | None
     added = None if bias is None else write.unnamed(bias)
     if weight.scale is None:
         return write(_aten.linear.default, data, write.unnamed(weight.values), added)
+    # Of what does not lie in order ExecuTorch makes a product for each sample, which it does not delegate.
+    if not data.meta["val"].is_contiguous():
+        data = write(_aten.contiguous.default, data)
     # XNNPACK multiplies float32 by int8 without a bias (f32-qc8w); it is no more than a sum for all steps at once.
     stored = (write.unnamed(one) for one in (weight.values, weight.scale, _zeros(weight.scale)))
     product = write(_aten.linear.default, data, write(_dequantize, *stored, 0, *_RANGE))
