@@ -1,6 +1,6 @@
 """The Python API: the verbs as functions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,7 @@ from edgekit.base.progress import Progress, Silent
 from edgekit.bundles.result import BuildResult
 from edgekit.drift import detection
 from edgekit.model.programs import source_of
-from edgekit.model.source import samples_of
-from edgekit.model.source.batches import Batch
+from edgekit.model.source.given import Data, samples_given
 from edgekit.pipeline.build import build_job
 from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
 from edgekit.pipeline.rebuild import build_project
@@ -33,9 +32,9 @@ def build(
     example_inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor] | None = None,
     *,
     target: str | Sequence[str],
-    calibration: Batch | Iterable[Batch],
+    calibration: Data,
     output: str | Path,
-    evaluation: Batch | Iterable[Batch] | None = None,
+    evaluation: Data | None = None,
     name: str | None = None,
     output_names: Sequence[str] = ("output",),
     labels: Sequence[str] = (),
@@ -66,7 +65,8 @@ def build(
         target: A target's name, several names, or a path to a profile of your own.
         calibration: A batch or an iterable of batches. A batch is a tensor, a sequence in the order of ``forward``
             (one element more is taken for the true classes), or a mapping by parameter name; in the evaluation data
-            ``target.OUTPUT`` holds the true values of an output. NumPy arrays do as well as tensors.
+            ``target.OUTPUT`` holds the true values of an output. NumPy arrays do as well as tensors. Or a path, of what
+            docs/data.md says; pictures need ``preprocessing``.
         output: The bundles are written to ``output / name / target``.
         evaluation: The samples that drift is measured on, in the same forms; the calibration samples unless given.
         name: The model's name, of letters, digits, dots, dashes and underscores; the class's name in lower case unless
@@ -104,6 +104,7 @@ def build(
         ("metrics", metrics or {}, Mapping, _BY_NAME), ("meanings", meanings or {}, Mapping, _BY_NAME),
         ("shapes", shapes or {}, Mapping, _BY_NAME),
         ("preprocessing", preprocessing, Preprocessing | None, "an edgekit.spec.Preprocessing"),
+        ("cache", cache, bool, "True or False"), ("keep", keep, str | Path | None, "a folder's path"),
     ):  # fmt: skip
         arguments.typed(argument, value, kind, what)
     for profile in profiles:
@@ -124,13 +125,13 @@ def build(
     own = of_functions(metrics or {}, source.outputs)
     if any(spec.meaning == "boxes" for spec in source.outputs):
         detection.require()
-    calibrating = samples_of(calibration, source, what="calibration data", memory=allowed)
+    calibrating = samples_given(calibration, source, what="calibration data", memory=allowed)
     notes: tuple[str, ...] = ()
     if evaluation is None:
         evaluating = calibrating
         notes = (SAME_SAMPLES,)
     else:
-        evaluating = samples_of(evaluation, source, what="evaluation data", outputs=source.outputs, memory=allowed)
+        evaluating = samples_given(evaluation, source, what="evaluation data", outputs=source.outputs, memory=allowed)
     check_answers(budget or Budget(), source.outputs, evaluating)
     job = Job(
         source=source,

@@ -21,6 +21,7 @@ from edgekit.bundles.result import BuildResult
 from edgekit.errors import DataError, EdgeKitError, ProjectError, SourceError, TargetError
 from edgekit.execution import pte
 from edgekit.model.source import samples_of, source_from_example
+from edgekit.model.source.given import samples_given
 from edgekit.spec import Budget, Limits
 
 X = torch.randn(40, 8, generator=torch.Generator().manual_seed(0))
@@ -177,7 +178,26 @@ REFUSED: tuple[tuple[str, dict[str, Any], type[EdgeKitError], str], ...] = (
     ("one argument too few", {"model": lambda: named("a", "b")}, SourceError, "needs b"),
     ("no data", {"calibration": []}, DataError, "is empty"),
     ("no rows", {"calibration": X[:0]}, DataError, "x is empty"),
-    ("data is a path", {"calibration": "data.npz"}, DataError, "is a str"),
+    ("a path to nothing", {"calibration": "data.npz"}, DataError, "does not exist"),
+    ("a path to no data", {"calibration": Path(__file__)}, DataError, "test_arguments.py"),
+    ("data is None", {"calibration": None}, DataError, "is a NoneType"),
+    ("data is a function", {"calibration": lambda: len}, DataError, "builtin"),
+    ("memory is a word", {"memory": "much"}, ProjectError, "memory is 'much'"),
+    ("memory is tiny", {"memory": 5}, ProjectError, "memory is 5"),
+    ("keep is a number", {"keep": 5}, ProjectError, "keep is a int"),
+    ("cache is a word", {"cache": "no"}, ProjectError, "cache is a str"),
+    ("names are a number", {"output_names": 5}, ProjectError, "no sequence"),
+    ("labels are numbers", {"labels": [1, 2]}, ProjectError, "labels has 1"),
+    ("shapes are a list", {"shapes": [1]}, ProjectError, "shapes is a list"),
+    ("a size of words", {"dimensions": {"batch": "many"}}, ProjectError, "'many'"),
+    ("target is a number", {"target": 5}, ProjectError, "target is a int"),
+    ("target has a number", {"target": ["android-arm64", 5]}, ProjectError, "target is a int"),
+    ("name is a number", {"name": 5}, ProjectError, "name is 5"),
+    ("name is a dot", {"name": ".."}, ProjectError, "'..'"),
+    ("preprocessing is a dict", {"preprocessing": {"color": "rgb"}}, ProjectError, "preprocessing is a dict"),
+    ("metrics are a function", {"metrics": len}, ProjectError, "metrics is a builtin"),
+    ("complex data", {"calibration": X + 0j}, DataError, "complex64"),
+    ("a path to a model that is none", {"model": "model.xyz"}, SourceError, "model.xyz"),
     ("data is a number", {"calibration": 5}, DataError, "is a int"),
     ("batches are None", {"calibration": [None]}, DataError, "NoneType"),
     ("batches are numbers", {"calibration": [1.0]}, DataError, "is a float"),
@@ -233,6 +253,16 @@ def test_what_cannot_work_is_refused_at_once(
     assert caught.value.hint
     assert not told.stages
     assert not list(tmp_path.iterdir())
+
+
+def test_paths_are_data(tmp_path: Path) -> None:
+    """What a project could name; classes and true values with it."""
+    np.savez(tmp_path / "d.npz", x=X.numpy(), labels=CLASSES.numpy())
+    source = source_from_example("net", Net(), X[:1])
+    for path in (tmp_path / "d.npz", str(tmp_path / "d.npz")):
+        samples = samples_given(path, source, what="data")
+        assert np.array_equal(samples.inputs["x"], X.numpy())
+        assert samples.labels is not None
 
 
 FORMS: dict[str, Any] = {

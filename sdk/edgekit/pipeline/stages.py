@@ -3,7 +3,7 @@
 They give the bytes that ``edgekit.build`` gives; it does the same in one call, with progress, the cache and fallback.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,7 @@ from edgekit.model.artifact import Artifact
 from edgekit.model.capture import capture as capture_source
 from edgekit.model.program import Captured, Quantized
 from edgekit.model.programs import source_of
-from edgekit.model.source import samples_of
-from edgekit.model.source.batches import Batch
+from edgekit.model.source.given import Data, samples_given
 from edgekit.pipeline.assemble import assemble
 from edgekit.pipeline.attempt import Attempt, measured
 from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
@@ -29,8 +28,6 @@ from edgekit.pipeline.legs import float_answers
 from edgekit.pipeline.verify import runs_at_all
 from edgekit.quantization import quantize as quantize_captured
 from edgekit.spec import Budget, Dimension, Meaning, Preprocessing, QuantSpec, Scheme, Target, arguments
-
-Data = Batch | Iterable[Batch]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +94,7 @@ def capture(
     )
     given = example_inputs if samples is None else samples
     allowed = Memory(given=None if memory is None else arguments.memory_of(memory))
-    return capture_source(source, samples_of(given, source, what="samples", memory=allowed), allowed)
+    return capture_source(source, samples_given(given, source, what="samples", memory=allowed), allowed)
 
 
 def quantize(
@@ -118,7 +115,7 @@ def quantize(
     """
     if scheme not in set(Scheme):
         raise ProjectError(f"There is no scheme {scheme!r}.", hint=f"There are {', '.join(Scheme)}.")
-    samples = samples_of(calibration, captured.source, what="calibration data", memory=captured.memory)
+    samples = samples_given(calibration, captured.source, what="calibration data", memory=captured.memory)
     return quantize_captured(captured, Scheme(scheme), quantization or QuantSpec(), samples)
 
 
@@ -170,7 +167,7 @@ def verify(
     each = {one.format: quantized if isinstance(quantized, Quantized) else quantized[one.format] for one in made}
     first = next(iter(each.values()))
     source = first.captured.source
-    samples = samples_of(
+    samples = samples_given(
         evaluation, source, what="evaluation data", outputs=source.outputs, memory=first.captured.memory
     )
     check_answers(budget or Budget(), source.outputs, samples)
