@@ -13,6 +13,7 @@ from edgekit.base.keeping import keep_folder
 from edgekit.base.memory import Memory
 from edgekit.base.progress import Progress, Silent
 from edgekit.bundles.result import BuildResult
+from edgekit.data import doubts
 from edgekit.drift import detection
 from edgekit.model.programs import source_of
 from edgekit.model.source.given import Data, samples_given
@@ -142,7 +143,7 @@ def build(
         budget=budget or Budget(),
         preprocessing=preprocessing,
         labels=source.labels,
-        notes=notes,
+        notes=(*notes, *doubts.of_all(calibrating, evaluating)),
         own_metrics=own,
         memory=allowed,
     )

@@ -49,6 +49,10 @@ KINDS: dict[str, Callable[[Path], object]] = {
     "a.npy": lambda path: np.save(path, np.stack([PIXELS] * 3)),
     "a.safetensors": lambda path: save_file({"pictures": np.stack([PIXELS] * 3)}, path),
     "a.csv": lambda path: path.write_text("path,label\nb.png,0\nb.png,1\n"),
+    "instances.json": lambda path: path.write_text(
+        '{"images": [{"id": 1, "file_name": "b.png"}], "categories": [{"id": 3, "name": "x"}],'
+        ' "annotations": [{"image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4]}]}'
+    ),
     "a.jsonl": lambda path: path.write_text('{"path": "b.png", "label": 0}\n{"path": "b.png"}\n'),
 }  # fmt: skip
 

@@ -24,6 +24,16 @@ def of_samples(samples: Samples, what: str) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def of_all(calibration: Samples, evaluation: Samples) -> tuple[str, ...]:
+    """Return what a reader of the report must know about the data of a build."""
+    return (
+        *of_samples(calibration, "calibration data"),
+        *(of_samples(evaluation, "evaluation data") if evaluation is not calibration else ()),
+        *of_both(calibration, evaluation),
+        *of_classes(evaluation.labels, "evaluation data"),
+    )
+
+
 def of_both(calibration: Samples, evaluation: Samples) -> tuple[str, ...]:
     """Return whether samples are in both sets, where they say less than others would."""
     known = set(calibration.contents)

@@ -45,10 +45,7 @@ def of_project(project: OpenProject, memory: Memory) -> Data:
     notes = (
         *calibration.notes,
         *(note for note in evaluation.notes if note not in calibration.notes),
-        *doubts.of_samples(calibration.samples, "calibration data"),
-        *doubts.of_samples(evaluation.samples, "evaluation data"),
-        *doubts.of_both(calibration.samples, evaluation.samples),
-        *doubts.of_classes(evaluation.samples.labels, "evaluation data"),
+        *doubts.of_all(calibration.samples, evaluation.samples),
     )
     return Data(calibration=calibration.samples, evaluation=evaluation.samples, notes=notes)
 
