@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _SILENT_S = 60.0
+_START_S = 5.0
 _BAD = ("foreign", "hang", "memory", "crash")
 
 
@@ -58,9 +59,11 @@ def _worker(
     result: Result, seed: int, step: int, end: float, most: float, only: str, native: bool, *, state: Path
 ) -> None:
     ended = False
-    while not ended and time.monotonic() < end:
+    while not ended and time.monotonic() < end - _START_S:
         state.write_text("")
-        arguments = [str(word) for word in (seed, step, end - time.monotonic(), most, int(native), only, state)]
+        arguments = [
+            str(word) for word in (seed, step, time.time() + end - time.monotonic(), most, int(native), only, state)
+        ]
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.fuzz.worker", *arguments],
             stdout=subprocess.PIPE,
@@ -81,6 +84,8 @@ def _worker(
         _, complaint = process.communicate()
         if not ended:
             number, _, name = state.read_text().partition(" ")
+            if not number and time.monotonic() > end:
+                return
             if not number:
                 raise RuntimeError(f"a worker does not start: {complaint[-2000:]}")
             with result.lock:

@@ -1,4 +1,4 @@
-"""Reads mutants until it is told to stop: ``python -m tests.fuzz.worker SEED STEP SECONDS LIMIT NATIVE FORMATS STATE``.
+"""Reads mutants until it is told to stop: ``python -m tests.fuzz.worker SEED STEP UNTIL LIMIT NATIVE FORMATS STATE``.
 
 Each finding is a line of JSON on standard output; STATE is a file that holds the mutant which is being read, so that
 who started it knows what it died of.
@@ -72,7 +72,7 @@ def main() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
-    seed, step, seconds, limit, native = (float(word) for word in sys.argv[1:6])
+    seed, step, until, limit, native = (float(word) for word in sys.argv[1:6])
     wanted, state = sys.argv[6], Path(sys.argv[7])
     # A file of its own process takes as long as thirty others.
     formats: tuple[Format, ...] = tuple(replace(one, share=3 * one.share) for one in FORMATS)
@@ -89,11 +89,11 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (used + _ALLOWED, used + _ALLOWED))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     counts: Counter[str] = Counter()
-    end, done = time.monotonic() + seconds, 0
+    end, done = until, 0
     with tempfile.TemporaryDirectory() as name:
         places = {one.name: _made(one, Path(name) / str(number)) for number, one in enumerate(formats)}
         number = int(seed)
-        while time.monotonic() < end and done < limit:
+        while time.time() < end and done < limit:
             one = turns[number * 7919 % len(turns)]
             folder, whole = places[one.name]
             data = mutant(whole, one.kind, number)

@@ -22,10 +22,11 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=50, help="pairs of each kind, in one and in two namespaces")
     parser.add_argument("--kills", type=int, default=100, help="killed writers of each kind")
     parser.add_argument("--times", type=int, default=20, help="how often each of a pair writes")
+    parser.add_argument("--kind", action="append", choices=KINDS, help="build, drop or cache; all unless given")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     chance = random.Random(asked.seed)  # noqa: S311 - no secret
-    for kind in KINDS:
+    for kind in asked.kind or KINDS:
         for apart in (False, True) if can_be_apart() else (False,):
             began = time.monotonic()
             for _ in range(asked.pairs):

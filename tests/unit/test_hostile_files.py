@@ -1,5 +1,6 @@
 """Bundles, manifests, reports and cache entries that are damaged or made to harm: an EdgeKitError, and nothing else."""
 
+import contextlib
 import io
 import json
 import os
@@ -169,6 +170,22 @@ def test_a_tensor_has_a_largest_size(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("\nbatch = 1\n", "\nbatch = 1000000000\n"))
     with pytest.raises(ProjectError, match=f"{MOST_NUMBERS:,} are the limit"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "value", ["-1", "[]", "{}", "true", '""', "nan", "1979-05-27", f'"{"x" * 300}"', '"a\\u0000b"'], ids=range(9)
+)
+def test_any_value_in_a_project_is_told(tmp_path: Path, value: str) -> None:
+    """In place of each value in turn: a ProjectError, or a project."""
+    init(tmp_path)
+    file = tmp_path / "edgekit.toml"
+    lines = file.read_text().split("\n")
+    for number, line in enumerate(lines):
+        key, equals, _ = line.partition("=")
+        if equals and not line.startswith("#"):
+            file.write_text("\n".join((*lines[:number], f"{key}= {value}", *lines[number + 1 :])))
+            with contextlib.suppress(ProjectError):
+                load(tmp_path)
 
 
 def test_a_whole_manifest_still_reads() -> None:

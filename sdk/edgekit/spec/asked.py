@@ -9,6 +9,7 @@ from typing import get_args
 
 from pydantic import JsonValue
 
+from edgekit.base.paths import exists, is_dir, is_file
 from edgekit.base.telling import kind_of
 from edgekit.errors import ProjectError
 from edgekit.spec import programs, schema
@@ -122,9 +123,9 @@ def asked(
     faults += _model_faults(found)
     if weights is not None:
         _look("--weights", weights, faults, folder=True)
-        if weights.exists() and (kind := kind_of(weights)).hint:
+        if exists(weights) and (kind := kind_of(weights)).hint:
             faults.append(f"--weights {weights}: is {kind.words}. {kind.hint}")
-        elif weights.exists() and model is None and kind not in programs.PROGRAMS:
+        elif exists(weights) and model is None and kind not in programs.PROGRAMS:
             faults.append(f"--model FILE.py:NAME: missing; {weights} is {kind.words}, which holds no network")
     for option, given in (("--calibration", calibration), ("--evaluation", evaluation), ("--data", data)):
         if given is not None:
@@ -150,19 +151,19 @@ def _model_faults(named: Asked) -> list[str]:
 
 def _parts(data: str) -> tuple[str | None, str | None, str | None]:
     """Return one set, or what of it is for calibration and what for evaluation, where the names of folders say it."""
-    held_out = [name for name in _HELD_OUT if (Path(data) / name).is_dir()]
-    if not held_out or not (Path(data) / _TRAIN).is_dir():
+    held_out = [name for name in _HELD_OUT if is_dir(Path(data) / name)]
+    if not held_out or not is_dir(Path(data) / _TRAIN):
         return data, None, None
     return None, (Path(data) / _TRAIN).as_posix(), (Path(data) / held_out[0]).as_posix()
 
 
 def _look(option: str, path: Path, faults: list[str], *, folder: bool = False) -> None:
-    if path.is_file() or (folder and path.is_dir()):
+    if is_file(path) or (folder and is_dir(path)):
         return
-    if path.exists():
+    if exists(path):
         faults.append(f"{option} {path}: is no file")
         return
-    beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    beside = [other.name for other in path.parent.iterdir()] if is_dir(path.parent) else []
     faults.append(f"{option} {path}: does not exist{schema.did_you_mean(path.name, beside)}")
 
 

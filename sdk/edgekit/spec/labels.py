@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from edgekit.base.paths import is_dir, is_file
 from edgekit.spec import schema
 
 
@@ -20,10 +21,10 @@ def read_in(data: dict[str, Any], root: Path) -> tuple[dict[str, Any], list[str]
 
 
 def _lines(path: Path) -> tuple[list[str], str]:
-    if not path.is_file():
-        beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    if not is_file(path):
+        beside = [other.name for other in path.parent.iterdir()] if is_dir(path.parent) else []
         nearest = schema.did_you_mean(path.name, beside)
-        return [], f"{path} is a folder" if path.is_dir() else f"{path} does not exist{nearest}"
+        return [], f"{path} is a folder" if is_dir(path) else f"{path} does not exist{nearest}"
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.base.filekind import FileKind
+from edgekit.base.paths import exists
 from edgekit.base.telling import kind_of
 from edgekit.errors import SourceError
 from edgekit.spec.sections import Project
@@ -12,13 +13,14 @@ PROGRAMS = (FileKind.EXPORTED, FileKind.TORCHSCRIPT, FileKind.ONNX, FileKind.HUG
 LIBRARIES = ("timm", "torchvision", "hf")
 
 
-def library_of(source: str | None) -> str | None:
+def library_of(source: object) -> str | None:
     """Return the library that a name in ``model.source`` is for, or None if it is no such name."""
-    prefix, _, name = (source or "").partition(":")
+    # What stands in a file may be no text; that it must be one is said elsewhere.
+    prefix, _, name = source.partition(":") if isinstance(source, str) else ("", "", "")
     return prefix if name and prefix in LIBRARIES else None
 
 
-def is_program(source: str | None) -> bool:
+def is_program(source: object) -> bool:
     """Whether ``model.source`` leaves the network to the file of the weights or to a library."""
     return source is None or library_of(source) is not None
 
@@ -39,7 +41,7 @@ def faults(root: Path, data: dict[str, Any]) -> list[str]:
     if isinstance(source, str) and not is_program(source):
         found = [] if weights else ["model.weights: missing"]
         return found + [f"{key}: missing" for key in ("inputs", "outputs") if key not in data]
-    if source is not None or not isinstance(weights, str) or not (root / weights).exists():
+    if source is not None or not isinstance(weights, str) or not exists(root / weights):
         return []
     try:
         kind = kind_of(root / weights)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edgekit.base.paths import is_dir, is_file
 from edgekit.errors import ProjectError
 from edgekit.spec import labels, programs, schema
 from edgekit.spec.agreement import disagreements
@@ -152,9 +153,9 @@ def _missing_files(root: Path, data: dict[str, Any]) -> list[str]:
         code = key in ("source", "metric") and not in_data
         path = root / (value.rpartition(":")[0] or value if code else _without_function(value))
         folders = in_data or (key == "weights" and programs.is_program(section.get("source")))
-        if path.is_file() or (folders and path.is_dir()):
+        if is_file(path) or (folders and is_dir(path)):
             continue
-        beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        reason = "is a folder" if path.is_dir() else f"does not exist{schema.did_you_mean(path.name, beside)}"
+        beside = [other.name for other in path.parent.iterdir()] if is_dir(path.parent) else []
+        reason = "is a folder" if is_dir(path) else f"does not exist{schema.did_you_mean(path.name, beside)}"
         faults.append(f"{place}: {path} {reason}")
     return faults
