@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -10,10 +11,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from edgekit.errors import SourceError
-from edgekit.model.weights.torchfile import ITEM_BYTES, TorchFile, content
+from edgekit.model.weights.torchfile import ITEM_BYTES, Place, TorchFile, content
 from edgekit.model.weights.values import StoredTensor, printable
 
 Tensors = Mapping[str, Tensor]
+_ALIGNED = 16
 
 
 def of_safetensors(path: Path) -> Tensors:
@@ -43,8 +45,8 @@ def of_torch(file: TorchFile, state: Mapping[str, StoredTensor]) -> Tensors:
                 key = stored.storage.key
                 if key not in storages:
                     place = file.places[key]
-                    if place.deflated:
-                        storages[key] = torch.frombuffer(bytearray(content(opened, place)), dtype=torch.uint8)
+                    if place.deflated or place.start % _ALIGNED:  # old files begin storages anywhere
+                        storages[key] = _read(opened, place)
                     else:
                         storages[key] = mapped[place.start : place.start + place.size]
         return {name: _view(name, stored, storages[stored.storage.key]) for name, stored in state.items()}
@@ -52,6 +54,17 @@ def of_torch(file: TorchFile, state: Mapping[str, StoredTensor]) -> Tensors:
         raise SourceError(
             f"{file.path} cannot be read: {error}"[:300], hint="Save model.state_dict() again."
         ) from error
+
+
+def _read(file: BinaryIO, place: Place) -> Tensor:
+    """Return the bytes of a storage that cannot be mapped."""
+    if place.deflated:
+        held = bytearray(content(file, place))
+    else:
+        held = bytearray(place.size)
+        file.seek(place.start)
+        file.readinto(held)  # type: ignore[attr-defined]
+    return torch.frombuffer(held, dtype=torch.uint8) if held else torch.empty(0, dtype=torch.uint8)
 
 
 def _view(name: str, stored: StoredTensor, data: Tensor) -> Tensor:
@@ -68,8 +81,6 @@ def _view(name: str, stored: StoredTensor, data: Tensor) -> Tensor:
     if math.prod(stored.shape) > count:
         raise ValueError(f"{printable(name)} of shape {stored.shape} repeats its {count:,} numbers")
     data = data[: count * width]
-    if data.data_ptr() % width:
-        data = data.clone()
     # A slice of bytes can be viewed as numbers only from a storage of its own.
     numbers = torch.frombuffer(data.numpy(), dtype=kind)
     return numbers.as_strided(stored.shape, stored.stride, stored.offset)
