@@ -139,7 +139,7 @@ def test_the_function_of_the_data_page_works() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["README.md", "docs/build.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/build.md", "docs/models.md"])
 def test_the_python_examples_of_a_build_work(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The example is run as it stands, with a model and data in its names."""
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgekit.model.streaming import streaming
     from edgekit.pipeline.baseline import record
     from edgekit.pipeline.comparison import compare_path
+    from edgekit.pipeline.publish import publish
     from edgekit.pipeline.rebuild import build_project
     from edgekit.pipeline.stages import bundle, capture, lower, quantize, verify
     from edgekit.pipeline.streams import stream_drift
@@ -29,6 +30,7 @@ __all__ = [
     "drop",
     "lower",
     "predict",
+    "publish",
     "quantize",
     "record",
     "stream_drift",
@@ -45,6 +47,7 @@ _HOMES = {
     "drop": "edgekit.apps.drop",
     "lower": "edgekit.pipeline.stages",
     "predict": "edgekit.inspection.predict",
+    "publish": "edgekit.pipeline.publish",
     "quantize": "edgekit.pipeline.stages",
     "record": "edgekit.pipeline.baseline",
     "stream_drift": "edgekit.pipeline.streams",

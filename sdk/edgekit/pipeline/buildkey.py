@@ -24,9 +24,9 @@ def of_files(project: OpenProject) -> str | None:
 
     Returns:
         The digest in hexadecimal, or None if a file cannot be read: then the build itself says which; or if data comes
-        from a function, of which nobody knows what it reads.
+        from a function, or the model from a library, of which nobody knows what it reads.
     """
-    if any(project.data_functions):
+    if any(project.data_functions) or _downloads(project):
         return None
     text = project.spec.text
     try:
@@ -96,6 +96,11 @@ def unchanged(files: Mapping[str, str]) -> bool:
         return all(digest.of_file(Path(path)) == expected for path, expected in files.items())
     except OSError:
         return False
+
+
+def _downloads(project: OpenProject) -> bool:
+    """Whether a library decides which weights a model has."""
+    return project.is_program and project.spec.model.weights is None
 
 
 def _weights(project: OpenProject) -> list[str] | None:

@@ -32,7 +32,7 @@ def of_build(judged: Iterable[tuple[Suite, DriftReport]]) -> str:
 def of_changes(suite: Suite, found: BundleComparison) -> str:
     """Return what a change did, and the limits of the new build."""
     lines = [
-        f"### EdgeKit: {_text(found.old.path)} to {_text(found.new.path)}\n",
+        f"### EdgeKit: {escaped(found.old.path)} to {escaped(found.new.path)}\n",
         f"The new build {'passed' if found.new.passed else '**failed**'}; the old one "
         f"{'passed' if found.old.passed else 'failed'}.\n",
     ]
@@ -40,7 +40,7 @@ def of_changes(suite: Suite, found: BundleComparison) -> str:
         lines += _table(("file", "size", "delegated", "int8"), [changes.artifact_row(one) for one in found.artifacts])
     if found.latency:
         lines += _table(changes.LATENCY, map(changes.latency_row, found.latency))
-    lines += [f"* {_text(words)}" for words in changes.words(found)]
+    lines += [f"* {escaped(words)}" for words in changes.words(found)]
     rows = [(changes.where(found, leg), one.metric, *changes.values(one), _change(one)) for leg, one in changed(found)]
     if rows:
         lines += ["", *_table(("leg", "metric", "old", "new", "change"), rows)]
@@ -66,10 +66,10 @@ def _section(suite: Suite, drift: DriftReport) -> str:
         if case.name != "finite" or case.result is LimitResult.BROKEN
     ]
     lines = [
-        f"### EdgeKit: {_text(suite.name)} {'passed' if suite.passed else '**failed**'}\n",
+        f"### EdgeKit: {escaped(suite.name)} {'passed' if suite.passed else '**failed**'}\n",
         *_table(("where", "limit", "allowed", "measured", confidence, ""), rows),
         f"Measured on {drift.samples} samples.\n",
-        *(f"* {_text(words)}" for words in (*verdict.doubts_of(drift), *drift.notes)),
+        *(f"* {escaped(words)}" for words in (*verdict.doubts_of(drift), *drift.notes)),
         "",
         "<details><summary>All metrics</summary>\n",
         *_table(("leg", "output", "metric", "value", confidence), _metrics(drift)),
@@ -92,10 +92,10 @@ def _metrics(drift: DriftReport) -> list[tuple[str, ...]]:
 
 def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
     lines = [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
-    lines += [f"| {' | '.join(map(_text, row))} |" for row in rows]
+    lines += [f"| {' | '.join(map(escaped, row))} |" for row in rows]
     return [*lines, ""]
 
 
-def _text(value: str) -> str:
+def escaped(value: str) -> str:
     """Keep what a person named from being read as Markdown."""
     return _MARKS.sub(lambda found: "\\|" if found[0] == "|" else f"&#{ord(found[0])};", line(value.replace("\n", " ")))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from edgekit.model.outputs import identifiers
 from edgekit.spec import Dimension, Preprocessing, TensorSpec
 from edgekit.spec.dimensions import BATCH
 
@@ -62,6 +63,10 @@ class Axes:
             taken = set(self.names.values())
             self.names[symbol] = usual if usual and usual not in taken else f"{tensor}_{axis}"
         return self.names[symbol]
+
+    def given(self, symbol: str) -> str:
+        """Return the name of a symbol that has one of its own."""
+        return self.names.setdefault(symbol, identifiers((symbol,), self.names.values())[0])
 
 
 def limited(least: int, most: int | None, *, batch: bool, multiple: int = 1) -> Dimension | None:

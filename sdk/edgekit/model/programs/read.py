@@ -10,6 +10,7 @@ from edgekit.base.filekind import FileKind
 from edgekit.base.telling import kind_of
 from edgekit.errors import SourceError
 from edgekit.model.programs.program import Program
+from edgekit.spec.programs import library_of
 from edgekit.spec.project import OpenProject
 
 _FILES = "Give a .pt2 archive, TorchScript or an ONNX file, or a module."
@@ -22,6 +23,18 @@ def read(project: OpenProject) -> Program:
         SourceError: If it cannot be read, or holds what no artifact can compute.
         ToolchainError: If the library that knows its name is not installed.
     """
+    model = project.spec.model
+    library, name = library_of(model.source), str(model.source).partition(":")[2]
+    match library:
+        case "timm" | "torchvision":
+            from edgekit.model.programs.names import of_name
+
+            weights = None if model.weights is None else project.weights
+            return of_name(library, name, model.arguments, weights, model.weights_key)
+        case "hf":
+            from edgekit.model.programs.huggingface import of_hub
+
+            return of_hub(name, project.root, model.arguments)
     return of_path(project.weights)
 
 
@@ -41,6 +54,14 @@ def of_path(path: Path) -> Program:
             from edgekit.model.programs.script.read import of_file
 
             return of_file(path)
+        case FileKind.ONNX:
+            from edgekit.model.programs.onnx.read import of_onnx
+
+            return of_onnx(path)
+        case FileKind.HUGGING_FACE:
+            from edgekit.model.programs.huggingface import of_folder
+
+            return of_folder(path, f"the Hugging Face folder {path}", {})
         case _:
             raise SourceError(f"{path} is {kind.words}, which holds no network.", hint=kind.hint or _FILES)
 

@@ -1,0 +1,1 @@
+"""ONNX files: read into modules that compute them in torch, with layers where the file has weights."""
