@@ -96,7 +96,7 @@ def _worker(
 
 
 def main() -> int:
-    """Say what was found, and return 1 if anything was."""
+    """Say what was found, and return 1 if anything was, or nothing was read."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
@@ -119,7 +119,7 @@ def main() -> int:
     bad = {what: sum(one["what"] == what for one in result.findings) for what in _BAD}
     told = ", ".join(f"{count} {what}" for what, count in bad.items())
     sys.stdout.write(f"{total:,} mutants from seed {asked.seed}: {told}\n")
-    return int(bool(result.findings))
+    return int(bool(result.findings) or not total)
 
 
 if __name__ == "__main__":
