@@ -173,7 +173,8 @@ def _again(graph: fx.Graph, step: fx.Node, value: fx.Node, axis: int, share: tup
     """Return an operation that gives another shape, for a share of the channels along an axis of what it gives."""
     given = [value, *step.args[1:]]
     if step.target in VIEWS:
-        shape = list(given[1])
+        assert isinstance(given[1], list | tuple)
+        shape: list[Any] = list(given[1])
         if isinstance(shape[axis], int) and shape[axis] != -1:
             shape[axis] = shape[axis] * share[0] // share[1]
         given[1] = shape
