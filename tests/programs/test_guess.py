@@ -316,6 +316,21 @@ def test_an_inference_package_says_what_it_knows(named: Asked, tmp_path: Path) -
     assert told["labels"] == "the weights name them"
 
 
+def test_a_scripted_model_is_told_by_its_weights(named: Asked, tmp_path: Path) -> None:
+    """It has no layers of known classes, and its file no shapes."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, 2), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
+        torch.nn.Linear(8, 3),
+    )  # fmt: skip
+    scripted: Any = torch.jit.script(model.eval())
+    scripted.save(str(tmp_path / "net.pt"))
+    guessed = guess(asked(None, Path("net.pt"), calibration="train", evaluation="test"), tmp_path, Silent())
+    assert guessed.project.spec.inputs[0].shape == ("batch", 3, 12, 20)
+    told = {guess.place: guess.reason for guess in guessed.guesses}
+    assert "a weight for 3 channels" in told["inputs[0].shape"]
+
+
 @pytest.mark.parametrize("kind", ["pt2", "torchscript"])
 def test_weights_that_hold_the_network_need_no_model(kind: str, named: Asked, tmp_path: Path) -> None:
     """What the file says is taken; what it does not say is told by its layers and the data."""

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from torch import nn
+from torch import Tensor, nn
 
 Sizes = tuple[int, ...]
 
@@ -34,9 +34,15 @@ def _first_layers(model: nn.Module) -> list[nn.Module]:
     """Return the first layers that say something of their input, in the order that the model defines them in."""
     found: list[nn.Module] = []
     for module in model.modules():
-        if next(_of_layer(module, None, grey=False), None) and type(module) not in {type(one) for one in found}:
+        if next(_of_layer(module, None, grey=False), None) and _kind(module) not in map(_kind, found):
             found.append(module)
     return found[:_FIRST]
+
+
+def _kind(layer: nn.Module) -> tuple[type, int]:
+    """Return what layers are alike by: those of TorchScript have one class, and differ by the shape of their weight."""
+    weight = getattr(layer, "weight", None)
+    return type(layer), weight.dim() if isinstance(weight, Tensor) else 0
 
 
 def _of_layer(layer: nn.Module, size: tuple[int, int] | None, *, grey: bool) -> Iterator[tuple[Sizes, str]]:
@@ -50,8 +56,10 @@ def _of_layer(layer: nn.Module, size: tuple[int, int] | None, *, grey: bool) -> 
             yield from _features(count, size, f"{what} of {count} features", grey=grey)
         case nn.Conv3d(in_channels=count) | nn.ConvTranspose3d(in_channels=count):
             yield from (((count, *volume), f"{what} of {count} channels") for volume in _VOLUMES)
-        case _:
+        case _ if next(_sequences(layer, what), None):
             yield from _sequences(layer, what)
+        case _ if type(layer).__module__.partition(".")[0] != "torch":
+            yield from _by_weight(layer, size, grey=grey)
 
 
 def _sequences(layer: nn.Module, what: str) -> Iterator[tuple[Sizes, str]]:
@@ -69,6 +77,19 @@ def _sequences(layer: nn.Module, what: str) -> Iterator[tuple[Sizes, str]]:
         case nn.LayerNorm(normalized_shape=shape):
             yield tuple(shape), f"{what} of this shape"
             yield from (((length, *shape), f"{what} of this shape") for length in _LENGTHS)
+
+
+def _by_weight(layer: nn.Module, size: tuple[int, int] | None, *, grey: bool) -> Iterator[tuple[Sizes, str]]:
+    """Yield shapes for a layer of unknown class, as TorchScript has, by the shape of its weight."""
+    match getattr(layer, "weight", None):
+        case Tensor(shape=(_, count, _, _)):
+            yield from _pictures(count, size, f"a weight for {count} channels")
+        case Tensor(shape=(_, count, _)):
+            yield from (((count, length), f"a weight for {count} channels") for length in _LENGTHS)
+        case Tensor(shape=(_, count, _, _, _)):
+            yield from (((count, *volume), f"a weight for {count} channels") for volume in _VOLUMES)
+        case Tensor(shape=(_, count)):
+            yield from _features(count, size, f"a weight for {count} features", grey=grey)
 
 
 def _pictures(channels: int, size: tuple[int, int] | None, reason: str) -> Iterator[tuple[Sizes, str]]:
