@@ -10,7 +10,6 @@ from typing import Any
 import jsonschema
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from executorch.runtime import Runtime
 
@@ -19,6 +18,7 @@ from edgekit.errors import BundleError
 from edgekit.spec.project import SAMPLE
 from tests import pages
 from tests.e2e.conftest import TARGETS, Build, edgekit
+from tests.sessions import exact_session
 
 pytestmark = pytest.mark.slow
 each_target = pytest.mark.parametrize("target", TARGETS)
@@ -126,7 +126,7 @@ def test_golden_outputs_are_what_the_runtimes_compute(sample: Build) -> None:
 
     method = Runtime.get().load_program(folder / "model.pte").load_method("forward")
     assert method is not None
-    session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
+    session = exact_session(folder / "model.onnx")
     assert len(manifest["golden"]) == 5
     for entry in manifest["golden"]:
         image = tensor(entry["inputs"][0])

@@ -23,7 +23,7 @@ def test_mutants_end_in_an_answer_or_an_error() -> None:
 @pytest.mark.parametrize("kind", ["json", "toml", "zip", "png", "safetensors", ""])
 def test_a_seed_gives_one_mutant(kind: str) -> None:
     """So that a finding can be had again."""
-    data = b'{"a": [1, 2, 3], "b": "text"}' * 3
+    data = b'a = [1, 2, 3]\nb = "text"\n' if kind == "toml" else b'{"a": [1, 2, 3], "b": "text"}' * 3
     assert mutant(data, kind, 7) == mutant(data, kind, 7)
     assert len({mutant(data, kind, seed) for seed in range(30)}) > 20
 

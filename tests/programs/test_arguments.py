@@ -9,7 +9,6 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 import torch
 from torch import Tensor, nn
@@ -23,6 +22,7 @@ from edgekit.execution import pte
 from edgekit.model.source import samples_of, source_from_example
 from edgekit.model.source.given import samples_given
 from edgekit.spec import Budget, Limits
+from tests.sessions import exact_session
 
 X = torch.randn(40, 8, generator=torch.Generator().manual_seed(0))
 IDS = torch.arange(320).reshape(40, 8) % 5
@@ -411,7 +411,7 @@ def test_forms_of_models(model: Callable[[], nn.Module], tmp_path: Path) -> None
 def check_files(folder: Path, model: nn.Module, data: tuple[Tensor, ...], manifest: Any) -> None:
     """Hold both files of a bundle against the model, one sample at a time."""
     names = [spec.name for spec in manifest.outputs]
-    session = ort.InferenceSession(folder / "model.onnx")
+    session = exact_session(folder / "model.onnx")
     assert [one.name for one in session.get_inputs()] == [spec.name for spec in manifest.inputs]
     assert [one.name for one in session.get_outputs()] == names
     loaded = pte.load(folder / "model.pte")

@@ -257,7 +257,7 @@ def test_compare_judges_a_trace_of_a_device(
     cases = ElementTree.parse("j.xml").iter("testcase")  # noqa: S314 - our own file
     failed = {(case.get("classname"), case.get("name")) for case in cases if case.find("failure") is not None}
     assert ("wrong.npz.device model.pte logits", "golden_tolerance") in failed
-    assert "| device model.pte logits | golden_tolerance | &lt;= " in Path("s.md").read_text("utf-8")
+    assert "| device model.pte logits | golden_tolerance | &#60;= " in Path("s.md").read_text("utf-8")
     code, out, _ = run(capfd, "compare", "other.npz", "--bundle", folder, "--json")
     assert code == 11
     assert "another artifact" in error_of(out)["message"]

@@ -97,7 +97,7 @@ def test_a_summary_has_verdict_limits_and_metrics() -> None:
     assert "### EdgeKit: digits.android-arm64 **failed**" in bad
     assert "**broken**" not in good
     limits, metrics = tables(bad)
-    assert ["total model.pte logits", "min_sqnr_db", ">= 25", "11.25", "10.75 to 11.75", "**broken**"] in limits
+    assert ["total model.pte logits", "min_sqnr_db", "&#62;= 25", "11.25", "10.75 to 11.75", "**broken**"] in limits
     assert ["lowering model.pte", "logits", "sqnr_db", "identical", "31.5 to 32.75"] in metrics
     assert "Measured on 360 samples." in bad
     assert "* The evaluation set is small" in bad

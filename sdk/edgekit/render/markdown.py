@@ -91,8 +91,9 @@ def _metrics(drift: DriftReport) -> list[tuple[str, ...]]:
 
 
 def _table(titles: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    """Return the lines of a table, whose last column holds words of our own, which may be bold."""
     lines = [f"| {' | '.join(titles)} |", f"|{'---|' * len(titles)}"]
-    lines += [f"| {' | '.join(map(escaped, row))} |" for row in rows]
+    lines += [f"| {' | '.join((*map(escaped, row[:-1]), row[-1]))} |" for row in rows]
     return [*lines, ""]
 
 

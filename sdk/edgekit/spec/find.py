@@ -14,6 +14,8 @@ _MODELS = (
 )  # fmt: skip
 _WEIGHTS = tuple(suffix for suffix in _MODELS if suffix not in (".py", ".ipynb"))
 _NEAR = 0.75
+# What nobody writes a project into, whatever its name.
+_OUTPUT = (".log", ".out", ".err")
 _SHOWN = 3
 _HINT = (
     "`edgekit build --model FILE:NAME --weights FILE` builds a model without a project, `edgekit init` writes one; "
@@ -53,7 +55,8 @@ def find(folder: Path | None, *, sample: bool = False, strict: bool = True) -> O
 def _misnamed(here: Path) -> Iterator[str]:
     """Yield what may be meant for the project file: one of nearly its name, or a link of its name to nothing."""
     for path in sorted(here.iterdir()):
-        if difflib.SequenceMatcher(None, path.name.lower(), PROJECT_FILE).ratio() >= _NEAR:
+        name = path.name.lower()
+        if not name.endswith(_OUTPUT) and difflib.SequenceMatcher(None, name, PROJECT_FILE).ratio() >= _NEAR:
             yield path.name
 
 
