@@ -118,6 +118,8 @@ def test_a_file_computes_what_the_module_does(
     model: nn.Module, example: tuple[Tensor, ...], form: str, tmp_path: Path
 ) -> None:
     """At 1, 16 and 64 samples, captured with a batch that varies."""
+    if (type(model), form) == (Sound, "new"):
+        pytest.xfail("the batch of a recurrent layer that the newer exporter wrote is captured as one number")
     path = exported(model, example, tmp_path / "net.onnx", form)
     source = programs.source_of(None, path, None)
     assert source.dimensions == {str(source.inputs[0].shape[0]): Dimension(max=64)}

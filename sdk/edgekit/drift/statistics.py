@@ -19,6 +19,8 @@ Doubles = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 _SEED = 0
+# What two orders of summation may differ by, as a share.
+_DIGITS = 1e-13
 # Elements of the table of draws that is held at once: 32 MB of counts.
 _HELD = 4_000_000
 
@@ -99,7 +101,8 @@ def intervals(statistics: Mapping[str, Statistic], samples: int, settings: Boots
         return {}
     parts = [_values(statistics, counts) for counts in draws(samples, settings.resamples)]
     tail = (1 - settings.confidence) / 2
-    return {name: _interval(np.concatenate([part[name] for part in parts]), tail) for name in statistics}
+    whole = points(statistics, samples)
+    return {name: _interval(np.concatenate([part[name] for part in parts]), tail, whole[name]) for name in statistics}
 
 
 def draws(samples: int, resamples: int) -> Iterator[Counts]:
@@ -112,11 +115,20 @@ def draws(samples: int, resamples: int) -> Iterator[Counts]:
         yield np.bincount(drawn.ravel(), minlength=rows * samples).reshape(rows, samples)
 
 
-def _interval(values: Doubles, tail: float) -> Interval:
+def _interval(values: Doubles, tail: float, whole: float) -> Interval:
+    """Return the bounds of the values of all draws.
+
+    Args:
+        values: One for each draw.
+        tail: The share of them beyond each bound.
+        whole: The value of all samples. Sums of other numbers of draws differ from it in the last digit: a bound that
+            is the same but for that is this value.
+    """
     # A draw may have no value: the metric of a person's own code, or of classes that were not drawn.
     known = values[~np.isnan(values)]
     low = float(np.quantile(known, tail, method="lower"))  # no interpolation: it would turn infinity into NaN
     high = float(np.quantile(known, 1 - tail, method="higher"))
+    low, high = (whole if np.isclose(bound, whole, rtol=_DIGITS, atol=0) else bound for bound in (low, high))
     return Interval(low=low if np.isfinite(low) else None, high=high if np.isfinite(high) else None)
 
 
