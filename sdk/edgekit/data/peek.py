@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from edgekit.data import archives
+from edgekit.data import archives, tables
+from edgekit.data.folders import visible
+from edgekit.data.media import PICTURES
 from edgekit.data.rows import Rows
+from edgekit.errors import DataError
 
-_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-_LISTS = (".csv", ".tsv", ".json", ".jsonl")
 _OPENED = 24
 _HELD = 2**28
 
@@ -50,10 +51,12 @@ def peek(paths: Sequence[Path]) -> Peek:
 
 
 def _folder(path: Path) -> Peek:
-    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
-    folders = [entry for entry in entries if entry.is_dir()]
-    files = [file for folder in folders or [path] for file in sorted(folder.iterdir())]
-    pictures = [file for file in files if file.suffix.lower() in _SUFFIXES]
+    try:
+        folders = [entry for entry in visible(path) if entry.is_dir()]
+        files = [file for folder in folders or [path] for file in visible(folder)]
+    except DataError:
+        return Peek()  # the build says what is wrong with it
+    pictures = [file for file in files if file.suffix.lower() in PICTURES]
     kinds = [kind for file in pictures[:: len(pictures) // _OPENED + 1] if (kind := _kind(file))]
     sizes = {size for size, _ in kinds}
     named = tuple(folder.name for folder in folders if any(file.parent == folder for file in pictures))
@@ -75,7 +78,7 @@ def _kind(file: Path) -> tuple[tuple[int, int], bool] | None:
 
 
 def _file(path: Path) -> Peek:
-    if path.suffix.lower() in _LISTS:
+    if path.suffix.lower() in (*tables.SUFFIXES, ".json"):
         return Peek(pictures=True)
     arrays = _arrays(path)
     pixels = arrays.get("pictures")

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgekit.data.files import load_samples
+from edgekit.data.files import find
+from edgekit.data.found import Wanted
 from edgekit.data.peek import Peek
-from edgekit.errors import EdgeKitError
 from edgekit.model.outputs import flattened
 from edgekit.spec import Preprocessing, TensorSpec
 from edgekit.spec.preprocessing import Resize
@@ -106,18 +106,20 @@ def tried(
     data: Path,
     guesses: list[Guess],
 ) -> Preprocessing:
-    """Return the usual mean and deviation with which most of some labelled pictures are right, and say how many."""
+    """Return the usual mean and deviation with which most of some labelled pictures are right, and say how many.
+
+    Of the data those pictures alone are opened, however many there are.
+    """
     if len(inputs) != 1 or not any(steps.mean == mean for mean, _ in _NAMES):
         return steps
     usual = (_NONE, _HALF, _DIGITS) if steps.color == "grey" else (_IMAGENET, _HALF, _NONE)
     ways = [steps.model_copy(update={"mean": mean, "std": std}) for mean, std in usual]
     right = []
     for way in ways:
+        wanted = Wanted(inputs=inputs, outputs=outputs, preprocessing=way, labels=labels)
         try:
-            right.append(_right(way, model, inputs, outputs, labels, data))
-        except EdgeKitError:
-            return steps  # the build says what is wrong with the data
-        except Exception:  # a model that does not take several at once
+            right.append(_right(model, wanted, data))
+        except Exception:  # damaged data, of which the build says more; or a model that does not take several at once
             return steps
     best = max(range(len(ways)), key=lambda one: right[one][0])
     count = right[best][1]
@@ -130,20 +132,14 @@ def tried(
     return ways[best]
 
 
-def _right(
-    steps: Preprocessing,
-    model: nn.Module,
-    inputs: tuple[TensorSpec, ...],
-    outputs: tuple[TensorSpec, ...],
-    labels: tuple[str, ...],
-    data: Path,
-) -> tuple[int, int]:
-    samples = load_samples(data, inputs, steps, labels).spread(_TRIED)
-    place = [spec.meaning for spec in outputs].index("logits")
+def _right(model: nn.Module, wanted: Wanted, data: Path) -> tuple[int, int]:
+    """Return how many of some pictures a model is right about, and how many were tried."""
+    samples = find(data, wanted).samples.spread(_TRIED)
+    place = [spec.meaning for spec in wanted.outputs].index("logits")
     right = 0
     for batch in samples.batches(_BATCH):
         with torch.no_grad():
-            result = model(torch.from_numpy(batch.array(inputs[0].name)))
+            result = model(torch.from_numpy(batch.array(wanted.inputs[0].name)))
         if batch.labels is not None:
             found = flattened("the model", result)[place][1].argmax(-1).numpy()
             right += int(np.sum(found == batch.labels))
