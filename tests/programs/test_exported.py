@@ -225,6 +225,24 @@ def test_what_would_be_executed_is_refused(
     assert not (tmp_path / "canary").exists()
 
 
+def with_bomb(path: Path, name: str) -> Path:
+    """Add a member that packs 600 MB of blanks into a few, as a hostile archive has."""
+    with (
+        zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open(name, "w") as member,
+    ):
+        for _ in range(600):
+            member.write(b" " * 10**6)
+    return path
+
+
+def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    """What an archive unpacks to is known before any of it is read."""
+    path = with_bomb(saved(exported(Small().eval()), tmp_path), "net/models/more.json")
+    with pytest.raises(SourceError, match="unpack to 600"):
+        programs.of_path(path)
+
+
 def test_enums_in_containers_are_not_imported(tmp_path: Path) -> None:
     """A container's context would import the module that it names."""
     content = 'builtins.dict\\", \\"context\\": \\"[]'

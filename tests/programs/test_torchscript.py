@@ -15,7 +15,7 @@ from edgekit.model.capture import capture
 from edgekit.model.source import samples_of
 from edgekit.spec import TensorSpec
 from tests.programs.networks import Small, Tokens, TwoInTwoOut, images
-from tests.programs.test_exported import quantized_db
+from tests.programs.test_exported import quantized_db, with_bomb
 
 trace: Any = torch.jit.trace  # without type information
 PICTURES = torch.from_numpy(images(64, 0).inputs["image"])
@@ -255,6 +255,13 @@ def test_quantized_scripts_are_refused(tmp_path: Path) -> None:
             new.writestr(name, data)
     with pytest.raises(SourceError, match="would be executed"):
         programs.of_path(target)
+
+
+def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    """Code is read whole: what it unpacks to is known before."""
+    path = with_bomb(written(Small(), (PICTURES[:2],), "traced", tmp_path), "net/code/more.py")
+    with pytest.raises(SourceError, match="unpack to 600"):
+        programs.of_path(path)
 
 
 def test_files_are_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,10 @@ MOST_ENTRIES = 200_000
 """More is no model: the largest that are published have some ten thousand tensors."""
 STORED, DEFLATED = 0, 8
 _END, _END64, _LOCATOR, _ENTRY, _LOCAL = b"PK\5\6", b"PK\6\6", b"PK\6\7", b"PK\1\2", b"PK\3\4"
+PROGRAM_ROOM = 500 * 10**6
+"""What a small program may unpack to: its code is text, and packs well."""
 _COMMENT = 2**16 + 22
+_GROWTH = 4
 _DIRECTORY = 2**26
 
 
@@ -54,6 +57,22 @@ def members(path: Path) -> Mapping[str, Member]:
             raise ZipError("its directory lies outside of the file")
         file.seek(start)
         return _entries(file.read(size), count)
+
+
+def check_growth(found: Mapping[str, Member], total: int, room: int) -> None:
+    """Refuse an archive that unpacks to much more than it has: four times as much, and some room for small ones.
+
+    Args:
+        found: Its entries.
+        total: Its size.
+        room: Bytes that it may have beside.
+
+    Raises:
+        ZipError: If it does.
+    """
+    unpacked = sum(member.size for member in found.values())
+    if unpacked > _GROWTH * total + room:
+        raise ZipError(f"its {total:,} bytes unpack to {unpacked:,}, more than {_GROWTH} times as many")
 
 
 def start_of(file: BinaryIO, member: Member) -> int:

@@ -19,6 +19,7 @@ from typing import IO, Any
 import torch
 from torch.export import ExportedProgram
 
+from edgekit.base import zips
 from edgekit.errors import SourceError
 
 _AGAIN = "Save the program again, with the installed torch: torch.export.save(torch.export.export(model, args), path)."
@@ -55,6 +56,7 @@ def load_archive(path: Path) -> ExportedProgram:
         SourceError: If it is none, is damaged, was written by another version, or holds what would be executed.
     """
     try:
+        zips.check_growth(zips.members(path), path.stat().st_size, zips.PROGRAM_ROOM)
         with path.open("rb") as file:
             _check(path, file)
             file.seek(0)

@@ -18,7 +18,6 @@ ITEM_BYTES = {
     "bool": 1, "complex64": 8, "complex128": 16, "complex32": 4, "uint16": 2, "uint32": 4, "uint64": 8, "bytes": 1,
     "float8_e4m3fn": 1, "float8_e5m2": 1, "float8_e4m3fnuz": 1, "float8_e5m2fnuz": 1, "float8_e8m0fnu": 1,
 }  # fmt: skip
-_GROWTH = 4
 _SMALL = 2**20
 _STARTS = (2**22, MOST_BYTES)
 
@@ -57,9 +56,7 @@ def read_zip(path: Path) -> TorchFile:
     top = min(entries, key=len).removesuffix("data.pkl")
     if any(member.encrypted for member in members.values()):
         raise ZipError("it is encrypted")
-    total, unpacked = path.stat().st_size, sum(member.size for member in members.values())
-    if unpacked > _GROWTH * total + _SMALL:
-        raise ZipError(f"its {total:,} bytes unpack to {unpacked:,}, more than {_GROWTH} times as many")
+    zips.check_growth(members, path.stat().st_size, _SMALL)
     with path.open("rb") as file:
         if f"{top}byteorder" in members and _content(file, members[f"{top}byteorder"], 16) != b"little":
             raise ZipError("its numbers are big-endian")

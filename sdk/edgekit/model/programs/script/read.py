@@ -14,6 +14,7 @@ from typing import IO, Any, get_args
 import torch
 from torch import Tensor, nn
 
+from edgekit.base import zips
 from edgekit.errors import SourceError
 from edgekit.model.outputs import flattened, identifiers
 from edgekit.model.programs.program import Program, limited
@@ -36,8 +37,11 @@ def of_file(path: Path) -> Program:
         SourceError: If it cannot be read, would be executed while it loads, or calls what no artifact can compute.
     """
     try:
+        zips.check_growth(zips.members(path), path.stat().st_size, zips.PROGRAM_ROOM)
         with path.open("rb") as file:
             return _read(file, f"the TorchScript file {path}")
+    except zips.ZipError as error:
+        raise SourceError(f"{path} cannot be read: {error}", hint=_AGAIN) from error
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror}", hint="Correct model.weights.") from error
 
