@@ -45,7 +45,7 @@ def replace_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[Pa
                 sweep(folder)
             if check is not None:
                 check(folder)
-            fresh = _beside(folder)
+            fresh = unfinished(folder)
             fresh.mkdir()
             try:
                 for name, data in files.items():
@@ -67,7 +67,7 @@ def replace_file(path: Path, data: bytes) -> None:
     try:
         path = path.resolve()
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = _beside(path)
+        fresh = unfinished(path)
         try:
             _write_synced(fresh, data)
             fresh.replace(path)
@@ -115,8 +115,8 @@ def is_unfinished(name: str) -> bool:
     return _UNFINISHED.fullmatch(name) is not None
 
 
-def _beside(path: Path) -> Path:
-    """Return a new name for what will take a path's place."""
+def unfinished(path: Path) -> Path:
+    """Return a new name beside a path for what will take its place; no other writer gives it, on whatever machine."""
     return path.with_name(f"{_start(path)}{secrets.token_hex(8)}.{_ENDING}")
 
 
@@ -146,7 +146,7 @@ def _swap(fresh: Path, folder: Path) -> None:
         fresh.rename(folder)
         return
     if not _exchange(fresh, folder):
-        aside = _beside(folder)
+        aside = unfinished(folder)
         folder.rename(aside)
         fresh.rename(folder)
         shutil.rmtree(aside)

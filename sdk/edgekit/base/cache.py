@@ -64,13 +64,10 @@ def from_environment() -> Cache:
     Raises:
         CacheError: If the size is no size, or there is no home folder.
     """
-    limit = parse_size(os.environ.get("EDGEKIT_CACHE_SIZE", str(DEFAULT_LIMIT)))
-    try:
-        return Cache(folder=_folder(), limit=limit)
-    except RuntimeError as error:
-        raise CacheError(
-            "You have no home folder to keep a cache in.", hint="Set EDGEKIT_CACHE to a folder."
-        ) from error
+    found = _of_person()
+    if found is None:
+        raise CacheError("You have no home folder to keep a cache in.", hint="Set EDGEKIT_CACHE to a folder.")
+    return found
 
 
 def for_builds() -> Cache | None:
@@ -79,11 +76,17 @@ def for_builds() -> Cache | None:
     Raises:
         CacheError: If the size is no size.
     """
+    found = _of_person()
+    if found is None:
+        _log.warning("nothing is kept in a cache: there is no home folder, and EDGEKIT_CACHE is not set")
+    return found
+
+
+def _of_person() -> Cache | None:
     limit = parse_size(os.environ.get("EDGEKIT_CACHE_SIZE", str(DEFAULT_LIMIT)))
     try:
         return Cache(folder=_folder(), limit=limit)
-    except RuntimeError:
-        _log.warning("nothing is kept in a cache: there is no home folder, and EDGEKIT_CACHE is not set")
+    except RuntimeError:  # there is no home folder
         return None
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgekit.base import digest
+from edgekit.base.atomic import unfinished
 from edgekit.base.child import Child, ChildError
 from edgekit.base.filekind import FileKind
 from edgekit.base.frames import Facts
@@ -75,7 +76,7 @@ def _convert(path: Path, plain: Path, known: dict[str, str], source: tuple[Path,
         raise SourceError(f"{plain} is in the way: the weights of {path.name} go there.", hint="Move it elsewhere.")
     file, function = source
     size = path.stat().st_size
-    partial = plain.with_name(f".{plain.name}.{os.getpid()}")
+    partial = unfinished(plain)
     question: Facts = {
         "path": str(path.resolve()), "output": str(partial.resolve()), "key": known["key"],
         "folders": [str(file.parent.resolve()), str(root.resolve())],
