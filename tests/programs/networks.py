@@ -69,6 +69,29 @@ class Tokens(nn.Module):
         return features
 
 
+class WellNamed(nn.Module):
+    """Layers whose names a reader of programs might want for itself; ``blocks`` is among the commonest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks, self.lists, self.layers, self.nodes, self.inputs = (self._pair() for _ in range(5))
+        self.outputs, self.constants, self.sizes, self.last, self.run = (self._pair() for _ in range(5))
+        self.results, self.methods, self.steps, self.module = (self._pair() for _ in range(4))
+
+    @staticmethod
+    def _pair() -> nn.Sequential:
+        return nn.Sequential(nn.Linear(8, 8), nn.Tanh())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (batch, 8) of x (batch, 8)."""
+        x = self.layers(self.lists(self.blocks(x)))
+        x = self.outputs(self.inputs(self.nodes(x)))
+        x = self.last(self.sizes(self.constants(x)))
+        x = self.methods(self.results(self.run(x)))
+        found: Tensor = self.module(self.steps(x))
+        return found
+
+
 class Unquantizable(nn.Module):
     """Computes nothing that could be quantized."""
 

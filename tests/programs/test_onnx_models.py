@@ -21,7 +21,7 @@ from edgekit.model import programs
 from edgekit.model.capture import capture
 from edgekit.model.source import samples_of
 from edgekit.spec import Dimension
-from tests.programs.networks import Small, Tokens, images
+from tests.programs.networks import Small, Tokens, WellNamed, images
 from tests.programs.test_exported import project_of, quantized_db
 
 PICTURES = torch.from_numpy(images(64, 0).inputs["image"])
@@ -109,6 +109,7 @@ CASES: list[tuple[nn.Module, tuple[Tensor, ...]]] = [
     (Vision(), (PICTURES[:3],)),
     (Words(), (TOKENS, torch.ones(3, 6))),
     (Sound(), (torch.randn(3, 4, 10),)),
+    (WellNamed(), (torch.randn(3, 8),)),
 ]
 
 

@@ -14,7 +14,7 @@ from edgekit.model import programs
 from edgekit.model.capture import capture
 from edgekit.model.source import samples_of
 from edgekit.spec import TensorSpec
-from tests.programs.networks import Small, Tokens, TwoInTwoOut, images
+from tests.programs.networks import Small, Tokens, TwoInTwoOut, WellNamed, images
 from tests.programs.test_exported import quantized_db, with_bomb
 
 trace: Any = torch.jit.trace  # without type information
@@ -96,6 +96,7 @@ CASES: list[tuple[nn.Module, tuple[Tensor, ...]]] = [
     (Recurrent(), (torch.randn(3, 5, 8),)),
     (Shapes(), (torch.randn(3, 2, 8, 8),)),
     (Transposed(), (PICTURES[:3],)),
+    (WellNamed(), (torch.randn(3, 8),)),
 ]
 
 

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,28 +21,36 @@ OPERATORS = {**ELEMENTWISE, **MOVING, **GRIDS}
 _STATES = {"LSTM": (5, 6), "GRU": (5,), "RNN": (5,)}
 
 
-class OnnxModule(nn.Module):
-    """Has the layers and tensors of the file under names that are near to the file's."""
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """What the file says is computed."""
 
     nodes: tuple[Node, ...]
     inputs: tuple[str, ...]
     """The file's names, in order."""
-    outputs: dict[str, str]
+    outputs: Mapping[str, str]
     """The file's names, by the names that they have here."""
-    layers: dict[str, str]
+    layers: Mapping[str, str]
     """Paths of layers, by the first name that their node writes."""
-    constants: dict[str, str]
+    constants: Mapping[str, str]
     """Paths of tensors, by the file's names."""
-    sizes: dict[str, Host]
+    sizes: Mapping[str, Host]
     """Small constants, whose values shapes may depend on."""
-    last: dict[str, int]
+    last: Mapping[str, int]
     """The node that reads a value last."""
+
+
+class OnnxModule(nn.Module):
+    """Has the layers and tensors of the file under names that are near to the file's."""
+
+    edgekit_graph: Graph
+    """Called so because no network has a layer of that name."""
 
     def run(self, *given: Tensor, keep: Iterable[str] = ()) -> dict[str, Value]:
         """Return the values that are left at the end, and those to keep, by the file's names."""
-        values: dict[str, Value] = dict(zip(self.inputs, given, strict=True))
-        kept = {*self.outputs.values(), *keep}
-        for number, node in enumerate(self.nodes):
+        values: dict[str, Value] = dict(zip(self.edgekit_graph.inputs, given, strict=True))
+        kept = {*self.edgekit_graph.outputs.values(), *keep}
+        for number, node in enumerate(self.edgekit_graph.nodes):
             wanted = self._wanted(node)
             read = [self._value(values, name) if place in wanted else None for place, name in enumerate(node.reads)]
             try:
@@ -50,13 +59,13 @@ class OnnxModule(nn.Module):
                 raise _told(node, error) from error
             values.update(zip(node.writes, found, strict=False))
             for name in node.reads:
-                if self.last.get(name) == number and name not in kept:
+                if self.edgekit_graph.last.get(name) == number and name not in kept:
                     values.pop(name, None)
         return values
 
     def _wanted(self, node: Node) -> Iterable[int]:
         """Return the places of the inputs that a node reads by itself; its layer has the others."""
-        if node.writes[0] not in self.layers:
+        if node.writes[0] not in self.edgekit_graph.layers:
             return range(len(node.reads))
         return (1,) if node.op == "Gather" else (0, *_STATES.get(node.op, ()))
 
@@ -65,14 +74,14 @@ class OnnxModule(nn.Module):
             return None
         if name in values:
             return values[name]
-        if name in self.sizes:
-            return self.sizes[name]
-        owner, _, own = self.constants[name].rpartition(".")
+        if name in self.edgekit_graph.sizes:
+            return self.edgekit_graph.sizes[name]
+        owner, _, own = self.edgekit_graph.constants[name].rpartition(".")
         found: Tensor = getattr(self.get_submodule(owner), own)
         return found
 
     def _computed(self, node: Node, read: list[Value]) -> tuple[Value, ...]:
-        if (path := self.layers.get(node.writes[0])) is not None:
+        if (path := self.edgekit_graph.layers.get(node.writes[0])) is not None:
             layer = self.get_submodule(path)
             if isinstance(layer, nn.Embedding):
                 return (layer(tensor(read[1])),)
@@ -94,7 +103,7 @@ class OnnxModule(nn.Module):
         """Return the outputs by name."""
         values = self.run(*given)
         found = {}
-        for name, file_name in self.outputs.items():
+        for name, file_name in self.edgekit_graph.outputs.items():
             value = tensor(self._value(values, file_name))
             found[name] = value
         return found
@@ -108,6 +117,9 @@ def _of_sizes(node: Node, shape: Value) -> bool:
     return few and fill is not None and not fill.is_floating_point()
 
 
+_RESERVED = {*dir(OnnxModule()), "edgekit_graph"}
+
+
 def small(value: Tensor) -> bool:
     """Whether a constant is one whose values shapes may depend on, or a number that stands in an operation."""
     return (value.numel() <= HOST_ELEMENTS and not value.is_floating_point() and value.ndim <= 1) or (
@@ -116,7 +128,10 @@ def small(value: Tensor) -> bool:
 
 
 class Paths:
-    """Paths of layers and tensors: the file's names as paths of modules, each of them once."""
+    """Paths of layers and tensors: the file's names as paths of modules, each of them once.
+
+    A part that every module has already, such as ``type`` or ``train``, is written with an underscore behind it.
+    """
 
     def __init__(self) -> None:
         self._leaves: set[str] = set()
@@ -125,6 +140,7 @@ class Paths:
     def of(self, name: str) -> str:
         """Return a path for a name: no other's, and with nothing that computes on the way."""
         parts = [re.sub(r"\W", "_", part) for part in re.split(r"[./:]+", name.strip("/")) if part] or ["node"]
+        parts = [f"{part}_" if part in _RESERVED else part for part in parts]
         while len(parts) > 1 and self._leaves & set(_above(parts)):
             parts = [*parts[:-2], f"{parts[-2]}_{parts[-1]}"]
         path = found = ".".join(parts)

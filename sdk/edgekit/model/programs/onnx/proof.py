@@ -24,14 +24,14 @@ def check_equal(path: Path, model: onnx.ModelProto, module: OnnxModule, program:
         SourceError: With the first node that differs, or if one of them does not run.
     """
     given = [_values(spec.shape, spec.dtype, number) for number, spec in enumerate(program.inputs or ())]
-    feeds = dict(zip(module.inputs, (value.numpy() for value in given), strict=True))
+    feeds = dict(zip(module.edgekit_graph.inputs, (value.numpy() for value in given), strict=True))
     try:
         with torch.no_grad():
             found = module.results(*given)
     except Exception as error:  # anything may be raised by torch
         raise SourceError(f"{path} cannot be computed in torch: {error}", hint=_AGAIN) from error
     wanted = _run(path, model, feeds)  # behind torch, where what is too large was refused
-    names = dict(module.outputs)
+    names = dict(module.edgekit_graph.outputs)
     if all(_alike(found[name].numpy(), wanted[file_name]) for name, file_name in names.items()):
         return
     raise SourceError(
@@ -52,7 +52,7 @@ def _first(
     wanted = _run(path, whole, feeds)
     with torch.no_grad():
         found = module.run(*given, keep=names)
-    for node in module.nodes:
+    for node in module.edgekit_graph.nodes:
         for name in node.writes:
             value = found.get(name)
             if isinstance(value, Tensor) and name in wanted and not _alike(value.numpy(), wanted[name]):

@@ -15,8 +15,8 @@ from edgekit.model.outputs import identifiers
 from edgekit.model.programs.onnx.elementwise import DTYPES
 from edgekit.model.programs.onnx.fusion import with_bias
 from edgekit.model.programs.onnx.layers import Weights, layer_of
-from edgekit.model.programs.onnx.module import OPERATORS, OnnxModule, Paths, put, small, with_signature
-from edgekit.model.programs.onnx.node import Node, OnnxError, host
+from edgekit.model.programs.onnx.module import OPERATORS, Graph, OnnxModule, Paths, put, small, with_signature
+from edgekit.model.programs.onnx.node import Host, Node, OnnxError, host
 from edgekit.model.programs.onnx.proof import check_equal
 from edgekit.model.programs.program import Axes, Program, limited
 from edgekit.spec import Dimension, DType, TensorSpec
@@ -47,8 +47,8 @@ def of_onnx(path: Path) -> Program:
     values = [value for value in graph.input if value.name not in tensors]
     names = identifiers((value.name for value in values), ())
     outputs = identifiers((value.name for value in graph.output), names)
-    module = _module(path, nodes, tensors, [value.name for value in values])
-    module.outputs = dict(zip(outputs, (value.name for value in graph.output), strict=True))
+    named = dict(zip(outputs, (value.name for value in graph.output), strict=True))
+    module = _module(path, nodes, tensors, tuple(value.name for value in values), named)
     axes, dimensions = Axes(), dict[str, Dimension | None]()
     inputs = tuple(_spec(origin, name, value, axes, dimensions) for name, value in zip(names, values, strict=True))
     module = with_signature(module, names)
@@ -157,12 +157,11 @@ def _tensor(proto: onnx.TensorProto) -> Tensor:
     return torch.from_numpy(array)
 
 
-def _module(path: Path, nodes: list[Node], tensors: Weights, inputs: list[str]) -> OnnxModule:
-    module = OnnxModule()
-    module.nodes, module.inputs = tuple(nodes), tuple(inputs)
-    module.layers, module.constants, module.sizes = {}, {}, {}
-    module.last = {name: number for number, node in enumerate(nodes) for name in node.reads}
-    paths = Paths()
+def _module(
+    path: Path, nodes: list[Node], tensors: Weights, inputs: tuple[str, ...], outputs: dict[str, str]
+) -> OnnxModule:
+    module, paths = OnnxModule(), Paths()
+    layers, constants, sizes = dict[str, str](), dict[str, str](), dict[str, Host]()
     for node in nodes:
         try:
             layer = layer_of(node, tensors)
@@ -176,16 +175,25 @@ def _module(path: Path, nodes: list[Node], tensors: Weights, inputs: list[str]) 
                 hint="Build the PyTorch model instead.",
             )
         if layer is not None:
-            module.layers[node.writes[0]] = paths.of(_name_of(node))
-            put(module, module.layers[node.writes[0]], layer)
+            layers[node.writes[0]] = paths.of(_name_of(node))
+            put(module, layers[node.writes[0]], layer)
             continue
         for place, name in enumerate(node.reads):
-            if name in tensors and name not in module.constants and name not in module.sizes:
+            if name in tensors and name not in constants and name not in sizes:
                 if small(tensors[name]) or (place and node.op in ("Resize", "Upsample")):  # factors, which are floats
-                    module.sizes[name] = host(tensors[name].tolist())
+                    sizes[name] = host(tensors[name].tolist())
                 else:
-                    module.constants[name] = paths.of(f"tensors.{name.replace('.', '_')}")
-                    put(module, module.constants[name], tensors[name])
+                    constants[name] = paths.of(f"tensors.{name.replace('.', '_')}")
+                    put(module, constants[name], tensors[name])
+    module.edgekit_graph = Graph(
+        nodes=tuple(nodes),
+        inputs=inputs,
+        outputs=outputs,
+        layers=layers,
+        constants=constants,
+        sizes=sizes,
+        last={name: number for number, node in enumerate(nodes) for name in node.reads},
+    )
     return module.eval()
 
 

@@ -46,14 +46,14 @@ class Translation:
         return made.made
 
     def _method(self, owner: "_Half", name: str) -> None:
-        if name in owner.made.blocks:
+        if name in owner.made.edgekit_methods:
             return
         method = owner.script._get_method(name)
-        owner.made.blocks[name] = Block(reads=(), writes=(), steps=())  # one that calls itself ends here
+        owner.made.edgekit_methods[name] = Block(reads=(), writes=(), steps=())  # one that calls itself ends here
         graph = method.graph
         own, *reads = [_name(value) for value in graph.inputs()]
         block = self._block(graph, owner, {own: ""}, tuple(reads))
-        owner.made.blocks[name] = block
+        owner.made.edgekit_methods[name] = block
 
     def _block(self, block: Any, owner: "_Half | None", modules: dict[str, str], reads: tuple[str, ...]) -> Block:
         steps: list[Step] = []
@@ -133,7 +133,7 @@ class Translation:
             for own, item in zip(names, value, strict=True):
                 if not hasattr(holder.made, own):
                     self._register(holder, own, item)
-            holder.made.lists[name] = names
+            holder.made.edgekit_lists[name] = names
             setattr(holder.made, name, None)
         else:
             setattr(holder.made, name, value)
@@ -166,7 +166,7 @@ class _Half:
     def __init__(self, script: Any) -> None:
         self.script = script
         self.made = Scripted()
-        self.made.blocks, self.made.lists = {}, {}
+        self.made.edgekit_methods, self.made.edgekit_lists = {}, {}
         self.made.eval()
         self.children = dict(torch._C.ModuleDict(script).items())
         self._halves: dict[str, _Half] = {}
