@@ -53,6 +53,7 @@ def test_what_is_looked_for_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], object], what: str
 ) -> None:
     """Readers that raise something of their own, hang, or take memory; one that refuses is none."""
+    assert len(b"x" * 2**30) == 2**30  # what was used before hides nothing
     monkeypatch.setattr(worker, "_SECONDS", 0.3)
     before = signal.signal(signal.SIGALRM, worker._alarm)
     one = Format(name="x", file="x", kind="", make=_refuse, read=read)

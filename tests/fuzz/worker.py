@@ -40,12 +40,18 @@ def _alarm(number: int, frame: FrameType | None) -> None:
 
 
 def peak() -> int:
-    """Return the largest resident memory so far, in bytes."""
+    """Return the largest resident memory since it was forgotten, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def forget_peak() -> None:
+    """Let the largest resident memory be what is used now: else one large reading hides all later ones (proc(5))."""
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def outcome(one: Format, folder: Path, size: int) -> tuple[str, str]:
     """Read a mutant, and return what came of it and, if that is a finding, what it is."""
+    forget_peak()
     before, began = peak(), time.monotonic()
     signal.setitimer(signal.ITIMER_REAL, _SECONDS)
     try:
