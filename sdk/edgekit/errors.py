@@ -10,8 +10,8 @@ Each class has an exit code of its own and each instance a hint that says the wa
     +-- CaptureError             7   torch.export cannot capture the model
     +-- QuantizeError            8   quantization failed, or quantized nothing
     +-- LowerError               9   lowering failed, delegated nothing, or wrote a wrong graph
-    +-- RunError                10   an artifact cannot be loaded or run
-    +-- BundleError             11   a bundle, artifact or trace is damaged, missing or of another version
+    +-- RunError                10   an artifact is damaged, or cannot be loaded or run
+    +-- BundleError             11   a bundle or trace is damaged or of another version, or a file is missing
     +-- ToolchainError         12   a library or tool is missing or does not fit
     +-- CacheError             13   the cache is set up wrongly, or cannot be cleared
     +-- AppError               14   an app's project is not one, cannot be written, or lacks a place for bundles
@@ -78,13 +78,13 @@ class LowerError(EdgeKitError):
 
 
 class RunError(EdgeKitError):
-    """An artifact cannot be loaded or run."""
+    """An artifact is damaged, or cannot be loaded or run."""
 
     exit_code = 10
 
 
 class BundleError(EdgeKitError):
-    """A bundle, an artifact or a trace is damaged, missing or written by another version."""
+    """A bundle or a trace is damaged or written by another version, or a file of it, or an artifact, is missing."""
 
     exit_code = 11
 

@@ -21,6 +21,7 @@ from edgekit.bundles.result import Built
 from edgekit.data import trace
 from edgekit.data.files import load_samples
 from edgekit.data.rows import whole
+from edgekit.errors import RunError
 from edgekit.model.weights.checkpoint import read_checkpoint
 from edgekit.render import cases, inspection, junit, markdown, tables
 from edgekit.render.terminal import console
@@ -92,9 +93,13 @@ def _weights(file: str) -> Callable[[Path], object]:
 
 
 def _onnx(folder: Path) -> None:
-    from edgekit.inspection import inspect_file
+    from edgekit.inspection import onnx
 
-    inspection.show(console(io.StringIO()), inspect_file(folder / "a.onnx"))
+    try:
+        found = onnx.read(folder / "a.onnx")
+    except Exception as error:  # in the process of its own that reads it, that is an answer
+        raise RunError(str(error)) from error
+    inspection.show(console(io.StringIO()), found)
 
 
 def _make_onnx(folder: Path) -> None:

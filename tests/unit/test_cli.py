@@ -152,6 +152,26 @@ def test_baseline_show_warns_of_a_cpu(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert json.loads(out)["warning"] is None
 
 
+@pytest.mark.parametrize(("name", "kind"), [("a.pte", "RunError"), ("a.onnx", "RunError"), ("a.npz", "BundleError")])
+@pytest.mark.parametrize("command", ["inspect", "compare"])
+def test_what_is_damaged_has_one_exit_code(
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    name: str,
+    kind: str,
+) -> None:
+    """An artifact 10, a trace 11, whichever command reads it and however its reader ends."""
+    scaffold.init(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(b"\x20\0\0\0ET12" + b"\xff" * 100)
+    baseline = ("--baseline", examples.write_baseline(tmp_path / "b.npz")) if command == "compare" else ()
+    code, out, _ = run(capfd, command, tmp_path / name, *baseline, "--json")
+    assert error_of(out)["class"] == kind, out
+    assert code == getattr(errors, kind).exit_code
+
+
 def test_inspect_missing_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A missing file is a bundle error."""
     code, out, err = run(capfd, "inspect", tmp_path / "nothing.pte", "--json")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgekit.errors import BundleError
+from edgekit.errors import BundleError, RunError
 from edgekit.inspection import BundleFolder, OnnxFile, PteFile, TraceFile, inspect_file
 from edgekit.inspection.values import Count, Weights
 from tests.unit import examples
@@ -54,7 +54,7 @@ def test_damaged_onnx(tmp_path: Path, keep: int) -> None:
     """Empty and cut off files are told from models."""
     path = write_onnx(tmp_path / "m.onnx")
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(BundleError, match=r"m\.onnx is damaged") as caught:
+    with pytest.raises(RunError, match=r"m\.onnx is damaged") as caught:
         inspect_file(path)
     assert caught.value.hint
 
@@ -125,7 +125,7 @@ def test_unknown_kinds(tmp_path: Path, name: str) -> None:
 def test_what_is_no_pte(tmp_path: Path) -> None:
     """A wrong beginning is found without loading ExecuTorch."""
     (tmp_path / "m.pte").write_bytes(b"\0" * 64)
-    with pytest.raises(BundleError, match="does not begin like a"):
+    with pytest.raises(RunError, match="does not begin like a"):
         inspect_file(tmp_path / "m.pte")
 
 
@@ -165,5 +165,5 @@ def test_pte(tmp_path: Path) -> None:
     assert found.bytes == path.stat().st_size
 
     path.write_bytes(path.read_bytes()[: found.bytes // 2])
-    with pytest.raises(BundleError, match="damaged"):
+    with pytest.raises(RunError, match="damaged"):
         inspect_file(path)

@@ -12,7 +12,8 @@ def inspect_file(path: Path) -> Inspection:
     """Look into a file, or into the folder of a bundle.
 
     Raises:
-        BundleError: If there is no such file, it is damaged, or it is of a kind that EdgeKit does not write.
+        RunError: If it is a damaged artifact.
+        BundleError: If there is no such file, it is a damaged bundle or trace, or of no kind that EdgeKit writes.
     """
     if path.is_dir():
         from edgekit.inspection import bundle

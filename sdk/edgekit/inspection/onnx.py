@@ -9,31 +9,29 @@ import onnx
 from onnx import helper
 
 from edgekit.base import digest
-from edgekit.errors import BundleError
+from edgekit.inspection import isolated
 from edgekit.inspection.values import Count, OnnxFile, Tensor, Weights
-
-DAMAGED = "The file is cut off or no ONNX model. Copy it again, or build it again."
+from edgekit.spec import Format
 
 
 def inspect(path: Path) -> OnnxFile:
-    """Return what is in an .onnx.
+    """Return what is in an .onnx, read in a process of its own.
 
     Raises:
-        BundleError: If it is damaged.
+        RunError: If it is damaged, or its reader crashes, or takes longer or more memory than a file of its size may.
     """
+    return isolated.read(path, Format.ONNX, OnnxFile)
+
+
+def read(path: Path) -> OnnxFile:
+    """Return what is in an .onnx, read in this process; whatever is raised means that it is damaged."""
     data = path.read_bytes()
-    try:
-        # Weights kept in other files are neither needed here nor necessarily there.
-        model = onnx.load_model_from_string(data)
-    except Exception as error:  # protobuf's DecodeError has no public, stable place to import it from
-        raise BundleError(f"{path} is damaged: {error}", hint=DAMAGED) from error
+    # Weights kept in other files are neither needed here nor necessarily there.
+    model = onnx.load_model_from_string(data)
     if not model.opset_import or not model.graph.output:
         # protobuf reads an empty file, and some cut off ones, without complaint.
-        raise BundleError(f"{path} is damaged: it holds no operator set or no outputs.", hint=DAMAGED)
-    try:
-        return _describe(path, data, model)
-    except Exception as error:  # numbers that stand for nothing, bytes that are no text
-        raise BundleError(f"{path} is damaged: {error}", hint=DAMAGED) from error
+        raise ValueError("it holds no operator set or no outputs")
+    return _describe(path, data, model)
 
 
 def _describe(path: Path, data: bytes, model: onnx.ModelProto) -> OnnxFile:

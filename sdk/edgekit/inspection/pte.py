@@ -4,49 +4,29 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from edgekit.base import digest
-from edgekit.base.child import Child, ChildError
-from edgekit.errors import BundleError, RunError
+from edgekit.errors import RunError
+from edgekit.inspection import isolated
 from edgekit.inspection.values import Count, Delegate, PteFile, Tensor
+from edgekit.spec import Format
 
 DTYPES = {
     "BYTE": "uint8", "CHAR": "int8", "SHORT": "int16", "INT": "int32", "LONG": "int64", "HALF": "float16",
     "FLOAT": "float32", "DOUBLE": "float64", "BOOL": "bool", "BFLOAT16": "bfloat16",
 }  # fmt: skip
 _MAGIC = (b"ET12", b"ET13")
-# What ExecuTorch's reader, which goes through JSON, may take for a file: far more than for any that a build writes.
-_LEAST, _PER_BYTE = 2**30, 256
-_LEAST_S, _BYTES_A_SECOND = 10.0, 2**20
-_PTE_FILE = TypeAdapter(PteFile)
-DAMAGED = "The file is cut off or no .pte. Copy it again, or build it again."
 
 
 def inspect(path: Path) -> PteFile:
     """Return what is in a .pte, read in a process of its own.
 
     Raises:
-        BundleError: If it is damaged.
-        RunError: If its reader crashes, or takes longer or more memory than a file of its size may.
+        RunError: If it is damaged, or its reader crashes, or takes longer or more memory than a file of its size may.
     """
     with path.open("rb") as file:
-        start = file.read(8)
-    if start[4:] not in _MAGIC:
-        raise BundleError(f"{path} is damaged: it does not begin like a .pte.", hint=DAMAGED)
-    size = path.stat().st_size
-    try:
-        child = Child("edgekit.inspection.reader", memory=_LEAST + _PER_BYTE * size)
-        found, _ = child.ask({"file": str(path)}, seconds=_LEAST_S + size / _BYTES_A_SECOND)
-    except ChildError as error:
-        raise RunError(f"{path} {error} when it is read.", hint=DAMAGED) from error
-    child.close()
-    if "error" in found:
-        raise BundleError(f"{path} is damaged: {found['error']}", hint=DAMAGED)
-    try:
-        return _PTE_FILE.validate_json(str(found["file"]))
-    except ValidationError as error:
-        raise BundleError(f"{path} is damaged: {error.errors()[0]['msg']}", hint=DAMAGED) from error
+        if file.read(8)[4:] not in _MAGIC:  # told without starting what reads them
+            raise RunError(f"{path} is damaged: it does not begin like a .pte.", hint=isolated.hint(Format.PTE))
+    return isolated.read(path, Format.PTE, PteFile)
 
 
 def read(path: Path) -> PteFile:
