@@ -74,7 +74,9 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_three_options_are_enough(own: Path) -> None:
     """The command of the README: no file is written but the bundle, and the report says what was guessed."""
     before = Counter(path.name for path in own.iterdir())
-    (line,) = re.findall(r"^scripts/edgekit (build .*--model.*)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    (line,) = re.findall(
+        r"^scripts/edgekit (build .*--model.*)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE
+    )
     words = line.split()
     assert words[:3] == ["build", "--target", TARGET]
     assert sum(word.startswith("--") for word in words[3:]) <= 3

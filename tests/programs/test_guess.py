@@ -1,5 +1,6 @@
 """What a model that was only named is guessed to take and to give: by its layers, its weights and the data."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from edgekit.base.progress import Silent
-from edgekit.data.peek import Peek
+from edgekit.data.peek import Peek, peek
 from edgekit.data.preprocess import open_picture
 from edgekit.errors import EdgeKitError, SourceError
 from edgekit.model import programs
@@ -318,6 +319,96 @@ def test_arrays_with_labels(named: Asked, tmp_path: Path) -> None:
     spec = guessed.project.spec
     assert spec.inputs[0].shape == ("batch", 3, 9, 9)
     assert (spec.labels, spec.outputs[0].meaning, spec.preprocessing) == ((), "logits", None)
+
+
+def table(folder: Path, part: str, name: str, *, numbered: bool = False) -> None:
+    """Write a table of the pictures in folders, with the names of their classes or their numbers."""
+    files = sorted((folder / part).rglob("*.png"))
+    names = sorted({file.parent.name for file in files})
+    rows = [(f"{part}/{file.parent.name}/{file.name}", file.parent.name) for file in files]
+    if numbered:
+        rows = [(file, str(names.index(label))) for file, label in rows]
+    if name.endswith(".csv"):
+        text = "id,image,label\n" + "".join(f"7,{file},{label}\n" for file, label in rows)
+    else:
+        text = "".join(json.dumps({"path": file, "class": label}) + "\n" for file, label in rows)
+    (folder / name).write_text(text)
+
+
+@pytest.mark.parametrize(("name", "numbered"), [("t.csv", False), ("t.jsonl", False), ("t.csv", True)])
+def test_a_table_tells_what_folders_do(named: Asked, tmp_path: Path, name: str, numbered: bool) -> None:
+    """Size, labels where classes have names, logits, and the mean with which most pictures are right."""
+    table(tmp_path, "train", name, numbered=numbered)
+    guessed = guess(replace(named, calibration=name, evaluation=name), tmp_path, Silent())
+    spec = guessed.project.spec
+    assert spec.inputs[0].shape == ("batch", 3, 12, 20)
+    assert spec.labels == (() if numbered else ("blue", "green", "red"))
+    assert spec.outputs[0].meaning == "logits"
+    assert spec.preprocessing is not None
+    assert spec.preprocessing.resize.mode == "stretch"
+    assert "of 18 pictures are right" in next(
+        one.reason for one in guessed.guesses if one.place == "preprocessing.mean"
+    )
+
+
+def test_pictures_without_classes_try_no_mean(named: Asked, tmp_path: Path) -> None:
+    """A table of paths alone: what is usual is taken, and no count is told."""
+    table(tmp_path, "train", "t.csv")
+    (tmp_path / "t.csv").write_text("".join(
+        line.rpartition(",")[0] + "\n" for line in (tmp_path / "t.csv").read_text().splitlines()
+    ))  # fmt: skip
+    guessed = guess(replace(named, calibration="t.csv", evaluation="t.csv"), tmp_path, Silent())
+    assert guessed.project.spec.preprocessing is not None
+    assert not any("are right" in one.reason for one in guessed.guesses)
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff\xfe\0", b"id,image\n1\n", b"a,b\n1,2\n"])
+def test_a_table_that_tells_nothing(damage: bytes, tmp_path: Path) -> None:
+    """What is wrong with it the build says; here it tells nothing."""
+    (tmp_path / "t.csv").write_bytes(damage)
+    (tmp_path / "instances.json").write_bytes(damage)
+    assert peek([tmp_path / "t.csv", tmp_path / "instances.json"]) == Peek()
+
+
+RETURNED = {
+    "batches": ("[(torch.zeros(4, 3, 10, 14), torch.arange(4) % 3)] * 5", "logits"),
+    "one batch": ("torch.zeros(4, 3, 10, 14)", "tensor"),
+    "arrays by name": ("{'image': np.zeros((4, 3, 10, 14), np.float32), 'labels': np.arange(4) % 3}", "logits"),
+    "a data set": ("TensorDataset(torch.zeros(9, 3, 10, 14), torch.arange(9) % 3)", "logits"),
+    "without an end": ("((torch.zeros(2, 3, 10, 14), torch.tensor([0, n % 3])) for n in itertools.count())", "logits"),
+}
+
+
+@pytest.mark.parametrize("form", RETURNED)
+def test_a_function_tells_sizes_types_and_classes(form: str, named: Asked, tmp_path: Path) -> None:
+    """It is called once, and its first batches are read."""
+    returned, meaning = RETURNED[form]
+    (tmp_path / "data.py").write_text(
+        "import itertools\nimport numpy as np\nimport torch\nfrom pathlib import Path\n"
+        "from torch.utils.data import TensorDataset\n"
+        f"def samples():\n    with open('calls', 'a') as file:\n        file.write('x')\n    return {returned}\n"
+    )
+    guessed = guess(replace(named, calibration="data.py:samples", evaluation="data.py:samples"), tmp_path, Silent())
+    spec = guessed.project.spec
+    assert spec.inputs[0].shape == ("batch", 3, 10, 14)
+    assert (spec.outputs[0].meaning, spec.preprocessing) == (meaning, None)
+    assert (tmp_path / "calls").read_text() == "x"
+
+
+def test_a_data_set_names_its_classes(named: Asked, tmp_path: Path) -> None:
+    """As torchvision's do, in their order, inside of a part and a loader; a function that fails is told at once."""
+    (tmp_path / "data.py").write_text(
+        "import torch\nfrom torch.utils.data import DataLoader, Subset, TensorDataset\n"
+        "def samples():\n    whole = TensorDataset(torch.zeros(9, 3, 10, 14), torch.arange(9) % 3)\n"
+        "    whole.classes = ['red', 'green', 'blue']\n    return DataLoader(Subset(whole, [0, 1]), 2)\n"
+        "def broken():\n    raise ValueError('no such disk')\n"
+    )
+    guessed = guess(replace(named, calibration="data.py:samples", evaluation="test"), tmp_path, Silent())
+    assert guessed.project.spec.outputs[0].meaning == "logits"
+    one = replace(named, calibration=None, evaluation=None, data="data.py:samples")
+    assert guess(one, tmp_path, Silent()).project.spec.labels == ("red", "green", "blue")
+    with pytest.raises(EdgeKitError, match=r"data.py:8 failed.*no such disk"):
+        guess(replace(one, data="data.py:broken"), tmp_path, Silent())
 
 
 def test_an_inference_package_says_what_it_knows(named: Asked, tmp_path: Path) -> None:

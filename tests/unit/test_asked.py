@@ -194,12 +194,13 @@ def test_pictures_are_looked_at(tmp_path: Path) -> None:
     (tmp_path / "a" / "empty").mkdir()
     (tmp_path / "a" / "dog" / "Thumbs.db").touch()
     (tmp_path / "a" / "dog" / "broken.png").write_bytes(b"\x89PNG")
+    told = "the folders of the data, in order"
     found = peek([tmp_path / "a"])
-    assert found == Peek(pictures=True, size=(8, 9), grey=True, folders=("cat", "cow", "dog"), classes=3)
+    assert found == Peek(pictures=True, size=(8, 9), grey=True, labels=("cat", "cow", "dog"), told=told, classes=3)
     (tmp_path / "b").mkdir()
     Image.new("RGB", (5, 5)).save(tmp_path / "b" / "1.png")
     both = peek([tmp_path / "a", tmp_path / "b"])
-    assert (both.size, both.grey, both.folders) == (None, False, ("cat", "cow", "dog"))
+    assert (both.size, both.grey, both.labels) == (None, False, ("cat", "cow", "dog"))
 
 
 def test_arrays_are_looked_at(tmp_path: Path) -> None:

@@ -1,20 +1,23 @@
 """What data tells of a model that it is for, before anything is known of the model: pictures, arrays, classes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from edgekit.data import archives, tables
+from edgekit.data import archives, coco, tables
 from edgekit.data.folders import visible
+from edgekit.data.found import class_of
 from edgekit.data.media import PICTURES
 from edgekit.data.rows import Rows
 from edgekit.errors import DataError
 
 _OPENED = 24
 _HELD = 2**28
+# Names that are classes: more of them are something else.
+_MOST = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,25 +30,42 @@ class Peek:
     """Height and width of the pictures, where all that were looked at have the same."""
     grey: bool = False
     """Whether all of them are grey."""
-    folders: tuple[str, ...] = ()
-    """Names of the sub-folders, in order."""
+    labels: tuple[str, ...] = ()
+    """Names of the classes, in order."""
+    told: str = ""
+    """What tells them: folders, a column."""
     arrays: Mapping[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
     """Type and shape of one row of each array, by name."""
+    rows: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    """The same of arrays without names, in the order of ``forward``; the classes may come last."""
     classes: int = 0
     """One more than the largest class; 0 where there are none."""
+
+    def named(self, names: Sequence[str]) -> "Peek":
+        """Return the same with the names of the inputs for what has none."""
+        fits = len(names) == 1 or len(self.rows) in (len(names), len(names) + 1)
+        found = dict(zip(names, self.rows, strict=False)) if fits else {}
+        return replace(self, arrays={**found, **self.arrays})
 
 
 def peek(paths: Sequence[Path]) -> Peek:
     """Look at data sets that are for the same model; what cannot be read tells nothing."""
-    seen = [_folder(path) if path.is_dir() else _file(path) for path in paths]
+    return merged([_folder(path) if path.is_dir() else _file(path) for path in paths])
+
+
+def merged(seen: Sequence[Peek]) -> Peek:
+    """Return what several data sets tell of one model."""
     pictures = [one for one in seen if one.pictures]
     sizes = {one.size for one in pictures}
+    orders = {one.labels for one in seen if one.labels}
     return Peek(
         pictures=bool(pictures),
         size=sizes.pop() if len(sizes) == 1 else None,
         grey=bool(pictures) and all(one.grey for one in pictures),
-        folders=tuple(sorted({name for one in seen for name in one.folders})),
+        labels=orders.pop() if len(orders) == 1 else tuple(sorted({name for order in orders for name in order})),
+        told=next((one.told for one in seen if one.told), ""),
         arrays={name: kind for one in seen for name, kind in one.arrays.items()},
+        rows=next((one.rows for one in seen if one.rows), ()),
         classes=max((one.classes for one in seen), default=0),
     )
 
@@ -56,17 +76,27 @@ def _folder(path: Path) -> Peek:
         files = [file for folder in folders or [path] for file in visible(folder)]
     except DataError:
         return Peek()  # the build says what is wrong with it
-    pictures = [file for file in files if file.suffix.lower() in PICTURES]
+    named = tuple(
+        folder.name for folder in folders if any(_is_picture(file) for file in files if file.parent == folder)
+    )
+    told = "the folders of the data, in order" if named else ""
+    return replace(_pictures(files), labels=named, told=told, classes=len(named))
+
+
+def _pictures(files: Sequence[Path]) -> Peek:
+    """Return what some pictures tell, of which a few are opened; files of other kinds are left out."""
+    pictures = [file for file in files if _is_picture(file)]
     kinds = [kind for file in pictures[:: len(pictures) // _OPENED + 1] if (kind := _kind(file))]
     sizes = {size for size, _ in kinds}
-    named = tuple(folder.name for folder in folders if any(file.parent == folder for file in pictures))
     return Peek(
         pictures=bool(pictures),
         size=sizes.pop() if len(sizes) == 1 else None,
         grey=bool(kinds) and all(grey for _, grey in kinds),
-        folders=named,
-        classes=len(named),
     )
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in PICTURES
 
 
 def _kind(file: Path) -> tuple[tuple[int, int], bool] | None:
@@ -78,8 +108,13 @@ def _kind(file: Path) -> tuple[tuple[int, int], bool] | None:
 
 
 def _file(path: Path) -> Peek:
-    if path.suffix.lower() in (*tables.SUFFIXES, ".json"):
-        return Peek(pictures=True)
+    try:
+        if path.suffix.lower() in tables.SUFFIXES:
+            return _table(path)
+        if path.suffix.lower() == ".json":
+            return _pictures(coco.pictures_of(path))
+    except Exception:  # whatever stands in it: the build says what is wrong with it
+        return Peek()
     arrays = _arrays(path)
     pixels = arrays.get("pictures")
     labels = arrays.get("labels")
@@ -90,6 +125,22 @@ def _file(path: Path) -> Peek:
         arrays={name: (rows.dtype.name, tuple(rows.shape[1:])) for name, rows in arrays.items() if rows.ndim},
         classes=1 + int(np.max(labels)) if labels is not None and labels.ndim == 1 and len(labels) else 0,
     )
+
+
+def _table(path: Path) -> Peek:
+    """Return what a table tells: the pictures that it names, and its classes by number or, in order, by name."""
+    files, found = list[Path](), dict[str, None]()
+    for _, values in tables.lines(path):
+        if (name := tables.path_in(values)) is not None:
+            files.append(path.parent / name)
+        if (label := tables.class_in(values)) is not None and len(found) <= _MOST:
+            found[label] = None
+    seen, numbers = _pictures(files), [class_of(label, ()) for label in found]
+    if len(found) > _MOST or not found:
+        return seen
+    if all(number is not None for number in numbers):
+        return replace(seen, classes=1 + max(number for number in numbers if number is not None))
+    return replace(seen, labels=tuple(sorted(found)), told="the classes in the table, by name", classes=len(found))
 
 
 def _arrays(path: Path) -> Mapping[str, Rows]:

@@ -79,9 +79,7 @@ def _of_texts(path: Path, wanted: Wanted) -> Found:
                     hint=f"Call it {' or '.join(TEXTS)}.",
                 )
             texts.append(text)
-            rows.append(
-                Row(line=line, file=path, label=_text(values, CLASSES), group=_text(values, GROUPS), targets={})
-            )
+            rows.append(Row(line=line, file=path, label=class_in(values), group=_text(values, GROUPS), targets={}))
     if not rows:
         raise DataError(f"{path} has no samples.", hint=HINT)
     samples = Samples(inputs=inputs_of(texts, path, wanted), labels=classes(path, rows, wanted))
@@ -197,7 +195,7 @@ def _row(path: Path, line: int, values: Mapping[str, Any], wanted: Wanted) -> Ro
     return Row(
         line=line,
         file=file,
-        label=_text(values, CLASSES),
+        label=class_in(values),
         group=_text(values, GROUPS),
         targets={outputs[key]: value for key, value in values.items() if key in outputs},
     )
@@ -208,6 +206,11 @@ def path_in(values: Mapping[str, Any]) -> str | None:
     name = _column(values)
     text = values[name] if name is not None else None
     return text.strip() if isinstance(text, str) and text.strip() and "\0" not in text else None
+
+
+def class_in(values: Mapping[str, Any]) -> str | None:
+    """Return the class that a line names, by name or number; None: it names none."""
+    return _text(values, CLASSES)
 
 
 def _column(values: Mapping[str, Any]) -> str | None:

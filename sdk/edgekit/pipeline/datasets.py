@@ -3,17 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from edgekit.base.memory import Memory
 from edgekit.data import doubts, files
 from edgekit.data.found import Found, Wanted
+from edgekit.data.peek import Peek
 from edgekit.data.samples import Samples
 from edgekit.data.split import limited, split
 from edgekit.errors import DataError
 from edgekit.model.source.batches import samples_of
+from edgekit.model.source.seen import peek_batches
 from edgekit.spec import Dimension, TensorSpec
 from edgekit.spec.project import OpenProject
 from edgekit.spec.usercode import contained, importable, load_function, place
+
+_FORMS = "It returns a batch or batches: tensors or arrays, sequences of them, or mappings by the names of the inputs."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,10 +117,29 @@ def _returned(project: OpenProject, file: Path, function: str, memory: Memory) -
     spec, what = project.spec, f"data of {file.name}:{function}"
     declared = _Declared(inputs=spec.inputs, outputs=spec.tensors, dimensions=spec.sizes)
     with importable(file.parent):
-        call = load_function(file, function, key="[data]", error=DataError)
+        found = _called(file, function)
+        return samples_of(found, declared, what=what, outputs=spec.tensors, memory=memory)
+
+
+def peek_function(file: Path, function: str) -> Peek:
+    """Call a person's function, and look at the first batches that it returns.
+
+    Raises:
+        DataError: If it fails, or its data does.
+    """
+    with importable(file.parent):
+        found = _called(file, function)
         try:
             with contained():
-                found = call()
-        except Exception as error:  # anything may be raised by a person's code
-            raise DataError(f"{function} in {place(file, error)}", hint="It is called without arguments.") from error
-        return samples_of(found, declared, what=what, outputs=spec.tensors, memory=memory)
+                return peek_batches(found)
+        except Exception as error:  # anything may be raised by a person's loader
+            raise DataError(f"Data of {function} in {place(file, error)}", hint=_FORMS) from error
+
+
+def _called(file: Path, function: str) -> Any:
+    call = load_function(file, function, key="[data]", error=DataError)
+    try:
+        with contained():
+            return call()
+    except Exception as error:  # anything may be raised by a person's code
+        raise DataError(f"{function} in {place(file, error)}", hint="It is called without arguments.") from error

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.base.progress import Progress, Stages
-from edgekit.data.peek import peek
+from edgekit.data.peek import Peek, merged, peek
 from edgekit.errors import ProjectError
 from edgekit.pipeline import likely
+from edgekit.pipeline.datasets import peek_function
 from edgekit.pipeline.network import Network, described, load
 from edgekit.spec import TensorSpec, schema
 from edgekit.spec.agreement import disagreements
@@ -24,6 +25,7 @@ from edgekit.spec.written import Guess
 
 _SPLIT = "one set was named: a part, drawn by chance, is held out for evaluation"
 _MISSING = "nothing names it: put samples there, or name what there is"
+_FUNCTION = re.compile(r"\.py:\w+$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +49,9 @@ def guess(asked: Asked, root: Path, progress: Progress) -> Guessed:
         ProjectError: If what was named does not agree.
     """
     stages = Stages(progress)
-    data = _data_paths(asked)
-    seen = peek(data)
-    guesses: list[Guess] = []
+    data, guesses = _data_paths(asked), list[Guess]()
+    with stages("look at the data"):
+        seen = _seen(asked, data)
     with stages("load the model") as detail:
         network = load(asked)
         detail.append(f"{network.name}, {sum(tensor.numel() for tensor in network.module.parameters()):,} parameters")
@@ -61,7 +63,12 @@ def guess(asked: Asked, root: Path, progress: Progress) -> Guessed:
     inputs, steps = network.inputs, network.preprocessing
     if steps is None:
         inputs, steps = likely.preprocessing(inputs, seen, guesses, network.normalisation)
-        if steps is not None and labels and data and not all(network.normalisation):
+        if (
+            steps is not None
+            and data
+            and any(spec.meaning == "logits" for spec in outputs)
+            and not all(network.normalisation)
+        ):
             steps = likely.tried(steps, network.module, inputs, outputs, labels, data[0], guesses)
     content = {
         **({"labels": list(labels)} if labels else {}),
@@ -80,9 +87,22 @@ def guess(asked: Asked, root: Path, progress: Progress) -> Guessed:
     return Guessed(project=project, guesses=tuple(guesses))
 
 
+def _seen(asked: Asked, data: tuple[Path, ...]) -> Peek:
+    """Look at files, and at what the first function returns where functions are named."""
+    functions = [name for name in _named(asked) if _FUNCTION.search(name)]
+    returned = []
+    for name in functions[:1]:
+        file, _, function = name.rpartition(":")
+        returned.append(peek_function(Path(file), function))
+    return merged([*returned, peek(data)])
+
+
+def _named(asked: Asked) -> list[str]:
+    return [name for name in (asked.data, asked.calibration, asked.evaluation) if name is not None]
+
+
 def _data_paths(asked: Asked) -> tuple[Path, ...]:
-    named = [path for path in (asked.data, asked.calibration, asked.evaluation) if path is not None]
-    return tuple(Path(path) for path in named if not re.search(r"\.py:\w+$", path))
+    return tuple(Path(name) for name in _named(asked) if not _FUNCTION.search(name))
 
 
 def _model(asked: Asked, name: str, root: Path) -> dict[str, Any]:

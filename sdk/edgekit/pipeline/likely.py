@@ -38,13 +38,13 @@ def outputs(
         named: The names of the classes that the weights carry.
     """
     flat = [spec for spec in specs if len(spec.shape) == 2 and spec.dtype.startswith("float") and spec.shape[-1] != 1]
-    labels, told = (named, "the weights name them") if named else (seen.folders, "the folders of the data, in order")
+    labels, told = (named, "the weights name them") if named else (seen.labels, seen.told)
     for spec in flat:
         count = spec.shape[-1]
         if labels and count == len(labels):
             guesses.append(Guess(place="labels", value=_short(labels), reason=told))
             reason = f"as many as there are labels, {count}"
-        elif seen.classes and isinstance(count, int) and seen.classes <= count and not seen.folders:
+        elif seen.classes and isinstance(count, int) and seen.classes <= count and not seen.labels:
             labels, reason = (), f"the classes of the data are below its {count}"
         else:
             continue
@@ -121,6 +121,8 @@ def tried(
             right.append(_right(model, wanted, data))
         except Exception:  # damaged data, of which the build says more; or a model that does not take several at once
             return steps
+    if not right[0][1]:  # no picture has a class
+        return steps
     best = max(range(len(ways)), key=lambda one: right[one][0])
     count = right[best][1]
     others = ", ".join(f"{_NAMES[usual[one]]} {right[one][0]}" for one in range(len(ways)) if one != best)
@@ -133,16 +135,17 @@ def tried(
 
 
 def _right(model: nn.Module, wanted: Wanted, data: Path) -> tuple[int, int]:
-    """Return how many of some pictures a model is right about, and how many were tried."""
+    """Return how many of some pictures a model is right about, and how many of them have a class."""
     samples = find(data, wanted).samples.spread(_TRIED)
     place = [spec.meaning for spec in wanted.outputs].index("logits")
+    if samples.labels is None:
+        return 0, 0
     right = 0
     for batch in samples.batches(_BATCH):
         with torch.no_grad():
             result = model(torch.from_numpy(batch.array(wanted.inputs[0].name)))
-        if batch.labels is not None:
-            found = flattened("the model", result)[place][1].argmax(-1).numpy()
-            right += int(np.sum(found == batch.labels))
+        found = flattened("the model", result)[place][1].argmax(-1).numpy()
+        right += int(np.sum(found == batch.labels))
     return right, len(samples)
 
 

@@ -89,6 +89,7 @@ def described(network: Network, asked: Asked, seen: Peek, guesses: list[Guess]) 
     program = network.program
     if program is not None and program.inputs is not None and not asked.shapes:
         found = programs.describe(program)
+        seen = seen.named([spec.name for spec in found.inputs])
         largest = {name: Dimension(max=_largest(name, found.inputs, seen)) for name in found.open}
         guesses += [
             Guess(place=f"dimensions.{name}", value=str(size.max), reason="the program names no largest size")

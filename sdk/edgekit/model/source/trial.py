@@ -49,7 +49,7 @@ def find_inputs(name: str, model: nn.Module, shaped: Mapping[str, AskedShape], s
         SourceError: If it runs on nothing that was tried; the message says what was, and the hint how to say a shape.
     """
     names = _names(name, model, shaped)
-    said = {names[0]: shaped[""]} if "" in shaped else dict(shaped)
+    said, seen = {names[0]: shaped[""]} if "" in shaped else dict(shaped), seen.named(names)
     last: Exception | None = None
     tries = list(itertools.islice(_tries(model, names, said, seen), _MOST))
     for sizes, dtypes, reasons in tries:
