@@ -21,6 +21,7 @@ from torch.export import ExportedProgram
 
 from edgekit.base import zips
 from edgekit.errors import SourceError
+from edgekit.model.programs.devices import on_cpu
 
 _AGAIN = "Save the program again, with the installed torch: torch.export.save(torch.export.export(model, args), path)."
 _OPERATOR = re.compile(r"torch\.ops\.(aten|prims|higher_order|torchvision)\.\w+(\.\w+)?|torch\.sym_\w+|math\.\w+")
@@ -59,9 +60,8 @@ def load_archive(path: Path) -> ExportedProgram:
         zips.check_growth(zips.members(path), path.stat().st_size, zips.PROGRAM_ROOM)
         with path.open("rb") as file:
             _check(path, file)
-            file.seek(0)
-            with _nothing_unpickled():
-                return torch.export.load(file)
+            with on_cpu(file) as archive, _nothing_unpickled():
+                return torch.export.load(archive)
     except SourceError:
         raise
     except Exception as error:  # torch raises anything for what its reader does not expect

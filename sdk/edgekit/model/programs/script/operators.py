@@ -91,7 +91,7 @@ _PYTHON: dict[str, Callable[..., Any]] = {
     "aten::max": max, "aten::min": min, "aten::all": all, "aten::any": any, "aten::sum": sum, "aten::index": list.index,
     "aten::size": _size, "aten::dim": lambda x: x.dim(), "aten::numel": lambda x: x.numel(), "aten::item": _number,
     "aten::is_floating_point": lambda x: x.is_floating_point(), "aten::_unwrap_optional": _unwrapped,
-    "aten::backward": _fail, "aten::_convolution": _convolution,
+    "aten::backward": _fail, "aten::_convolution": _convolution, "aten::cuda": lambda x: x, "aten::cpu": lambda x: x,
     "prim::ListConstruct": lambda *items: list(items), "prim::TupleConstruct": lambda *items: items,
     "prim::DictConstruct": lambda *items: dict(zip(items[::2], items[1::2], strict=True)),
     "prim::TupleUnpack": lambda items: items, "prim::ListUnpack": lambda items: items,
@@ -112,7 +112,7 @@ _ALWAYS = {
     "aten::__is__", "aten::__isnot__", "aten::__getitem__", "aten::_set_item", "aten::append", "aten::len",
     "aten::list", "aten::keys", "aten::values", "aten::items", "aten::dict", "aten::get", "aten::insert",
     "aten::extend", "aten::pop", "aten::reverse", "aten::copy", "aten::format", "aten::__contains__", "aten::str",
-    "aten::backward", "aten::_convolution",
+    "aten::backward", "aten::_convolution", "aten::cuda", "aten::cpu",
 }  # fmt: skip
 
 
