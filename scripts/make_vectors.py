@@ -18,8 +18,9 @@ from sklearn.datasets import load_sample_images
 
 from edgekit.data.postprocess import classes
 from edgekit.data.preprocess import to_array
+from edgekit.data.sounds import prepared
 from edgekit.drift.metrics import measure
-from edgekit.spec import Limits, Preprocessing, Resize
+from edgekit.spec import Audio, Features, Limits, Preprocessing, Resize
 from edgekit.spec.limits import RULES
 
 VECTORS = Path(__file__).resolve().parent.parent / "tests" / "vectors"
@@ -54,7 +55,7 @@ _SIZES = ((1, 1), (3, 5), (16, 16), (17, 9), (40, 30), (31, 64), (64, 64), (90, 
 
 def main() -> None:
     """Write the files."""
-    files = {**_preprocessing(), **_metrics(), **_classes(), **_limits()}
+    files = {**_preprocessing(), **_sounds(), **_metrics(), **_classes(), **_limits()}
     if len(sys.argv) > 1:
         files |= _manifests(json.loads((Path(sys.argv[1]) / "manifest.json").read_text(encoding="utf-8")))
     for name, data in files.items():
@@ -176,6 +177,69 @@ def _placed(
             name = f"{width}x{height} {resize.mode} {told} {kernel} to {size[1]}x{size[0]} {spec.color} {spec.dtype}"
             yield name, np.ascontiguousarray(pixels), (1, 1, 6, 3)[number % 4], spec
             number += 1
+
+
+# As the networks that take them were trained: Whisper; torchaudio's MelSpectrogram and AmplitudeToDB, and its MFCC;
+# librosa's mfcc; then what those leave out.
+_STEPS: tuple[tuple[str, int, dict[str, Any] | None], ...] = (
+    ("whisper", 16000, {"n_fft": 400, "hop_length": 160, "n_mels": 80, "mel_scale": "slaney", "mel_norm": "slaney",
+     "log": "log10", "dynamic_range": 8.0, "mean": [-4.0], "std": [4.0], "drop_last": True}),
+    ("torchaudio mel in dB", 16000, {"n_fft": 1024, "hop_length": 512, "n_mels": 64, "log": "db",
+     "dynamic_range": 80.0}),
+    ("torchaudio mfcc", 16000, {"n_fft": 400, "hop_length": 200, "n_mels": 40, "n_mfcc": 13, "log": "db",
+     "dynamic_range": 80.0}),
+    ("librosa mfcc", 16000, {"n_fft": 512, "hop_length": 256, "n_mels": 32, "n_mfcc": 20, "mel_scale": "slaney",
+     "mel_norm": "slaney", "log": "db", "dynamic_range": 80.0, "pad_mode": "constant"}),
+    ("torchaudio 40 mel, natural logarithm", 16000, {"n_fft": 512, "win_length": 400, "hop_length": 160,
+     "window": "hamming", "center": False, "n_mels": 40, "f_min": 20.0, "f_max": 7600.0, "log": "natural",
+     "floor": 1e-12, "offset": 1e-6, "layout": "TF"}),
+    ("torchaudio magnitudes", 8000, {"n_fft": 126, "hop_length": 50, "power": 1}),
+    ("magnitudes in dB, an odd prime", 8000, {"n_fft": 97, "hop_length": 40, "power": 1, "log": "db",
+     "dynamic_range": 60.0, "layout": "TF", "mean": [-20.0], "std": [12.5]}),
+    ("mel without logarithm, normalised by band", 8000, {"n_fft": 256, "win_length": 255, "hop_length": 128,
+     "n_mels": 4, "mean": [0.1, 0.2, 0.3, 0.4], "std": [1.0, 2.0, 3.0, 4.0], "drop_last": True}),
+    ("samples", 8000, None),
+)  # fmt: skip
+_OWN_RATES = (16000, 44100, 8000, 22050, 16000, 11025, 8000, 48000, 44100)
+
+
+def heard(number: int, rate: int) -> npt.NDArray[np.float32]:
+    """Return the sound of a case: tones that rise, and noise, of about a quarter of a second."""
+    random, t = np.random.default_rng(number), np.arange(rate // 4) / rate
+    tones = sum(0.2 / k * np.sin(2 * np.pi * k * (110 + 55 * number + 300 * t) * t) for k in (1, 2, 5))
+    return (tones + 0.02 * random.standard_normal(len(t))).astype(np.float32)
+
+
+def steps(number: int, own: int) -> Audio:
+    """Return the steps of a case, for a sound at its own rate; every third sound is cut off, every third filled up."""
+    _, rate, features = _STEPS[number]
+    length = rate // 4 if own == rate else (rate // 5, rate // 4, rate // 3)[number % 3]
+    return Audio(
+        rate=rate,
+        length=length,
+        features=None if features is None else Features.model_validate_json(json.dumps(features)),
+    )
+
+
+def _sounds() -> Files:
+    files: Files = {}
+    cases = []
+    for number, (name, rate, _) in enumerate(_STEPS):
+        for own in dict.fromkeys((rate, _OWN_RATES[number])):
+            samples, audio, stem = heard(number, own), steps(number, own), f"{len(cases):02}"
+            expected = prepared(samples, own, audio)
+            files[f"sounds/{stem}.samples.bin"] = samples.astype("<f4").tobytes()
+            files[f"sounds/{stem}.expected.bin"] = expected.astype("<f4").tobytes()
+            cases.append(
+                {
+                    "name": f"{name}, from {own} Hz",
+                    "samples": {"file": f"{stem}.samples.bin", "rate": own},
+                    "audio": audio.model_dump(mode="json"),
+                    "expected": {"file": f"{stem}.expected.bin", "shape": expected.shape},
+                }
+            )
+    files["sounds/cases.json"] = _text(cases)
+    return files
 
 
 def _metrics() -> Files:

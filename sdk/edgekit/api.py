@@ -20,7 +20,7 @@ from edgekit.model.source.given import Data, samples_given
 from edgekit.pipeline.build import build_job
 from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
 from edgekit.pipeline.rebuild import build_project
-from edgekit.spec import Budget, Dimension, Meaning, Preprocessing, QuantSpec, Target, arguments, schemes
+from edgekit.spec import Audio, Budget, Dimension, Meaning, Preprocessing, QuantSpec, Target, arguments, schemes
 
 __all__ = ["build", "build_project"]
 
@@ -42,6 +42,7 @@ def build(
     meanings: Mapping[str, Meaning] | None = None,
     metrics: Mapping[str, Metric] | None = None,
     preprocessing: Preprocessing | None = None,
+    audio: Audio | None = None,
     quantization: QuantSpec | None = None,
     formats: Sequence[str] = (),
     budget: Budget | None = None,
@@ -67,7 +68,8 @@ def build(
         calibration: A batch or an iterable of batches. A batch is a tensor, a sequence in the order of ``forward``
             (one element more is taken for the true classes), or a mapping by parameter name; in the evaluation data
             ``target.OUTPUT`` holds the true values of an output. NumPy arrays do as well as tensors. Or a path, of what
-            docs/data.md says; pictures need ``preprocessing``.
+            docs/data.md says; pictures need ``preprocessing``, sounds
+            ``audio``.
         output: The bundles are written to ``output / name / target``.
         evaluation: The samples that drift is measured on, in the same forms; the calibration samples unless given.
         name: The model's name, of letters, digits, dots, dashes and underscores; the class's name in lower case unless
@@ -77,6 +79,7 @@ def build(
         meanings: What outputs mean, by name: it says which metrics they get, see docs/drift.md.
         metrics: Metrics of your own, by output: functions of reference, candidate and true values (or None).
         preprocessing: How a picture becomes the input, for the apps.
+        audio: How a sound becomes the only input, likewise.
         quantization: How to quantize, ``QuantSpec(scheme=Scheme.INT8_DYNAMIC)`` for instance; the target's scheme
             unless given.
         formats: The artifacts to write, of ``"pte"`` and ``"onnx"``; all that the target names unless given.
@@ -105,6 +108,7 @@ def build(
         ("metrics", metrics or {}, Mapping, _BY_NAME), ("meanings", meanings or {}, Mapping, _BY_NAME),
         ("shapes", shapes or {}, Mapping, _BY_NAME),
         ("preprocessing", preprocessing, Preprocessing | None, "an edgekit.spec.Preprocessing"),
+        ("audio", audio, Audio | None, "an edgekit.spec.Audio"),
         ("cache", cache, bool, "True or False"), ("keep", keep, str | Path | None, "a folder's path"),
     ):  # fmt: skip
         arguments.typed(argument, value, kind, what)
@@ -119,6 +123,7 @@ def build(
         labels=labels,
         meanings=meanings,
         preprocessing=preprocessing,
+        audio=audio,
         shapes=shapes,
         max_batch=max_batch,
         dimensions=dimensions,

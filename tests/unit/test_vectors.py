@@ -12,9 +12,10 @@ from PIL import Image, ImageOps
 from edgekit.bundles import manifest
 from edgekit.data.postprocess import classes
 from edgekit.data.preprocess import to_array
+from edgekit.data.sounds import prepared
 from edgekit.drift.metrics import measure
 from edgekit.errors import BundleError
-from edgekit.spec import Preprocessing
+from edgekit.spec import Audio, Preprocessing
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 ORIENTATION = 0x0112
@@ -71,6 +72,41 @@ def test_another_picture_differs() -> None:
     picture = ImageOps.invert(pixels(case["picture"]).convert("L"))
     found = to_array(picture, Preprocessing.model_validate_json(json.dumps(case["preprocessing"])))
     assert not np.array_equal(found, floats("preprocessing", case["expected"]))
+
+
+def sound(case: dict[str, Any]) -> npt.NDArray[np.float32]:
+    """Return what a sound becomes."""
+    samples = np.frombuffer((VECTORS / "sounds" / case["samples"]["file"]).read_bytes(), dtype="<f4")
+    return prepared(samples, case["samples"]["rate"], Audio.model_validate_json(json.dumps(case["audio"])))
+
+
+def farthest(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
+    """Return the largest difference as a share of the largest value, or of 1."""
+    assert found.shape == expected.shape
+    return float(np.abs(found - expected).max() / max(1.0, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("case", cases("sounds"), ids=lambda case: case["name"])
+def test_sounds(case: dict[str, Any]) -> None:
+    """Sounds become the same values; the last digit may follow the processor's way of adding."""
+    assert farthest(sound(case), floats("sounds", case["expected"])) < 1e-6
+
+
+def test_another_sound_differs() -> None:
+    """A sound at another rate gives other values: the comparison above can fail."""
+    case = next(case for case in cases("sounds") if case["audio"]["features"])
+    changed = case | {"audio": case["audio"] | {"rate": case["audio"]["rate"] + 1000}}
+    assert farthest(sound(changed), floats("sounds", case["expected"])) > 0.01
+
+
+PEERS = json.loads((VECTORS / "sounds" / "peers.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("file", PEERS, ids=lambda file: f"{PEERS[file]['case']}, {PEERS[file]['by']}")
+def test_sounds_of_peers(file: str) -> None:
+    """They are what torchaudio, librosa and Whisper's feature extractor make of them, mostly in single precision."""
+    case = next(case for case in cases("sounds") if case["name"] == PEERS[file]["case"])
+    assert farthest(sound(case), floats("sounds", {**PEERS[file], "file": file})) < 1e-5
 
 
 @pytest.mark.parametrize("case", cases("metrics"), ids=lambda case: case["name"])

@@ -15,6 +15,7 @@ from edgekit.drift.report import DriftReport
 from edgekit.errors import BundleError
 from edgekit.model.layers import FallbackReport
 from edgekit.spec import (
+    Audio,
     Budget,
     Cpu,
     Dimension,
@@ -210,6 +211,8 @@ class Manifest(Report):
     """All that is known of the sizes of each symbolic dimension."""
     preprocessing: Preprocessing | None
     """How a picture becomes the input; null if the input is no picture."""
+    audio: Audio | None = None
+    """How a sound becomes the input, with its length; null if the input is no sound."""
     postprocessing: Postprocessing
     """Steps from the output to what a person reads."""
     labels: tuple[str, ...]

@@ -27,23 +27,23 @@ def inspect(progress: Progress, *, file: Path) -> Answer:
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option(
     "--input",
-    "picture",
+    "given",
     type=click.Path(path_type=Path),
     required=True,
-    metavar="PICTURE",
-    help="Picture to feed, preprocessed as the bundle says.",
+    metavar="FILE",
+    help="Picture or sound to feed, preprocessed as the bundle says.",
 )
 @click.option("--format", "wanted", type=click.Choice(["pte", "onnx"]), help="Artifact to run; the first if not given.")
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Classes to show.")
 @verb
-def run(progress: Progress, *, bundle: Path, picture: Path, wanted: str | None, top: int) -> Answer:
-    """Run one picture through an artifact of BUNDLE."""
+def run(progress: Progress, *, bundle: Path, given: Path, wanted: str | None, top: int) -> Answer:
+    """Run one picture or sound through an artifact of BUNDLE."""
     from edgekit.inspection.predict import predict
     from edgekit.render import json
     from edgekit.render.prediction import show_prediction
     from edgekit.spec import Format
 
-    prediction = predict(bundle, picture, Format(wanted) if wanted else None)
+    prediction = predict(bundle, given, Format(wanted) if wanted else None)
     return Answer(
         data=json.prediction(prediction, top),
         text=lambda console: show_prediction(console, prediction, top),

@@ -10,7 +10,7 @@ from edgekit.data import arrays, coco, columns, folders, tables, texts, truth
 from edgekit.data.found import HINT, Found, Wanted
 from edgekit.data.samples import Samples, check_fit
 from edgekit.errors import DataError
-from edgekit.spec import Dimension, Preprocessing, TensorSpec
+from edgekit.spec import Audio, Dimension, Preprocessing, TensorSpec
 
 
 def load_samples(
@@ -21,6 +21,8 @@ def load_samples(
     outputs: tuple[TensorSpec, ...] = (),
     dimensions: Mapping[str, Dimension] | None = None,
     memory: Memory | None = None,
+    *,
+    audio: Audio | None = None,
 ) -> Samples:
     """Open samples, and read them once to see whether they fit.
 
@@ -32,6 +34,7 @@ def load_samples(
         outputs: What the model gives, for the true values.
         dimensions: The sizes that the dimensions of inputs may have.
         memory: What is held in memory; larger data is read again each time it is wanted.
+        audio: How sounds become the only input.
 
     Raises:
         DataError: If the data cannot be read or does not fit.
@@ -40,6 +43,7 @@ def load_samples(
         inputs=inputs,
         outputs=outputs,
         preprocessing=preprocessing,
+        audio=audio,
         labels=labels,
         held=(memory or Memory()).held,
     )

@@ -10,8 +10,7 @@ import numpy as np
 from edgekit.data.rows import Integers
 from edgekit.data.samples import Samples
 from edgekit.errors import DataError, EdgeKitError
-from edgekit.spec import Preprocessing, TensorSpec
-from edgekit.spec.media import Audio, Text
+from edgekit.spec import Audio, Preprocessing, TensorSpec, Text
 
 HINT = "See docs/data.md for the layouts that are read."
 _SHOWN = 5

@@ -1,4 +1,4 @@
-"""Sounds as rows of an input: read, averaged over their channels, resampled, and cut or filled to one length."""
+"""Sounds as rows of an input: read, averaged over their channels, resampled, cut or filled, and their features."""
 
 import importlib
 import math
@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgekit.data.features import features_of
 from edgekit.data.found import HINT, reading
 from edgekit.data.pictures import FromFiles
 from edgekit.errors import DataError
 from edgekit.spec import TensorSpec
+from edgekit.spec.fits import completed, sound_faults
 from edgekit.spec.media import Audio
 
 Wave = npt.NDArray[np.float32]
@@ -44,30 +46,45 @@ def maker(
     Raises:
         DataError: If the model takes no sounds of one length.
     """
-    sizes = inputs[0].shape[1:]
-    fits = (
-        len(inputs) == 1 and inputs[0].dtype == "float32" and (len(sizes) == 1 or (len(sizes) == 2 and sizes[0] == 1))
-    )
-    shape = tuple(size for size in sizes if isinstance(size, int))
-    if not fits or len(shape) != len(sizes):
+    if faults := sound_faults(audio, inputs):
         raise DataError(
-            f"{path} holds sounds, which become one float32 input of shape (batch, samples) or (batch, 1, samples), "
-            "with a number of samples.",
-            hint="Correct [[inputs]], or write an .npz of what the model takes.",
+            f"{path} holds sounds, which do not become what the model takes: {faults[0]}",
+            hint="Correct [audio] and [[inputs]], or write an .npz of what the model takes.",
         )
-    length = shape[-1]
+    known = completed(audio, inputs)
+    shape = tuple(size for size in inputs[0].shape[1:] if isinstance(size, int))
 
     def make(file: Path) -> Wave:
-        return _fitted(file, audio.rate, length).reshape(shape)
+        return of_file(file, known).reshape(shape)
 
     return inputs[0].name, make, shape
 
 
-def _fitted(file: Path, rate: int, length: int) -> Wave:
+def of_file(file: Path, audio: Audio) -> Wave:
+    """Read a sound as a model takes it: samples of shape (length,), or its features.
+
+    Args:
+        file: The sound.
+        audio: The steps, with a length.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    length = audio.length or 0
     with reading(file, hint="Save it as a WAV file of PCM."):
-        samples, own = _read(file, length, rate)
-    found = resampled(samples, own, rate)[:length]
-    return np.concatenate([found, np.zeros(length - len(found), np.float32)])
+        samples, own = _read(file, length, audio.rate)
+    return prepared(samples, own, audio)
+
+
+def prepared(samples: Wave, own: int, audio: Audio) -> Wave:
+    """Turn samples at their own rate into what a model takes, exactly: apps follow this, see `edgekit.data.features`.
+
+    They are brought to the rate, cut off at the length or filled up with zeros, and turned into features.
+    """
+    length = audio.length or 0
+    found = resampled(samples, own, audio.rate)[:length]
+    fitted = np.concatenate([found, np.zeros(length - len(found), np.float32)])
+    return fitted if audio.features is None else features_of(fitted, audio.rate, audio.features)
 
 
 def _read(file: Path, length: int, rate: int) -> tuple[Wave, int]:
@@ -126,6 +143,10 @@ def _mono(values: npt.NDArray[np.float32], channels: int) -> Wave:
 def resampled(samples: Wave, own: int, wanted: int) -> Wave:
     """Return samples at another rate, by a windowed sinc: the arithmetic of ``torchaudio.functional.resample``.
 
+    With ``o`` and ``w`` the two rates, divided by what divides both, ``b = 0.99 * min(o, w)`` and ``t = (i / o - j / w)
+    * b``, sample ``j`` is the sum over the samples ``x[i]`` with ``t`` between -6 and 6 of ``x[i] * sinc(t) *
+    cos(pi * t / 12)**2 * b / o``, in double precision, rounded to float32; ``sinc(t)`` is ``sin(pi * t) / (pi * t)``.
+
     Args:
         samples: The samples, of shape (n,).
         own: Their rate.
@@ -138,7 +159,7 @@ def resampled(samples: Wave, own: int, wanted: int) -> Wave:
     base = min(own, wanted) * _ROLLOFF
     width = math.ceil(_CROSSINGS * own / base)
     count = math.ceil(wanted * len(samples) / own)
-    padded = np.pad(samples, (width, width + own))
+    padded = np.pad(samples.astype(np.float64), (width, width + own))
     found = np.empty(count, np.float32)
     offsets = np.arange(-width, width + own) / own
     for phase in range(min(wanted, count)):
@@ -146,5 +167,5 @@ def resampled(samples: Wave, own: int, wanted: int) -> Wave:
         kernel = np.sinc(t) * np.cos(t * np.pi / _CROSSINGS / 2) ** 2 * (base / own)
         there = len(range(phase, count, wanted))
         windows = np.lib.stride_tricks.sliding_window_view(padded, len(kernel))[::own][:there]
-        found[phase::wanted] = windows @ kernel.astype(np.float32)
+        found[phase::wanted] = windows @ kernel
     return found

@@ -1,4 +1,4 @@
-"""The ``run`` verb: one picture through one artifact of a bundle, pre- and post-processing included."""
+"""The ``run`` verb: one picture or sound through one artifact of a bundle, pre- and post-processing included."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,10 +10,11 @@ from edgekit.data.postprocess import classes
 from edgekit.data.preprocess import open_picture, to_array
 from edgekit.data.rows import Array, whole
 from edgekit.data.samples import Samples
+from edgekit.data.sounds import of_file
 from edgekit.errors import BundleError, DataError
 from edgekit.execution.artifact import open_artifact
 from edgekit.spec import Format
-from edgekit.spec.agreement import picture_faults
+from edgekit.spec.fits import picture_faults, sound_faults
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,36 +27,46 @@ class Prediction:
     """Labels with probabilities, likeliest first; empty if the model is no classifier."""
 
 
-def predict(folder: Path, picture: Path, format: Format | None = None) -> Prediction:
-    """Run a picture through an artifact of a bundle.
+def predict(folder: Path, given: Path, format: Format | None = None) -> Prediction:
+    """Run a picture or a sound through an artifact of a bundle.
 
     Args:
         folder: The bundle.
-        picture: A picture that Pillow reads.
+        given: A picture that Pillow reads, or a sound.
         format: Which artifact; the first in the manifest unless given.
 
     Raises:
         BundleError: If the bundle is damaged, or has no artifact of that format.
-        DataError: If the picture cannot be read, or the model takes no pictures.
+        DataError: If the file cannot be read, or the model takes neither pictures nor sounds.
         RunError: If the artifact does not load or run.
     """
     manifest = bundles.read(folder)
-    if manifest.preprocessing is None or len(manifest.inputs) != 1:
-        raise DataError(
-            f"{manifest.model.name} takes no picture: its manifest has no preprocessing.",
-            hint="Use the Python API, edgekit.execution.artifact.open_artifact, to feed it arrays.",
-        )
-    if faults := picture_faults(manifest.preprocessing, manifest.inputs):
-        raise BundleError(f"The manifest of {folder} contradicts itself: {faults[0]}", hint="Build the bundle again.")
+    inputs = _inputs(manifest, folder, given)
     info = next((info for info in manifest.artifacts if format in (None, info.format)), None)
     if info is None:
         held = ", ".join(info.format for info in manifest.artifacts)
         raise BundleError(f"{folder} has no .{format} artifact.", hint=f"It has: {held}.")
-    image = to_array(open_picture(picture), manifest.preprocessing)
     opened = open_artifact(info.format, folder / info.file, manifest.target.cpu, manifest.inputs, manifest.outputs)
-    found = opened.run(Samples(inputs={manifest.inputs[0].name: image}), 1)
+    found = opened.run(Samples(inputs=inputs), 1)
     outputs = {name: whole(rows) for name, rows in found.items()}
     return Prediction(artifact=info.file, outputs=outputs, classes=_classes(manifest, outputs))
+
+
+def _inputs(manifest: Manifest, folder: Path, given: Path) -> Mapping[str, Array]:
+    """Return one row of the inputs."""
+    faults = picture_faults(manifest.preprocessing, manifest.inputs) + sound_faults(manifest.audio, manifest.inputs)
+    if faults:
+        raise BundleError(f"The manifest of {folder} contradicts itself: {faults[0]}", hint="Build the bundle again.")
+    first = manifest.inputs[0]
+    if manifest.audio is not None and manifest.audio.length is not None:
+        sizes = [size for size in first.shape[1:] if isinstance(size, int)]
+        return {first.name: of_file(given, manifest.audio).reshape(1, *sizes)}
+    if manifest.preprocessing is None or len(manifest.inputs) != 1:
+        raise DataError(
+            f"{manifest.model.name} takes no picture and no sound: its manifest has no steps for one.",
+            hint="Use the Python API, edgekit.execution.artifact.open_artifact, to feed it arrays.",
+        )
+    return {first.name: to_array(open_picture(given), manifest.preprocessing)}
 
 
 def _classes(manifest: Manifest, outputs: Mapping[str, Array]) -> tuple[tuple[str, float], ...]:

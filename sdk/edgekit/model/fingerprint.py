@@ -40,6 +40,7 @@ def of_program(program: ExportedProgram, source: Source) -> str | None:
                 {name: size.model_dump(mode="json") for name, size in source.dimensions.items()},
                 list(source.labels),
                 source.preprocessing and source.preprocessing.model_dump(mode="json"),
+                source.audio and source.audio.model_dump(mode="json"),
             ],
             "graphs": graphs,
             "signature": str(program.graph_signature),

@@ -11,7 +11,7 @@ from edgekit.base.memory import Memory
 from edgekit.errors import SourceError
 from edgekit.model.layout import make_contiguous
 from edgekit.model.outputs import flattened, identifiers
-from edgekit.spec import Dimension, Preprocessing, Scheme, TensorSpec
+from edgekit.spec import Audio, Dimension, Preprocessing, Scheme, TensorSpec
 from edgekit.spec.schema import did_you_mean
 from edgekit.spec.tensors import fixed_batch
 
@@ -33,6 +33,8 @@ class Source:
     """Names of the classes."""
     preprocessing: Preprocessing | None = None
     """How a picture becomes the input that means an image."""
+    audio: Audio | None = None
+    """How a sound becomes the input, with its length."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What was changed of the caller's module, for a reader of the report."""
     stated_accuracy: float | None = field(default=None, compare=False)

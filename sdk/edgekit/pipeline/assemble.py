@@ -63,6 +63,7 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
         dimensions={name: size.max for name, size in source.dimensions.items()},
         ranges={name: size.told for name, size in source.dimensions.items()},
         preprocessing=job.preprocessing,
+        audio=source.audio,
         postprocessing=postprocessing(source.outputs),
         labels=job.labels,
         golden=golden,

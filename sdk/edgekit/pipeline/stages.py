@@ -27,7 +27,7 @@ from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_fu
 from edgekit.pipeline.legs import float_answers
 from edgekit.pipeline.verify import runs_at_all
 from edgekit.quantization import quantize as quantize_captured
-from edgekit.spec import Budget, Dimension, Meaning, Preprocessing, QuantSpec, Scheme, Target, arguments
+from edgekit.spec import Audio, Budget, Dimension, Meaning, Preprocessing, QuantSpec, Scheme, Target, arguments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,7 @@ def capture(
     labels: Sequence[str] = (),
     meanings: Mapping[str, Meaning] | None = None,
     preprocessing: Preprocessing | None = None,
+    audio: Audio | None = None,
     max_batch: int | None = None,
     shapes: Mapping[str, Sequence[int | str]] | None = None,
     dimensions: Mapping[str, int | Dimension] | None = None,
@@ -71,6 +72,7 @@ def capture(
         labels: Names of the classes. If given, the first output is taken for logits.
         meanings: What outputs mean, by name.
         preprocessing: How a picture becomes the input, for the apps.
+        audio: How a sound becomes the only input, likewise.
         max_batch: Largest batch that artifacts take; 1 for an example of one row, else 64, unless given.
         shapes: Shapes of inputs of which more than the batch varies.
         dimensions: What the names in them stand for.
@@ -88,6 +90,7 @@ def capture(
         labels=labels,
         meanings=meanings,
         preprocessing=preprocessing,
+        audio=audio,
         shapes=shapes,
         max_batch=max_batch,
         dimensions=dimensions,

@@ -3,6 +3,7 @@
 from edgekit.base.values import Identifier, Name, Package, Spec, Version
 from edgekit.spec.budget import DEFAULT_BUDGET, Bootstrap, Budget, CustomLimit, LegBudgets, Limits, Preset
 from edgekit.spec.dimensions import Dimension
+from edgekit.spec.media import Audio, Features, Text
 from edgekit.spec.preprocessing import Preprocessing, Resize
 from edgekit.spec.quantization import (
     DYNAMIC,
@@ -22,6 +23,7 @@ __all__ = [
     "DEFAULT_BUDGET",
     "DYNAMIC",
     "STATIC_INT8",
+    "Audio",
     "Bootstrap",
     "Budget",
     "Cpu",
@@ -30,6 +32,7 @@ __all__ = [
     "Dimension",
     "Embeddings",
     "Fallback",
+    "Features",
     "Format",
     "FormatSchemes",
     "Identifier",
@@ -53,6 +56,7 @@ __all__ = [
     "Spec",
     "Target",
     "TensorSpec",
+    "Text",
     "Version",
     "postprocessing",
 ]

@@ -4,7 +4,7 @@ import math
 
 from edgekit.spec import schema, schemes
 from edgekit.spec.dimensions import filled, fixed
-from edgekit.spec.preprocessing import Preprocessing
+from edgekit.spec.fits import picture_faults, sound_faults
 from edgekit.spec.quantization import FormatSchemes
 from edgekit.spec.sections import Project
 from edgekit.spec.target import Format
@@ -59,6 +59,7 @@ def disagreements(project: Project) -> list[str]:
     return (
         faults
         + picture_faults(project.preprocessing, project.inputs)
+        + sound_faults(project.audio, project.inputs)
         + label_faults(project.labels, project.outputs)
         + output_faults(project.outputs)
         + _scheme_faults(project)
@@ -113,26 +114,6 @@ def output_faults(outputs: tuple[TensorSpec, ...]) -> list[str]:
         faults.append(
             f"outputs: a detector has one output each that means boxes, scores and classes; there are {there}"
         )
-    return faults
-
-
-def picture_faults(steps: Preprocessing | None, inputs: tuple[TensorSpec, ...]) -> list[str]:
-    """Return what does not fit between the preprocessing and the input that pictures become."""
-    images = [(index, spec) for index, spec in enumerate(inputs) if spec.meaning == "image"]
-    if steps is None:
-        return []
-    if len(images) != 1:
-        return [f'preprocessing: needs one input with meaning = "image"; there are {len(images)}']
-    (index, image), size = images[0], steps.resize
-    wanted: tuple[int, ...] = (steps.channels, size.height, size.width)
-    if steps.layout == "NHWC":
-        wanted = (size.height, size.width, steps.channels)
-    faults = []
-    if image.shape[1:] != wanted:
-        faults.append(f"inputs[{index}].shape: must be [batch, {', '.join(map(str, wanted))}] after [preprocessing]")
-    if image.dtype != steps.dtype:
-        where = " with in_graph" if steps.in_graph else ""
-        faults.append(f'inputs[{index}].dtype: must be "{steps.dtype}" after [preprocessing]{where}')
     return faults
 
 

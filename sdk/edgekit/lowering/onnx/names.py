@@ -74,6 +74,8 @@ def metadata(source: Source) -> dict[str, str]:
         found["edgekit.labels"] = list(source.labels)
     if source.preprocessing is not None:
         found["edgekit.preprocessing"] = source.preprocessing.model_dump(mode="json")
+    if source.audio is not None:
+        found["edgekit.audio"] = source.audio.model_dump(mode="json")
     if source.dimensions:
         found["edgekit.dimensions"] = {
             name: size.told.model_dump(mode="json") for name, size in source.dimensions.items()

@@ -15,7 +15,7 @@ from edgekit.model.programs.program import Program
 from edgekit.model.programs.read import of_object
 from edgekit.model.source.derive import DEFAULT_NAMES
 from edgekit.model.source.example import Shape, source_from_example
-from edgekit.spec import Meaning, Preprocessing
+from edgekit.spec import Audio, Meaning, Preprocessing
 from edgekit.spec.dimensions import BATCH, Sizes
 
 
@@ -28,6 +28,7 @@ def source_of(
     labels: Sequence[str] = (),
     meanings: Mapping[str, Meaning] | None = None,
     preprocessing: Preprocessing | None = None,
+    audio: Audio | None = None,
     shapes: Mapping[str, Shape] | None = None,
     max_batch: int | None = None,
     dimensions: Mapping[str, Sizes] | None = None,
@@ -42,6 +43,7 @@ def source_of(
         labels: Names of the classes; the program's own unless given.
         meanings: What outputs mean, by name.
         preprocessing: How a picture becomes the first input; the program's own unless given.
+        audio: How a sound becomes the only input.
         shapes: Shapes of inputs with names for what varies; the program's own unless given.
         max_batch: The largest batch.
         dimensions: The sizes of each name in the shapes, or the largest; the program's own unless given.
@@ -62,6 +64,7 @@ def source_of(
             labels=labels,
             meanings=meanings,
             preprocessing=preprocessing,
+            audio=audio,
             shapes=shapes,
             max_batch=max_batch,
             dimensions=dimensions,
@@ -82,6 +85,7 @@ def source_of(
         labels=labels or program.labels,
         meanings=meanings,
         preprocessing=preprocessing or program.preprocessing,
+        audio=audio,
         shapes=shapes or own,
         max_batch=max_batch,
         dimensions={**sizes, **(dimensions or {})},

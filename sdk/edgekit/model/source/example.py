@@ -15,9 +15,10 @@ from edgekit.model.source.derive import DEFAULT_NAMES, described, dtype_of, retu
 from edgekit.model.source.first_steps import take_bytes
 from edgekit.model.source.module import measured
 from edgekit.model.source.own import cast_hint, float_dtype, own_copy, unwrapped
-from edgekit.spec import Dimension, Meaning, Preprocessing, TensorSpec, arguments
-from edgekit.spec.agreement import label_faults, output_faults, picture_faults
+from edgekit.spec import Audio, Dimension, Meaning, Preprocessing, TensorSpec, arguments
+from edgekit.spec.agreement import label_faults, output_faults
 from edgekit.spec.dimensions import BATCH, Sizes, filled, fixed, ranges
+from edgekit.spec.fits import picture_faults, sound_faults
 from edgekit.spec.schema import did_you_mean
 
 Shape = Sequence[int | str]
@@ -34,6 +35,7 @@ def source_from_example(
     labels: Sequence[str] = (),
     meanings: Mapping[str, Meaning] | None = None,
     preprocessing: Preprocessing | None = None,
+    audio: Audio | None = None,
     shapes: Mapping[str, Shape] | None = None,
     max_batch: int | None = None,
     dimensions: Mapping[str, Sizes] | None = None,
@@ -49,6 +51,7 @@ def source_from_example(
         labels: Names of the classes; the first output is then taken for logits.
         meanings: What outputs mean, by name.
         preprocessing: How a picture becomes the first input.
+        audio: How a sound becomes the only input.
         shapes: Shapes of inputs with names for what varies, by input; the batch alone varies unless given.
         max_batch: The largest batch; unless given it is 1 for an example of one row, else up to 64.
         dimensions: The sizes of each name in them, or the largest.
@@ -81,11 +84,14 @@ def source_from_example(
     notes += added
     outputs = described(found, output_names, names, meanings or {}, "logits" if labels else "tensor")
     check_names("meanings", meanings or {}, outputs)
-    if faults := output_faults(outputs) + label_faults(labels, outputs) + picture_faults(preprocessing, inputs):
+    faults = output_faults(outputs) + label_faults(labels, outputs) + picture_faults(preprocessing, inputs)
+    if faults := faults + sound_faults(audio, inputs):
         raise DataError("\n".join(faults), hint="See docs/drift.md for what each meaning takes.")
     dtype = float_dtype(unwrapped(model))
     notes += () if dtype is torch.float32 else (_widened(dtype),)
-    return measured(name, own, inputs, outputs, free, labels=labels, preprocessing=preprocessing, notes=notes)
+    return measured(
+        name, own, inputs, outputs, free, labels=labels, preprocessing=preprocessing, audio=audio, notes=notes
+    )
 
 
 def _shown(example: tuple[Tensor, ...]) -> int:

@@ -26,7 +26,7 @@ def samples_given(
 
     Args:
         data: Batches, see `samples_of`; or a path, read as docs/data.md says, with the source's labels and
-            preprocessing.
+            preprocessing, or steps for sounds.
         source: The model that takes them.
         what: What the data is, for messages ("calibration data").
         outputs: The outputs whose true values may stand in it.
@@ -40,6 +40,13 @@ def samples_given(
         if not path.exists():
             raise DataError(f"The {what} is {path}, which does not exist.", hint="Give a path, or batches of tensors.")
         return load_samples(
-            path, source.inputs, source.preprocessing, source.labels, outputs, source.dimensions, memory
+            path,
+            source.inputs,
+            source.preprocessing,
+            source.labels,
+            outputs,
+            source.dimensions,
+            memory,
+            audio=source.audio,
         )
     return samples_of(data, source, what=what, outputs=outputs, memory=memory)

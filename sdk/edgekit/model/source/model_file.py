@@ -49,6 +49,7 @@ def _made(spec: Project, model: nn.Module, notes: tuple[str, ...]) -> Source:
         spec.sizes,
         labels=spec.labels,
         preprocessing=spec.preprocessing,
+        audio=spec.audio,
         notes=notes,
     )
 

@@ -14,8 +14,9 @@ from edgekit.model.source.batch_axis import as_declared
 from edgekit.model.source.calls import check_parameters
 from edgekit.model.source.first_steps import take_bytes
 from edgekit.model.source.own import cast_hint, own_copy
-from edgekit.spec import Dimension, Preprocessing, TensorSpec
+from edgekit.spec import Audio, Dimension, Preprocessing, TensorSpec
 from edgekit.spec.dimensions import Sizes, filled, fixed, ranges
+from edgekit.spec.fits import completed
 from edgekit.spec.usercode import contained
 
 
@@ -28,6 +29,7 @@ def source_from_module(
     *,
     labels: tuple[str, ...] = (),
     preprocessing: Preprocessing | None = None,
+    audio: Audio | None = None,
     notes: tuple[str, ...] = (),
 ) -> Source:
     """Make a source of a module; the caller's module stays as it is, the source holds a copy on the CPU.
@@ -41,6 +43,7 @@ def source_from_module(
         dimensions: The sizes of each dimension, or the largest; one that has one size only is filled in.
         labels: Names of the classes.
         preprocessing: How a picture becomes the input that means an image.
+        audio: How a sound becomes the input.
         notes: What was changed before, for a reader of the report.
 
     Raises:
@@ -55,7 +58,9 @@ def source_from_module(
     free = {key: size for key, size in sizes.items() if key not in one}
     notes += as_declared(name, own, inputs, outputs)
     _check_outputs(name, own, inputs, outputs, free, cast_hint(model))
-    return measured(name, own, inputs, outputs, free, labels=labels, preprocessing=preprocessing, notes=notes)
+    return measured(
+        name, own, inputs, outputs, free, labels=labels, preprocessing=preprocessing, audio=audio, notes=notes
+    )
 
 
 def measured(
@@ -67,6 +72,7 @@ def measured(
     *,
     labels: tuple[str, ...] = (),
     preprocessing: Preprocessing | None = None,
+    audio: Audio | None = None,
     notes: tuple[str, ...] = (),
 ) -> Source:
     """Make a source of what was checked: an own copy, and tensors without dimensions that have one size only."""
@@ -82,6 +88,7 @@ def measured(
         float_bytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
         labels=labels,
         preprocessing=preprocessing,
+        audio=None if audio is None else completed(audio, inputs),
         notes=notes,
     )
 
