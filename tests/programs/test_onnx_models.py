@@ -119,8 +119,6 @@ def test_a_file_computes_what_the_module_does(
     model: nn.Module, example: tuple[Tensor, ...], form: str, tmp_path: Path
 ) -> None:
     """At 1, 16 and 64 samples, captured with a batch that varies."""
-    if (type(model), form) == (Sound, "new"):
-        pytest.xfail("the batch of a recurrent layer that the newer exporter wrote is captured as one number")
     path = exported(model, example, tmp_path / "net.onnx", form)
     source = programs.source_of(None, path, None)
     assert source.dimensions == {str(source.inputs[0].shape[0]): Dimension(max=64)}
@@ -134,6 +132,41 @@ def test_a_file_computes_what_the_module_does(
             (found,) = source.model(*given).values()
             assert torch.allclose(found, wanted, atol=1e-4)
             assert torch.allclose(program(*given), wanted, atol=1e-4)
+
+
+def test_what_is_made_in_a_symbolic_size(tmp_path: Path) -> None:
+    """Places up to a length that varies, and a constant written that often: tensors, not lists of numbers."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["rows"], start=0, end=1),
+        helper.make_node("Squeeze", ["rows"], ["count"]),
+        helper.make_node("Range", ["zero", "count", "one"], ["places"]),
+        helper.make_node("Cast", ["places"], ["steps"], to=TensorProto.FLOAT),
+        helper.make_node("Expand", ["half", "rows"], ["halves"]),
+        helper.make_node("Add", ["steps", "halves"], ["sum"]),
+        helper.make_node("Unsqueeze", ["sum", "ones"], ["column"]),
+        helper.make_node("Mul", ["x", "column"], ["y"]),
+    ]
+    constants = {
+        "zero": np.array(0, np.int64), "one": np.array(1, np.int64), "half": np.array(0.5, np.float32),
+        "ones": np.array([1], np.int64),
+    }  # fmt: skip
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    (tmp_path / "net.onnx").write_bytes(model.SerializeToString())
+    source = programs.source_of(None, tmp_path / "net.onnx", None)
+    samples = torch.ones(64, 4)
+    program = capture(source, samples_of([samples], source, what="samples")).program.module(check_guards=False)
+    for rows in (1, 16, 64):
+        wanted = (torch.arange(rows) + 0.5)[:, None].expand(rows, 4)
+        (found,) = source.model(samples[:rows]).values()
+        assert torch.allclose(found, wanted)
+        assert torch.allclose(program(samples[:rows]), wanted)
 
 
 @pytest.mark.parametrize("opset", [14, 16, 18, 20])

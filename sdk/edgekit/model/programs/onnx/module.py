@@ -13,7 +13,7 @@ from edgekit.errors import EdgeKitError
 from edgekit.model.programs.onnx.elementwise import ELEMENTWISE
 from edgekit.model.programs.onnx.grids import GRIDS
 from edgekit.model.programs.onnx.moving import MOVING
-from edgekit.model.programs.onnx.node import HOST_ELEMENTS, Host, Node, OnnxError, Value, is_host, numbers, tensor
+from edgekit.model.programs.onnx.node import HOST_ELEMENTS, Host, Node, OnnxError, Value, numbers, tensor
 from edgekit.model.programs.onnx.shapes import ON_SIZES
 
 OPERATORS = {**ELEMENTWISE, **MOVING, **GRIDS}
@@ -91,7 +91,7 @@ class OnnxModule(nn.Module):
                 if place < len(read) and read[place] is not None
             ]
             found = layer(tensor(read[0]), *states)
-        elif node.op in ON_SIZES and read and all(is_host(value) for value in read if value is not None):
+        elif node.op in ON_SIZES and _are_sizes(node, read):
             found = ON_SIZES[node.op](node, [value for value in read if isinstance(value, np.ndarray)])
         elif node.op == "ConstantOfShape" and _of_sizes(node, read[0]):
             found = np.full([int(size) for size in numbers(read[0], "its shape")], int(node.attribute("value")), object)
@@ -107,6 +107,21 @@ class OnnxModule(nn.Module):
             value = tensor(self._value(values, file_name))
             found[name] = value
         return found
+
+
+def _are_sizes(node: Node, read: list[Value]) -> bool:
+    """Whether a node computes sizes of sizes: a result of a symbolic or a large size is a tensor."""
+    given = [value for value in read if isinstance(value, np.ndarray)]
+    if not given or len(given) < sum(value is not None for value in read):
+        return False
+    match node.op:
+        case "Expand" | "Tile":
+            sizes = given[1].reshape(-1).tolist()
+            return all(isinstance(size, int) for size in sizes) and given[0].size * math.prod(sizes) <= HOST_ELEMENTS
+        case "Range":
+            ends = [one.reshape(-1)[0] for one in given]
+            return all(isinstance(end, int) for end in ends) and len(range(*ends)) <= HOST_ELEMENTS
+    return True
 
 
 def _of_sizes(node: Node, shape: Value) -> bool:
