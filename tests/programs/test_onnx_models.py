@@ -146,7 +146,7 @@ def test_what_is_made_in_a_symbolic_size(tmp_path: Path) -> None:
         helper.make_node("Unsqueeze", ["sum", "ones"], ["column"]),
         helper.make_node("Mul", ["x", "column"], ["y"]),
     ]
-    constants = {
+    constants: dict[str, Any] = {
         "zero": np.array(0, np.int64), "one": np.array(1, np.int64), "half": np.array(0.5, np.float32),
         "ones": np.array([1], np.int64),
     }  # fmt: skip

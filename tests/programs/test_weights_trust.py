@@ -5,13 +5,18 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from edgekit.errors import SourceError
+from edgekit.base.progress import Silent
+from edgekit.cli.named import guessed
+from edgekit.errors import ProjectError, SourceError
+from edgekit.model import programs
 from edgekit.model.source import load_model
-from edgekit.model.weights.trust import trusted
+from edgekit.model.weights.trust import Example, plain_program, trusted
+from edgekit.spec.asked import asked
 from tests.programs.test_weights import NET, opened, refused
 
 # Writes files as a training script does, whose classes are in a file beside it or in the script itself.
@@ -42,6 +47,11 @@ torch.save(own, "main.pth")
 torch.save(dict(model=net, epoch=3), "old.pth", _use_new_zipfile_serialization=False)
 torch.save(dict(model=net, ema=own), "two.pth")
 torch.save(net.state_dict(), "plain.pth")
+import pickle
+pickle.dump(net.state_dict(), open("plain.pkl", "wb"))
+pickle.dump(dict(weights=dict((name, one.numpy()) for name, one in net.state_dict().items()), epoch=3),
+            open("arrays.pkl", "wb"))
+torch.save(torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Sigmoid()), "own.pth")
 for name, code in dict(sees=SEES, raises="raise KeyError('x')", exits="import sys; sys.exit(0)",
                        aborts="import os; os.abort()", swells="bytearray(2**40)").items():
     torch.save(dict(state_dict=net.state_dict(), x=Evil(code)), name + ".pth")
@@ -75,6 +85,7 @@ def test_a_whole_model_is_refused_then_converted(folder: Path, name: str, kind: 
     assert kind in error.message
     assert "state_dict()" in error.hint
     assert "--trust-pickle" in error.hint
+    (folder / f"{name}.pt2").touch()  # so that no program is made of each
     project = trusted(opened(folder, name, model=MODEL))
     assert project.weights == folder / f"{name}.safetensors"
     source = load_model(project)
@@ -135,6 +146,55 @@ def test_a_file_of_somebody_is_not_replaced(folder: Path) -> None:
 
 def test_of_several_models_one_is_chosen(folder: Path) -> None:
     """By the key that chooses in a checkpoint, too."""
+    (folder / "two.pth.pt2").touch()  # so that no program is made
     with pytest.raises(SourceError, match="it holds several: model, ema"):
         trusted(opened(folder, "two.pth"))
     load_model(trusted(opened(folder, "two.pth", model=f'weights_key = "model"\n{MODEL}')))
+
+
+@pytest.mark.parametrize("name", ["plain.pkl", "arrays.pkl"])
+def test_a_pickle_that_torch_did_not_write(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tensors or NumPy's arrays: named on the command line it is refused, and taken where it is trusted."""
+    monkeypatch.chdir(folder)
+    named: dict[str, Any] = {"model": "net.py:Net", "weights": Path(name), "arguments": ("hidden=8",)}
+    with pytest.raises(ProjectError, match=r"a pickle that torch\.save did not write") as caught:
+        asked(**named)
+    assert "--trust-pickle" in caught.value.message
+    found = guessed(asked(**named, trust_pickle=True), folder, Silent(), trust_pickle=True)
+    assert found.project.weights == folder / f"{name}.safetensors"
+    expected = torch.load(folder / "plain.pth")
+    state = load_model(found.project).model.state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in state.items())
+
+
+def test_a_whole_model_becomes_a_program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside its weights; it needs no Python file, computes the same, and is made once for one pickle."""
+    trusted(opened(folder, "whole.pth", model=MODEL))
+    program = folder / "whole.pth.pt2"
+    found = programs.of_object(program)
+    assert found is not None
+    model = load_model(opened(folder, "plain.pth", model=MODEL)).model
+    x = torch.rand(5, 3)
+    with torch.no_grad():
+        torch.testing.assert_close(found.module(x), model(x))
+    monkeypatch.chdir(folder)
+    with pytest.raises(ProjectError, match="holds no network"):
+        asked(None, Path("own.pth"))
+    for _ in range(2):
+        made = guessed(asked(None, Path("own.pth"), trust_pickle=True), folder, Silent(), trust_pickle=True)
+        assert made.project.weights == folder / "own.pth.pt2"
+        assert made.project.spec.inputs[0].shape == ("batch", 3)
+    assert (folder / "own.pth.safetensors").exists()
+
+
+def test_what_is_no_whole_model_is_no_program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights need a network; nothing of somebody is replaced."""
+    monkeypatch.chdir(folder)
+    example = Example()
+    with pytest.raises(SourceError, match="weights alone") as caught:
+        plain_program(Path("plain.pkl"), None, folder, example)
+    assert "--model" in caught.value.hint
+    (folder / "own.pth.pt2").write_bytes(b"mine")
+    with pytest.raises(SourceError, match="is in the way"):
+        plain_program(Path("own.pth"), None, folder, example)
+    assert (folder / "own.pth.pt2").read_bytes() == b"mine"

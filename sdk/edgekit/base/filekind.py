@@ -72,6 +72,7 @@ class FileKind(StrEnum):
 
 
 _SAVE = "Save model.state_dict() with torch.save or safetensors."
+_TRUST = "If you trust who made the file, `edgekit build --trust-pickle` takes the weights out of it."
 _TORCH = f"EdgeKit takes PyTorch models. Load it into the PyTorch model. {_SAVE}"
 _AGAIN = "Download it again: weights are binary."
 _BUILT = "EdgeKit writes such files: give the float model that it was made from."
@@ -80,8 +81,7 @@ _WORDS: dict[FileKind, tuple[str, str]] = {
     FileKind.TORCH_LEGACY: ("a file of torch.save as torch before 1.6 wrote it", ""),
     FileKind.TORCH_TAR: (
         "a tar archive as torch before 0.1.10 wrote it",
-        "Load it with the torch that wrote it, or with torch.load(..., weights_only=False) if you trust it, and save "
-        "model.state_dict() again.",
+        f"{_TRUST} Or load it with the torch that wrote it, and save model.state_dict() again.",
     ),
     FileKind.TORCH_FOLDER: (
         "the folder of an unpacked file of torch.save",
@@ -106,7 +106,7 @@ _WORDS: dict[FileKind, tuple[str, str]] = {
         "a folder of a diffusers pipeline",
         "It holds several models: give the folder of one of them, such as vae.",
     ),
-    FileKind.PICKLE: ("a pickle that torch.save did not write", f"Load it where you trust it. {_SAVE}"),
+    FileKind.PICKLE: ("a pickle that torch.save did not write", f"{_TRUST} {_SAVE}"),
     FileKind.COMPRESSED: (
         "a compressed file",
         "Decompress it (gunzip, bunzip2, unxz, unzstd) and give what comes out.",
@@ -140,3 +140,5 @@ _WORDS: dict[FileKind, tuple[str, str]] = {
     FileKind.FOLDER: ("a folder", "Give the file of the weights inside."),
     FileKind.UNKNOWN: ("of a kind that EdgeKit does not know", _SAVE),
 }
+PICKLES = (FileKind.TORCH, FileKind.TORCH_LEGACY, FileKind.TORCH_TAR, FileKind.PICKLE)
+"""What may run code when Python loads it, and is loaded where somebody trusts it."""

@@ -78,7 +78,7 @@ def build(
         raise click.UsageError(f"Say what to build for with --target NAME. There are:\n  {names}")
     gate = Gate.asked(junit, summary)
     chosen = tuple(targets.load(name) for name in dict.fromkeys(wanted))
-    if (model := asked(**named)) is None:
+    if (model := asked(**named, trust_pickle=trust_pickle)) is None:
         opened = find(folder, sample=sample).with_memory(memory)
     elif folder is not None or sample:
         raise click.UsageError("--model goes without --project and --sample: all three say what to build.")

@@ -70,6 +70,7 @@ def asked(
     evaluation: str | None,
     data: str | None,
     name: str | None,
+    trust_pickle: bool = False,
 ) -> "Asked | None":
     """Return what the options name, looked at without torch; None: nothing.
 
@@ -94,6 +95,7 @@ def asked(
         calibration=calibration,
         evaluation=evaluation,
         data=data,
+        trust_pickle=trust_pickle,
     )
 
 
@@ -114,14 +116,10 @@ def guessed(named: "Asked", root: Path, progress: Progress, *, trust_pickle: boo
     """Make a project of what was named, and say what of it was guessed."""
     from edgekit.model.weights.checkpoint import read_checkpoint
 
-    if (weights := named.weights) is not None and not named.is_program:
-        if trust_pickle:
-            from edgekit.model.weights.trust import plain_weights
-
-            plain = plain_weights(weights, named.weights_key, named.source, root)
-            if plain != weights:
-                named, weights = replace(named, weights=plain, weights_key=None), plain
-        read_checkpoint(weights, named.weights_key)  # what is no weights is said before torch is imported
+    if trust_pickle:
+        named = _plain(named, root)
+    if named.weights is not None and not named.is_program:
+        read_checkpoint(named.weights, named.weights_key)  # what is no weights is said before torch is imported
 
     from edgekit.pipeline import guess
 
@@ -129,3 +127,20 @@ def guessed(named: "Asked", root: Path, progress: Progress, *, trust_pickle: boo
     for one in found.guesses:
         progress.note(f"guessed: {one}")
     return found
+
+
+def _plain(named: "Asked", root: Path) -> "Asked":
+    """Return what was named with weights, or a program, that run nothing, taken out of a pickle that is trusted."""
+    from edgekit.base.filekind import PICKLES
+    from edgekit.base.telling import kind_of
+    from edgekit.data.peek import peek
+    from edgekit.model.weights.trust import Example, plain_program, plain_weights
+
+    weights = named.weights
+    if weights is None or (named.is_program and (named.model is not None or kind_of(weights) not in PICKLES)):
+        return named
+    example = Example(shapes=named.shapes, seen=peek(named.data_files))
+    if named.is_program:
+        return replace(named, weights=plain_program(weights, named.weights_key, root, example), weights_key=None)
+    plain = plain_weights(weights, named.weights_key, named.source, root, example)
+    return named if plain == weights else replace(named, weights=plain, weights_key=None)

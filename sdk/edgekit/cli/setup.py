@@ -68,7 +68,7 @@ def init(
     from edgekit.spec.written import written
 
     chosen = None if target is None else profiles.load(target).name
-    if (model := asked(**named)) is not None:
+    if (model := asked(**named, trust_pickle=trust_pickle)) is not None:
         if sample is not None:
             raise click.UsageError("--sample and --model both say what to start from: leave one of them out.")
         scaffold.free(folder)

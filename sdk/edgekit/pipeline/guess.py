@@ -4,7 +4,6 @@ It is the one place that guesses: ``edgekit init`` writes down what it says, ``e
 """
 
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,6 @@ from edgekit.spec.written import Guess
 
 _SPLIT = "one set was named: a part, drawn by chance, is held out for evaluation"
 _MISSING = "nothing names it: put samples there, or name what there is"
-_FUNCTION = re.compile(r"\.py:\w+$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +47,9 @@ def guess(asked: Asked, root: Path, progress: Progress) -> Guessed:
         ProjectError: If what was named does not agree.
     """
     stages = Stages(progress)
-    data, guesses = _data_paths(asked), list[Guess]()
+    data, guesses = asked.data_files, list[Guess]()
     with stages("look at the data"):
-        seen = _seen(asked, data)
+        seen = _seen(asked)
     with stages("load the model") as detail:
         network = load(asked)
         detail.append(f"{network.name}, {sum(tensor.numel() for tensor in network.module.parameters()):,} parameters")
@@ -87,22 +85,10 @@ def guess(asked: Asked, root: Path, progress: Progress) -> Guessed:
     return Guessed(project=project, guesses=tuple(guesses))
 
 
-def _seen(asked: Asked, data: tuple[Path, ...]) -> Peek:
+def _seen(asked: Asked) -> Peek:
     """Look at files, and at what the first function returns where functions are named."""
-    functions = [name for name in _named(asked) if _FUNCTION.search(name)]
-    returned = []
-    for name in functions[:1]:
-        file, _, function = name.rpartition(":")
-        returned.append(peek_function(Path(file), function))
-    return merged([*returned, peek(data)])
-
-
-def _named(asked: Asked) -> list[str]:
-    return [name for name in (asked.data, asked.calibration, asked.evaluation) if name is not None]
-
-
-def _data_paths(asked: Asked) -> tuple[Path, ...]:
-    return tuple(Path(name) for name in _named(asked) if not _FUNCTION.search(name))
+    returned = [peek_function(file, function) for file, function in asked.data_functions[:1]]
+    return merged([*returned, peek(asked.data_files)])
 
 
 def _model(asked: Asked, name: str, root: Path) -> dict[str, Any]:

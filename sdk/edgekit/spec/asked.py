@@ -9,6 +9,7 @@ from typing import get_args
 
 from pydantic import JsonValue
 
+from edgekit.base.filekind import PICKLES
 from edgekit.base.paths import exists, is_dir, is_file
 from edgekit.base.telling import kind_of
 from edgekit.errors import ProjectError
@@ -17,6 +18,7 @@ from edgekit.spec.tensors import DType
 
 _MODEL = re.compile(r"[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*")
 _SHAPE = re.compile(r"(?:(?P<name>[A-Za-z_]\w*)=)?(?P<sizes>\d+(?:[x,]\d+)*)(?::(?P<dtype>\w+))?")
+_FUNCTION = re.compile(r"\.py:\w+$")
 _LARGEST = 2**31
 # What the parts of a data set are called; of several the first is taken.
 _TRAIN, _HELD_OUT = "train", ("val", "valid", "validation", "test", "eval")
@@ -56,6 +58,22 @@ class Asked:
     """One set of both, of which a part is held out."""
 
     @property
+    def data_files(self) -> tuple[Path, ...]:
+        """The files and folders of data, without functions."""
+        return tuple(Path(name) for name in self.data_named if not _FUNCTION.search(name))
+
+    @property
+    def data_named(self) -> tuple[str, ...]:
+        """All data, functions among it."""
+        return tuple(name for name in (self.data, self.calibration, self.evaluation) if name is not None)
+
+    @property
+    def data_functions(self) -> tuple[tuple[Path, str], ...]:
+        """The Python files of functions that return data, and their names."""
+        parts = [name.rpartition(":") for name in self.data_named if _FUNCTION.search(name)]
+        return tuple((Path(file), function) for file, _, function in parts)
+
+    @property
     def source(self) -> tuple[Path, str]:
         """The Python file, and the function or class in it."""
         file, _, function = str(self.model).rpartition(":")
@@ -85,6 +103,7 @@ def asked(
     calibration: str | None = None,
     evaluation: str | None = None,
     data: str | None = None,
+    trust_pickle: bool = False,
 ) -> Asked:
     """Read what was named, and look whether it is there.
 
@@ -98,6 +117,7 @@ def asked(
         calibration: The calibration data.
         evaluation: The evaluation data.
         data: One folder or file of both: its sub-folders ``train`` and ``val`` or ``test``, or all of it.
+        trust_pickle: Whether the weights may be a pickle that runs code, a whole model with no ``model`` among them.
 
     Raises:
         ProjectError: With all that is wrong, one a line.
@@ -123,13 +143,10 @@ def asked(
     faults += _model_faults(found)
     if weights is not None:
         _look("--weights", weights, faults, folder=True)
-        if exists(weights) and (kind := kind_of(weights)).hint:
-            faults.append(f"--weights {weights}: is {kind.words}. {kind.hint}")
-        elif exists(weights) and model is None and kind not in programs.PROGRAMS:
-            faults.append(f"--model FILE.py:NAME: missing; {weights} is {kind.words}, which holds no network")
+        faults += _weights_faults(weights, model, trust_pickle=trust_pickle)
     for option, given in (("--calibration", calibration), ("--evaluation", evaluation), ("--data", data)):
         if given is not None:
-            path = Path(given.rpartition(":")[0] if re.search(r"\.py:\w+$", given) else given)
+            path = Path(given.rpartition(":")[0] if _FUNCTION.search(given) else given)
             _look(option, path, faults, folder=path.suffix != ".py")
     if faults:
         raise ProjectError(schema.report("What was named", faults), hint="`edgekit init --help` says what each takes.")
@@ -147,6 +164,16 @@ def _model_faults(named: Asked) -> list[str]:
     if named.weights is None:
         faults.append("--weights FILE: missing; its trained weights")
     return faults
+
+
+def _weights_faults(weights: Path, model: str | None, *, trust_pickle: bool) -> list[str]:
+    if not exists(weights) or ((kind := kind_of(weights)) in PICKLES and trust_pickle):
+        return []
+    if kind.hint:
+        return [f"--weights {weights}: is {kind.words}. {kind.hint}"]
+    if model is None and kind not in programs.PROGRAMS:
+        return [f"--model FILE.py:NAME: missing; {weights} is {kind.words}, which holds no network"]
+    return []
 
 
 def _parts(data: str) -> tuple[str | None, str | None, str | None]:

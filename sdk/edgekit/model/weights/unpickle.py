@@ -22,10 +22,10 @@ def main() -> None:
     """Answer the questions of `edgekit.model.weights.trust`."""
     isolated = without_network()
     from edgekit.base.child import serve
-    from edgekit.model.weights.unpickled import converted
+    from edgekit.model.weights.unpickled import Unpickled
 
-    network = "off" if isolated else "on"
-    serve(lambda facts, _: ({**converted(facts, network)}, ()))
+    held = Unpickled("off" if isolated else "on")
+    serve(lambda facts, _: ({**(held.exported() if "export" in facts else held.converted(facts))}, ()))
 
 
 if __name__ == "__main__":
