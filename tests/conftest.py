@@ -11,7 +11,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGEKIT_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("EDGEKIT_CACHE_SIZE", raising=False)
-        # Processes that share the tests are given a width of their own, and a person may have one: tests print into logs.
+        # Processes that share the tests are given a width, and a person may have one: what is printed here is a log.
         patch.delenv("COLUMNS", raising=False)
         patch.delenv("LINES", raising=False)
         yield
