@@ -61,6 +61,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'edgekit' has no attribute {name!r}")
     from importlib import import_module
 
+    from edgekit.base.noise import leave_out
+
+    leave_out()
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
