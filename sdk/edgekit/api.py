@@ -15,12 +15,15 @@ from edgekit.base.progress import Progress, Silent
 from edgekit.bundles.result import BuildResult
 from edgekit.data import doubts
 from edgekit.drift import detection
+from edgekit.errors import ProjectError
 from edgekit.model.programs import source_of
 from edgekit.model.source.given import Data, samples_given
+from edgekit.pipeline import native as natives
 from edgekit.pipeline.build import build_job
 from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
 from edgekit.pipeline.rebuild import build_project
 from edgekit.spec import Audio, Budget, Dimension, Meaning, Preprocessing, QuantSpec, Target, arguments, schemes
+from edgekit.spec.target import NativePictures
 
 __all__ = ["build", "build_project"]
 
@@ -53,6 +56,7 @@ def build(
     cache: bool = True,
     keep: str | Path | None = None,
     memory: int | str | None = None,
+    native: NativePictures | None = None,
 ) -> BuildResult:
     """Quantize a model object, lower it for one or more targets, verify the artifacts and write the bundles.
 
@@ -94,6 +98,8 @@ def build(
         keep: Folder for every intermediate and, if a stage fails, for its input and a script that fails alike; what
             ``EDGEKIT_KEEP`` names unless given.
         memory: Memory for samples and activations, in bytes or as ``"4GB"``; see ``[build] memory`` in docs/project.md.
+        native: Add a folder that runs on Linux without Python, see docs/native.md; its program reads ``"png"``, or
+            ``"jpeg"`` as well.
 
     Returns:
         The bundles with their verdicts. A drift over the budget is a verdict, not an exception.
@@ -114,6 +120,9 @@ def build(
         arguments.typed(argument, value, kind, what)
     for profile in profiles:
         schemes.of_target(profile, quantization or QuantSpec())
+    if native not in (None, "png", "jpeg"):
+        raise ProjectError(f"native is {native!r}.", hint='It is "png", "jpeg", or left out.')
+    folders = natives.asked(profiles, native, None)
     allowed = Memory(given=None if memory is None else arguments.memory_of(memory))
     source = source_of(
         name,
@@ -153,7 +162,8 @@ def build(
         memory=allowed,
     )
     store = caches.for_builds() if cache else None
-    return build_job(job, profiles, Path(output), progress or Silent(), store, keep_folder(keep))
+    told = progress or Silent()
+    return natives.add(build_job(job, profiles, Path(output), told, store, keep_folder(keep)), folders, told, store)
 
 
 def _profiles(wanted: Any, formats: Any) -> tuple[Target, ...]:

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from edgekit.base import lock
@@ -22,7 +22,13 @@ _UNFINISHED = re.compile(rf"\..*\.[0-9a-f]{{16}}\.{_ENDING}", re.DOTALL)
 _LONGEST = 200
 
 
-def replace_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[Path], None] | None = None) -> None:
+def replace_folder(
+    folder: Path,
+    files: Mapping[str, bytes],
+    check: Callable[[Path], None] | None = None,
+    *,
+    executable: Collection[str] = (),
+) -> None:
     """Write ``files`` (relative path to content) as the whole content of ``folder``.
 
     The files are written, synced and read back beside the folder, then the two are exchanged by one system call on
@@ -33,6 +39,7 @@ def replace_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[Pa
         folder: The folder; where it is a link, what the link leads to is replaced.
         files: Its content.
         check: Raises an error if the folder may not be replaced; called when nobody else writes there.
+        executable: Which of the files a system starts or loads.
 
     Raises:
         BundleError: If the folder cannot be written.
@@ -50,6 +57,8 @@ def replace_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[Pa
             try:
                 for name, data in files.items():
                     _write_synced(fresh / name, data)
+                    if name in executable:
+                        (fresh / name).chmod((fresh / name).stat().st_mode | 0o111)
                 _swap(fresh, folder)
                 _sync_folder(folder.parent)
             finally:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.base.atomic import is_unfinished
+from edgekit.bundles import native
 from edgekit.bundles.contents import ADDED, PAGE_FILE, REPORT_FILE
 from edgekit.bundles.manifest import MANIFEST_FILE
 
@@ -34,7 +35,7 @@ def foreign(folder: Path) -> tuple[str, ...] | None:
     if not manifest.is_file() or manifest.is_symlink():
         return None
     own = named_in(manifest.read_text(encoding="utf-8", errors="replace"))
-    return None if own is None else beside(folder, own)
+    return None if own is None else beside(folder, own | native.own(folder))
 
 
 def beside(folder: Path, own: frozenset[str]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from edgekit.base import digest
+from edgekit.bundles import native
 from edgekit.bundles.contents import PAGE_FILE, REPORT_FILE
 from edgekit.bundles.manifest import MANIFEST_FILE, Manifest, parse
 from edgekit.errors import BundleError
@@ -53,6 +54,7 @@ def read(folder: Path) -> Manifest:
                 faults.append(f"{name} was changed: its sha256 is not the manifest's")
         except OSError as error:
             faults.append(f"{name} cannot be read: {error.strerror or error}")
+    faults += native.faults(folder)
     if faults:
         raise BundleError(
             f"The bundle {folder} is damaged:\n" + "\n".join(f"  - {fault}" for fault in faults),

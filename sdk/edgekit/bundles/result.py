@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.bundles.manifest import Manifest
+from edgekit.bundles.native import Native
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,8 @@ class BuildResult:
     seconds: tuple[tuple[str, float], ...]
     cached: tuple[str, ...] = ()
     """Those of the stages whose outcome came from the cache."""
+    native: Mapping[str, Native] = field(default_factory=dict)
+    """The native folders that were added, by target."""
 
     @property
     def passed(self) -> bool:

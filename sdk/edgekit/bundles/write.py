@@ -5,6 +5,7 @@ from pathlib import Path
 
 from edgekit.base import digest, lock
 from edgekit.base.atomic import check_writable, replace_file, replace_folder
+from edgekit.bundles import native
 from edgekit.bundles.contents import ADDED, PAGE_FILE
 from edgekit.bundles.manifest import MANIFEST_FILE
 from edgekit.bundles.own import foreign
@@ -80,11 +81,11 @@ def add(folder: Path, file: str, text: str, page: str, manifest_sha256: str) -> 
 
 
 def _holds(folder: Path, content: Mapping[str, bytes]) -> bool:
-    """Whether a folder holds these files, and beside them none but those of `ADDED` and their page."""
+    """Whether a folder holds these files, and beside them none but those that were added later, and their page."""
     try:
         found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
-        added = found.keys() & set(ADDED)
-        own = content.keys() - ({PAGE_FILE} if added else set())
+        added = found.keys() & (set(ADDED) | native.own(folder))
+        own = content.keys() - ({PAGE_FILE} if added & set(ADDED) else set())
         return found.keys() - added == content.keys() and all(found[name].read_bytes() == content[name] for name in own)
     except OSError:
         return False

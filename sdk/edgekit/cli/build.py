@@ -15,6 +15,7 @@ from edgekit.errors import OverBudgetError
 if TYPE_CHECKING:
     from edgekit.bundles.changes import Side
     from edgekit.drift.report import DriftReport
+    from edgekit.spec.target import NativePictures
 
 
 @click.command()
@@ -38,6 +39,13 @@ if TYPE_CHECKING:
 @SAMPLE
 @MEMORY
 @TRUST
+@click.option(
+    "--native",
+    is_flag=False,
+    flag_value="png",
+    type=click.Choice(["png", "jpeg"]),
+    help="Add a folder that runs on Linux without Python; its program reads PNG or, with --native jpeg, JPEG too.",
+)
 @click.option("--no-cache", is_flag=True, help="Build everything anew, and keep nothing of it in the cache.")
 @click.option(
     "--keep",
@@ -59,6 +67,7 @@ def build(
     sample: bool,
     memory: int | None,
     trust_pickle: bool,
+    native: "NativePictures | None",
     no_cache: bool,
     keep: Path | None,
     junit: Path | None,
@@ -101,6 +110,7 @@ def build(
         cache=not no_cache,
         keep=keep_folder(keep),
         trust_pickle=trust_pickle,
+        native=native,
     )
     failures = [f"{b.manifest.target.name}: {line}" for b in result.bundles for line in verdict.of_manifest(b.manifest)]
     judged = [(cases.of_manifest(bundle.manifest), bundle.manifest.drift) for bundle in result.bundles]

@@ -12,8 +12,10 @@ from edgekit.errors import BundleError
 from edgekit.model.weights.checkpoint import read_checkpoint
 from edgekit.model.weights.trust import trusted
 from edgekit.pipeline import buildkey
+from edgekit.pipeline import native as natives
 from edgekit.spec import Format, Target, schemes
 from edgekit.spec.project import OpenProject
+from edgekit.spec.target import NativePictures
 
 
 def build_project(
@@ -26,6 +28,7 @@ def build_project(
     cache: bool = True,
     keep: Path | None = None,
     trust_pickle: bool = False,
+    native: NativePictures | None = None,
 ) -> BuildResult:
     """Build what a project file describes; bundles that were built before from the same things come from the cache.
 
@@ -39,6 +42,9 @@ def build_project(
         keep: Folder for every intermediate of the build, which is then done even if nothing has changed.
         trust_pickle: Run the code in the weights' pickle, in a process of its own, and take the weights out of it.
 
+        native: Add a folder that runs without Python to every bundle; its program reads ``"png"``, or ``"jpeg"`` too.
+            Unless given, what the project and the targets say.
+
     Raises:
         EdgeKitError: A subclass for what is wrong, with a hint.
     """
@@ -46,13 +52,26 @@ def build_project(
     profiles = schemes.narrowed(profiles, formats or project.spec.formats)
     for profile in profiles:
         schemes.of_target(profile, project.spec.quantize)
+    folders = natives.asked(profiles, native, project.spec.build.native)
     if trust_pickle and not project.is_program:
         project = trusted(project)
-    if not cache:
-        return _build(project, profiles, output, progress, None, keep)
-    store = caches.for_builds()
+    store = caches.for_builds() if cache else None
     if store is None:
-        return _build(project, profiles, output, progress, None, keep)
+        result = _build(project, profiles, output, progress, None, keep)
+    else:
+        result = _changed(project, profiles, output, progress, store, keep)
+    return natives.add(result, folders, progress, store)
+
+
+def _changed(
+    project: OpenProject,
+    profiles: tuple[Target, ...],
+    output: Path,
+    progress: Progress,
+    store: Cache,
+    keep: Path | None,
+) -> BuildResult:
+    """Build the bundles whose project or target has changed since the cache has kept them."""
     stages = Stages(progress)
     found: dict[str, Built] = {}
     with stages("check what changed") as detail:

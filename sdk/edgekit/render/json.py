@@ -48,6 +48,9 @@ def build_result(result: "BuildResult") -> dict[str, Any]:
                 "folder": str(bundle.folder),
                 "passed": bundle.passed,
                 "cached": bundle.cached,
+                "native": None
+                if (native := result.native.get(bundle.manifest.target.name)) is None
+                else native.model_dump(mode="json"),
                 "manifest": bundle.manifest.model_dump(mode="json"),
             }
             for bundle in result.bundles

@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.text import Text
 
 from edgekit.bundles.manifest import ArtifactInfo, Manifest
+from edgekit.bundles.native import NATIVE_FOLDER, Native
 from edgekit.bundles.result import BuildResult, Built
 from edgekit.data.trace import Trace
 from edgekit.drift.report import DriftReport
@@ -17,14 +18,14 @@ from edgekit.render.terminal import symbol
 def show_build(console: Console, result: BuildResult) -> None:
     """Print each bundle of a build."""
     for bundle in result.bundles:
-        show_bundle(console, bundle)
+        show_bundle(console, bundle, result.native.get(bundle.manifest.target.name))
     if len(result.bundles) > 1:
         failed = [bundle.manifest.target.name for bundle in result.bundles if not bundle.passed]
         total = f"{len(result.bundles) - len(failed)} of {len(result.bundles)} targets passed"
         console.print(Text(total + (f"; over budget: {', '.join(failed)}" if failed else ""), "bold"), soft_wrap=True)
 
 
-def show_bundle(console: Console, bundle: Built) -> None:
+def show_bundle(console: Console, bundle: Built, native: Native | None = None) -> None:
     """Print the artifacts, the drift and the verdict of a bundle."""
     manifest = bundle.manifest
     heading(console, f"{manifest.model.name} for {manifest.target.name}", f"{manifest.model.parameters:,} parameters")
@@ -36,6 +37,10 @@ def show_bundle(console: Console, bundle: Built) -> None:
     show_drift(console, manifest.drift)
     show_float_layers(console, manifest)
     console.print()
+    if native is not None:
+        read = f", reads {', '.join(native.pictures)}" if native.pictures else ""
+        line = f"{bundle.folder / NATIVE_FOLDER}  {native.bytes / 1e6:.2f} MB, {native.runtime}, {native.cpu}{read}"
+        console.print(Text.assemble(("native  ", "bold"), line), soft_wrap=True)
     doubts = list(verdict.doubts_of(manifest.drift))
     show_verdict(console, list(verdict.of_manifest(manifest)), doubts, str(bundle.folder))
     console.print()

@@ -11,7 +11,7 @@ from edgekit.spec.dimensions import BATCH, Dimension, ranges
 from edgekit.spec.media import Audio, Text
 from edgekit.spec.preprocessing import Preprocessing
 from edgekit.spec.quantization import QuantSpec
-from edgekit.spec.target import Format
+from edgekit.spec.target import Format, NativePictures
 from edgekit.spec.tensors import Postprocessing, TensorSpec, postprocessing
 
 File = Annotated[str, Field(min_length=1)]
@@ -105,6 +105,9 @@ class BuildSection(Spec):
     bounds batches, and which outputs are held rather than written to temporary files. Batches change results: by
     rounding, and by how many samples adaptive rounding sees. So they are chosen for 4 GB on every machine unless it
     stands here."""
+    native: NativePictures | None = None
+    """Adds a folder that runs without Python to the bundles of Linux targets, see docs/native.md: its program reads
+    ``"png"``, or ``"jpeg"`` as well."""
 
 
 class BaselineSection(Spec):

@@ -32,6 +32,9 @@ class Platform(StrEnum):
     LINUX = "linux"
 
 
+NativePictures = Literal["png", "jpeg"]
+
+
 class PteSettings(Spec):
     """How a .pte is lowered."""
 
@@ -87,3 +90,5 @@ class Target(Spec):
     """Versions that an app pins, by package coordinate; those that EdgeKit keeps for the platform unless given."""
     budget: Budget = Budget()
     """Default drift limits; the project's own are put over them."""
+    native: NativePictures | None = None
+    """Adds a folder that runs without Python, for Linux: its program reads ``"png"``, or ``"jpeg"`` as well."""

@@ -1,0 +1,1 @@
+"""Programs for another processor on this machine: what is needed for that, and how they are run."""

@@ -1,0 +1,42 @@
+"""The kit: an emulator, a compiler and the runtimes' libraries for 64-bit ARM, in the person's cache."""
+
+from pathlib import Path
+
+from edgekit.base import cache as caches
+from edgekit.errors import ToolchainError
+from edgekit.spec import Format
+
+_NAME = "arm64-kit"
+
+
+def place() -> Path | None:
+    """Return where the kit lies, or would; None where the person has no cache."""
+    cache = caches.for_builds()
+    return None if cache is None else cache.folder / _NAME
+
+
+def folder() -> Path | None:
+    """Return the kit's folder, or None if it is not set up."""
+    found = place()
+    return found if found is not None and (found / "complete").is_file() else None
+
+
+def libraries(format: Format) -> Path:
+    """Return where the kit has a runtime's libraries.
+
+    Raises:
+        ToolchainError: If it is not set up.
+    """
+    found = folder()
+    if found is None:
+        raise ToolchainError(
+            "The runtimes' libraries for arm64 are not on this machine.",
+            hint="Set them up once, in your cache and without root: edgekit verify --setup",
+        )
+    return found / ("executorch/lib" if format is Format.PTE else "onnxruntime/capi")
+
+
+def headers() -> tuple[Path, ...]:
+    """Return folders of the kit that may have ONNX Runtime's C header."""
+    found = folder()
+    return () if found is None else (found / "usr/include/onnxruntime", found / "usr/include/onnxruntime/core/session")

@@ -1,0 +1,179 @@
+"""The native folder of a bundle: what is in it, and how it gets there."""
+
+import re
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.apps.emulation import kit
+from edgekit.apps.native import runtime as runtimes
+from edgekit.apps.native import toolchain as toolchains
+from edgekit.apps.native.compiling import LIBRARY, PROGRAM, SOURCE, Compiled, compiled
+from edgekit.apps.native.launch import Program, launch
+from edgekit.apps.native.runtime import Runtime
+from edgekit.apps.native.toolchain import Toolchain
+from edgekit.base import digest
+from edgekit.base.atomic import replace_folder
+from edgekit.base.cache import Cache
+from edgekit.bundles.manifest import MANIFEST_FILE, ArtifactInfo, Manifest
+from edgekit.bundles.native import NATIVE_FILE, NATIVE_FOLDER, Native
+from edgekit.bundles.read import text_of
+from edgekit.errors import BundleError, RunError, TargetError
+from edgekit.spec import Cpu, Format, Platform, Target
+
+_COPIED = ("edgekit.h", "example.c")
+_FILLED = ("Dockerfile", "edgekit-selftest.service")
+# What the libraries need of the system, by the loader's path on each processor.
+_LOADERS = {Cpu.X86_64: "/lib64/ld-linux-x86-64.so.2", Cpu.ARM64: "/lib/ld-linux-aarch64.so.1"}
+_SYSTEM = ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libgcc_s.so.1", "libstdc++.so.6")
+_TRIPLES = {Cpu.X86_64: "x86_64-linux-gnu", Cpu.ARM64: "aarch64-linux-gnu"}
+# The Debian release whose C library is at least as new as what the program was linked with.
+_DEBIAN = "13"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Added:
+    """A native folder that was written."""
+
+    folder: Path
+    native: Native
+    tested: bool
+    """Whether its self-test ran here and passed."""
+    cached: bool
+    """Whether the program came from the cache."""
+
+
+def check(targets: Iterable[Target]) -> None:
+    """Make sure that there is a compiler for what a native folder is asked for, before any other work is done.
+
+    Raises:
+        TargetError: If a target is not for Linux.
+        ToolchainError: If there is no compiler for its processor.
+    """
+    for target in targets:
+        if target.platform is not Platform.LINUX:
+            raise TargetError(
+                f"{target.name} is for {target.platform}, and native folders are for Linux.",
+                hint="Ask for --native with linux-arm64, linux-x86_64 or a profile of your own for Linux.",
+            )
+        toolchains.find(target.cpu, kit.folder())
+
+
+def add(bundle: Path, manifest: Manifest, *, jpeg: bool, cache: Cache | None) -> Added:
+    """Write the native folder of a bundle that is on disk, and run its self-test if this machine can.
+
+    Args:
+        bundle: The bundle's folder, whose files are as its manifest says.
+        manifest: Its manifest.
+        jpeg: Whether the program reads JPEG, too.
+        cache: Where compiled programs are kept.
+
+    Raises:
+        ToolchainError: If there is no compiler or library, or the program does not compile.
+        RunError: If the program computes something else than the build did.
+        BundleError: If the folder cannot be written.
+    """
+    info, cpu = chosen(manifest), manifest.target.cpu
+    toolchain = toolchains.find(cpu, kit.folder())
+    folder = runtimes.host_folder(info.format) if toolchains.host_cpu() is cpu else kit.libraries(info.format)
+    runtime = runtimes.of_artifact(info, cpu, folder, kit.headers())
+    made = compiled(toolchain, runtime, jpeg=jpeg and manifest.preprocessing is not None, cache=cache)
+    files = _files(bundle, manifest, info, runtime, made)
+    native = _described(manifest, text_of(bundle / MANIFEST_FILE), info, runtime, toolchain, files, jpeg=jpeg)
+    tested = toolchains.host_cpu() is cpu
+    if tested:
+        _test(files)
+    name = NATIVE_FILE.removeprefix(f"{NATIVE_FOLDER}/")
+    target = bundle / NATIVE_FOLDER
+    replace_folder(target, {**files, name: native.to_json().encode()}, executable=executables(files))
+    return Added(folder=target, native=native, tested=tested, cached=made.cached)
+
+
+def chosen(manifest: Manifest) -> ArtifactInfo:
+    """Return the artifact that a native folder runs: the .pte, whose runtime is small, before the .onnx."""
+    found = sorted(manifest.artifacts, key=lambda info: info.format is not Format.PTE)
+    return found[0]
+
+
+def executables(files: Iterable[str]) -> frozenset[str]:
+    """Return which files of a native folder a system starts or loads."""
+    return frozenset(name for name in files if name == PROGRAM or ".so" in name)
+
+
+def _files(bundle: Path, manifest: Manifest, info: ArtifactInfo, runtime: Runtime, made: Compiled) -> dict[str, bytes]:
+    """Return the content of the folder but for what describes it."""
+    try:
+        golden = {
+            tensor.file: (bundle / tensor.file).read_bytes()
+            for one in manifest.golden
+            for tensor in (*one.inputs, *(output for output in one.outputs if output.artifact in (None, info.file)))
+        }
+        return {
+            PROGRAM: made.program,
+            LIBRARY: made.library,
+            **{_name(name): (runtime.folder / name).read_bytes() for name in runtime.libraries},
+            info.file: (bundle / info.file).read_bytes(),
+            MANIFEST_FILE: (bundle / MANIFEST_FILE).read_bytes(),
+            **golden,
+            **{name: (SOURCE / name).read_bytes() for name in _COPIED},
+            **{name: _filled(name, manifest).encode() for name in _FILLED},
+        }
+    except OSError as error:
+        raise BundleError(f"{bundle} cannot be read: {error.strerror or error}.", hint="Build it again.") from error
+
+
+def _name(library: str) -> str:
+    """Return the name that programs look for: libonnxruntime.so.1.32.0 calls itself libonnxruntime.so.1."""
+    match = re.fullmatch(r"(.*\.so\.\d+)\.[\d.]+", library)
+    return match[1] if match else library
+
+
+def _filled(name: str, manifest: Manifest) -> str:
+    cpu = manifest.target.cpu
+    triple = _TRIPLES[cpu]
+    lines = [f"COPY --from=system {_LOADERS[cpu]} {_LOADERS[cpu]}"]
+    lines += [f"COPY --from=system /usr/lib/{triple}/{library} /usr/lib/{triple}/" for library in _SYSTEM[:5]]
+    lines += [f"COPY --from=system /usr/lib/{triple}/{library} /usr/lib/{triple}/" for library in _SYSTEM[5:]]
+    text = (SOURCE / name).read_text(encoding="utf-8")
+    return (
+        text.replace("@SYSTEM@", "\n".join(lines))
+        .replace("@DEBIAN@", _DEBIAN)
+        .replace("@NAME@", manifest.model.name.lower())
+    )
+
+
+def _described(
+    manifest: Manifest,
+    text: str,
+    info: ArtifactInfo,
+    runtime: Runtime,
+    toolchain: Toolchain,
+    files: dict[str, bytes],
+    *,
+    jpeg: bool,
+) -> Native:
+    pictures = ("PNG", "PNM", *(("JPEG",) if jpeg else ())) if manifest.preprocessing is not None else ()
+    return Native(
+        manifest_sha256=digest.of_bytes(text.encode()),
+        format=info.format,
+        cpu=manifest.target.cpu,
+        runtime=runtime.name,
+        compiler=toolchain.version,
+        pictures=pictures,
+        files={name: digest.of_bytes(data) for name, data in files.items()},
+        bytes=sum(map(len, files.values())),
+    )
+
+
+def _test(files: dict[str, bytes]) -> None:
+    """Run the self-test of a folder that is not in its place yet."""
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch) / NATIVE_FOLDER
+        replace_folder(place, files, executable=executables(files))
+        done = launch(Program(folder=place), ["selftest"])
+        if done.code != 0:
+            raise RunError(
+                f"The native program does not pass its self-test: {done.reason}",
+                hint="This is EdgeKit's own fault, or the compiler's; please report it.",
+            )
