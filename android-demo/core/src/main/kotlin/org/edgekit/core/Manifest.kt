@@ -106,6 +106,7 @@ data class Manifest(
     val labels: List<String>,
     val golden: List<Golden>,
     val budget: Budget,
+    val audio: Audio? = null,
 ) {
     /** The output that holds a classifier's logits, if there is one. */
     val logits get() = outputs.firstOrNull { it.meaning == "logits" }
@@ -160,6 +161,7 @@ data class Manifest(
             inputs = root["inputs"].items().map(::tensorSpec),
             outputs = root["outputs"].items().map(::tensorSpec),
             preprocessing = root.opt("preprocessing")?.let(::preprocessing),
+            audio = root.opt("audio")?.let { Audio.of(it) },
             labels = root["labels"].items().map { it.text() },
             golden = root["golden"].items().map(::golden),
             // Older bundles have no leg of their own for the device, and no limits of single outputs.
