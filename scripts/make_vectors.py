@@ -48,6 +48,16 @@ _FAULTS: tuple[tuple[str, tuple[str | int, ...], Any], ...] = (
     ("golden-of-no-name", ("golden", 0, "inputs", 0, "name"), "../x"),
     ("huge-golden", ("golden", 0, "inputs", 0, "shape"), [2**31 - 1, 2**31 - 1, 4]),
     ("two-means-for-grey", ("preprocessing", "mean"), [0.1, 0.2]),
+    ("huge-sound", ("audio", "length"), 2**31 - 1),
+    ("rate-of-zero", ("audio", "rate"), 0),
+    ("hop-of-zero", ("audio", "features", "hop_length"), 0),
+    ("sound-of-no-frame", ("audio", "length"), 100),
+    ("window-over-frame", ("audio", "features", "win_length"), 401),
+    ("band-over-half-the-rate", ("audio", "features", "f_max"), 8001.0),
+    ("unknown-mel-scale", ("audio", "features", "mel_scale"), "bark"),
+    ("two-means-for-bands", ("audio", "features", "mean"), [0.1, 0.2]),
+    ("tokenizer-outside", ("text", "file"), "../tokenizer.json"),
+    ("unknown-part-of-text", ("text", "inputs", "mask"), "words"),
 )
 """Manifests that are refused: the name, the place, and what stands there; None: nothing."""
 _SIZES = ((1, 1), (3, 5), (16, 16), (17, 9), (40, 30), (31, 64), (64, 64), (90, 20))
@@ -396,6 +406,17 @@ def _manifests(whole: dict[str, Any]) -> Files:
             "outputs": [{"name": "embedding", "dtype": "float32", "shape": ["batch", 16], "meaning": "embedding"},
                         {"name": "score", "dtype": "float32", "shape": ["batch", 1], "meaning": "regression"}],
         },
+        "sound": {
+            **short, "preprocessing": None, "golden": [], "audio": steps(0, 16000).model_dump(mode="json"),
+            "inputs": [{"name": "sound", "dtype": "float32", "shape": ["batch", 1, 80, 25], "meaning": "tensor"}],
+        },
+        "text": {
+            **short, "preprocessing": None, "golden": [],
+            "text": {"file": "tokenizer.json", "sha256": "0" * 64, "bytes": 700, "length": 128,
+                     "inputs": {"tokens": "ids", "mask": "attention_mask"}},
+            "inputs": [{"name": "tokens", "dtype": "int64", "shape": ["batch", 128], "meaning": "tensor"},
+                       {"name": "mask", "dtype": "int64", "shape": ["batch", 128], "meaning": "tensor"}],
+        },
         "bgr-fixed-batch": {
             **short, "golden": [], "dimensions": {}, "inputs": [{**image, "shape": [1, 224, 192, 3]}],
             "artifacts": [{**pte, "quantization": "8da4w"}, {**onnx, "quantization": "w8a16"}],
@@ -410,13 +431,14 @@ def _manifests(whole: dict[str, Any]) -> Files:
         },
     }  # fmt: skip
     files = {f"manifests/valid/{name}.json": _text(value) for name, value in valid.items()}
+    sources = {"audio": valid["sound"], "text": valid["text"]}
     refused: dict[str, tuple[str, bytes]] = {
         "cut-off": ("not_a_manifest", _text(short)[:700]),
         "list": ("not_a_manifest", b"[]\n"),
         "empty": ("not_a_manifest", b""),
     }
     for name, place, value in _FAULTS:
-        wrong = copy.deepcopy(short)
+        wrong = copy.deepcopy(sources.get(str(place[0]), short))
         *path, last = place
         part: Any = wrong
         for key in path:

@@ -14,6 +14,7 @@ from edgekit.base.memory import Memory
 from edgekit.base.progress import Progress, Silent
 from edgekit.bundles.result import BuildResult
 from edgekit.data import doubts
+from edgekit.data.texts import checked_steps
 from edgekit.drift import detection
 from edgekit.errors import ProjectError
 from edgekit.model.programs import source_of
@@ -22,7 +23,7 @@ from edgekit.pipeline import native as natives
 from edgekit.pipeline.build import build_job
 from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
 from edgekit.pipeline.rebuild import build_project
-from edgekit.spec import Audio, Budget, Dimension, Meaning, Preprocessing, QuantSpec, Target, arguments, schemes
+from edgekit.spec import Audio, Budget, Dimension, Meaning, Preprocessing, QuantSpec, Target, Text, arguments, schemes
 from edgekit.spec.target import NativePictures
 
 __all__ = ["build", "build_project"]
@@ -46,6 +47,7 @@ def build(
     metrics: Mapping[str, Metric] | None = None,
     preprocessing: Preprocessing | None = None,
     audio: Audio | None = None,
+    text: Text | None = None,
     quantization: QuantSpec | None = None,
     formats: Sequence[str] = (),
     budget: Budget | None = None,
@@ -73,7 +75,7 @@ def build(
             (one element more is taken for the true classes), or a mapping by parameter name; in the evaluation data
             ``target.OUTPUT`` holds the true values of an output. NumPy arrays do as well as tensors. Or a path, of what
             docs/data.md says; pictures need ``preprocessing``, sounds
-            ``audio``.
+            ``audio``, texts ``text``.
         output: The bundles are written to ``output / name / target``.
         evaluation: The samples that drift is measured on, in the same forms; the calibration samples unless given.
         name: The model's name, of letters, digits, dots, dashes and underscores; the class's name in lower case unless
@@ -84,6 +86,7 @@ def build(
         metrics: Metrics of your own, by output: functions of reference, candidate and true values (or None).
         preprocessing: How a picture becomes the input, for the apps.
         audio: How a sound becomes the only input, likewise.
+        text: How a text becomes the inputs; the bundle carries the tokenizer, which is named from the current folder.
         quantization: How to quantize, ``QuantSpec(scheme=Scheme.INT8_DYNAMIC)`` for instance; the target's scheme
             unless given.
         formats: The artifacts to write, of ``"pte"`` and ``"onnx"``; all that the target names unless given.
@@ -114,7 +117,7 @@ def build(
         ("metrics", metrics or {}, Mapping, _BY_NAME), ("meanings", meanings or {}, Mapping, _BY_NAME),
         ("shapes", shapes or {}, Mapping, _BY_NAME),
         ("preprocessing", preprocessing, Preprocessing | None, "an edgekit.spec.Preprocessing"),
-        ("audio", audio, Audio | None, "an edgekit.spec.Audio"),
+        ("audio", audio, Audio | None, "an edgekit.spec.Audio"), ("text", text, Text | None, "an edgekit.spec.Text"),
         ("cache", cache, bool, "True or False"), ("keep", keep, str | Path | None, "a folder's path"),
     ):  # fmt: skip
         arguments.typed(argument, value, kind, what)
@@ -140,13 +143,16 @@ def build(
     own = of_functions(metrics or {}, source.outputs)
     if any(spec.meaning == "boxes" for spec in source.outputs):
         detection.require()
-    calibrating = samples_given(calibration, source, what="calibration data", memory=allowed)
+    steps = None if text is None else checked_steps(text, source.inputs, Path())
+    calibrating = samples_given(calibration, source, what="calibration data", memory=allowed, text=text)
     notes: tuple[str, ...] = ()
     if evaluation is None:
         evaluating = calibrating
         notes = (SAME_SAMPLES,)
     else:
-        evaluating = samples_given(evaluation, source, what="evaluation data", outputs=source.outputs, memory=allowed)
+        evaluating = samples_given(
+            evaluation, source, what="evaluation data", outputs=source.outputs, memory=allowed, text=text
+        )
     check_answers(budget or Budget(), source.outputs, evaluating)
     job = Job(
         source=source,
@@ -156,6 +162,7 @@ def build(
         quantization=quantization or QuantSpec(),
         budget=budget or Budget(),
         preprocessing=preprocessing,
+        text=steps,
         labels=source.labels,
         notes=(*notes, *doubts.of_all(calibrating, evaluating)),
         own_metrics=own,

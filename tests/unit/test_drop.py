@@ -18,7 +18,8 @@ from edgekit.apps import pins
 from edgekit.apps.find import find
 from edgekit.apps.values import Dropped
 from edgekit.base import atomic, digest
-from edgekit.bundles.manifest import Manifest, TargetInfo
+from edgekit.bundles import own
+from edgekit.bundles.manifest import Manifest, TargetInfo, Tokenizer
 from edgekit.cli import main
 from edgekit.spec import Cpu, Platform
 from tests.unit import examples
@@ -121,6 +122,21 @@ def test_the_bundle_lies_where_the_app_reads_it(tmp_path: Path) -> None:
     assert files_in(assets(app) / sha256[:16]) == expected
     assert (done.folder, done.changed) == (assets(app) / sha256[:16], True)
     assert not done.notes
+
+
+def test_the_tokenizer_goes_along(tmp_path: Path) -> None:
+    """It is one of the bundle's files: copied, checked, and no stranger in its folder."""
+    app, data = android_app(tmp_path / "demo"), b'{"model": {}}'
+    text = Tokenizer(
+        file="tokenizer.json", sha256=digest.of_bytes(data), bytes=len(data), length=8, inputs={"tokens": "ids"}
+    )
+    source = examples.write_bundle(tmp_path / "bundle", manifest().model_copy(update={"text": text}))
+    with pytest.raises(errors.BundleError, match=r"tokenizer\.json is missing"):
+        put(app, source)
+    (source / "tokenizer.json").write_bytes(data)
+    done = put(app, source)
+    assert files_in(assets(app))[f"{done.folder.name}/tokenizer.json"] == data
+    assert own.foreign(source) == ()
 
 
 def test_a_second_drop_has_nothing_to_do(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

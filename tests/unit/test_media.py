@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from edgekit.data import files
+from edgekit.data import texts as readers
 from edgekit.data.found import Found, Wanted
 from edgekit.data.rows import Lazy
 from edgekit.data.sounds import resampled
@@ -152,3 +153,33 @@ def test_wrong_texts_are_refused(tmp_path: Path) -> None:
         (tmp_path / "tokenizer.json").write_bytes(content)
         with pytest.raises(DataError, match=r"tokenizer\.json"):
             texts(tmp_path / "t.txt")
+
+
+def test_a_text_or_its_file(tmp_path: Path) -> None:
+    """What `edgekit run` is given: the text itself, also one that no file can be called; or a file of one."""
+    (tmp_path / "t.txt").write_text("\ufeffa good\nfilm\n", encoding="utf-8")
+    assert readers.text_of("a good film.") == "a good film."
+    assert readers.text_of("x" * 5000 + "\0") == "x" * 5000 + "\0"
+    assert readers.text_of(str(tmp_path / "t.txt")) == readers.text_of(tmp_path / "t.txt") == "a good\nfilm"
+    for content in (b"", b" \n", b"\xff\xfe", b"a" * 2**20):
+        (tmp_path / "bad.txt").write_bytes(content)
+        with pytest.raises(DataError, match=r"bad\.txt"):
+            readers.text_of(tmp_path / "bad.txt")
+    for missing in ("missing.txt", tmp_path / "missing"):
+        with pytest.raises(DataError, match="does not exist"):
+            readers.text_of(missing)
+
+
+def test_a_tokenizer_is_read_whatever_the_data_is(tmp_path: Path) -> None:
+    """A bundle carries it, so that one that is none is refused before the build; the library is not needed for that."""
+    inputs = tuple(TensorSpec(name=name, dtype="int64", shape=("batch", 4)) for name in ("tokens", "mask"))
+    (tmp_path / "own.json").write_text('{"model": {"type": "WordLevel"}}')
+    steps = readers.checked_steps(Text(tokenizer="own.json"), inputs, tmp_path)
+    assert (steps.length, steps.parts) == (4, {"tokens": "ids", "mask": "attention_mask"})
+    assert readers.content_of(steps) == b'{"model": {"type": "WordLevel"}}'
+    for content in ("", "[]", '{"model": null}', "{}", "[" * 10**5):
+        (tmp_path / "own.json").write_text(content)
+        with pytest.raises(DataError, match=r"own\.json"):
+            readers.checked_steps(Text(tokenizer="own.json"), inputs, tmp_path)
+    with pytest.raises(DataError, match="image is none of these"):
+        readers.checked_steps(Text(), (*inputs, TensorSpec(name="image", shape=("batch", 4))), tmp_path)

@@ -34,7 +34,7 @@ def test_writes_a_project_that_loads(tmp_path: Path) -> None:
     ("sample", "inside"),
     [
         ("efficientnet-lite0", ("weights.pth", "calibration/", "evaluation/")),
-        ("minilm", ("weights.safetensors", "calibration.npz", "evaluation.npz")),
+        ("minilm", ("weights.safetensors", "tokenizer.json", "calibration.npz", "evaluation.npz")),
     ],
 )
 def test_the_other_samples_are_projects(sample: str, inside: tuple[str, ...], tmp_path: Path) -> None:

@@ -70,6 +70,12 @@ extension Manifest {
             }
         }
         try preprocessing.map(check)
+        if let text {
+            try check("text.file", text.file, Self.isPath)
+            try check("text.sha256", text.sha256, Self.isSHA256)
+            guard text.length > 0 else { throw Fault(place: "text.length", reason: "must be greater than 0") }
+        }
+        if let (place, reason) = audio?.fault { throw Fault(place: place, reason: reason) }
     }
 
     private func check(_ spec: Preprocessing) throws {

@@ -12,6 +12,10 @@ public struct Manifest: Decodable, Sendable {
     public let outputs: [TensorSpec]
     /// How a picture becomes the input; nil if the input is no picture.
     public let preprocessing: Preprocessing?
+    /// How a sound becomes the input; nil if the input is no sound.
+    public let audio: Audio?
+    /// How a text becomes the inputs; nil if they are no text.
+    public let text: Tokenizer?
     /// Names of the classes, in the order of the output.
     public let labels: [String]
     public let golden: [Golden]
@@ -22,7 +26,7 @@ public struct Manifest: Decodable, Sendable {
 
     /// Every file that the manifest names, with its sha256.
     public var files: [(path: String, sha256: String)] {
-        artifacts.map { ($0.file, $0.sha256) }
+        artifacts.map { ($0.file, $0.sha256) } + (text.map { [($0.file, $0.sha256)] } ?? [])
             + golden.flatMap { $0.inputs.map { ($0.file, $0.sha256) } + $0.outputs.map { ($0.tensor.file, $0.tensor.sha256) } }
     }
 }

@@ -52,6 +52,51 @@ import Testing
         #expect(preprocess(upright, item.preprocessing, name: "image").bytes != expected)
     }
 
+    struct SoundCase: Decodable {
+        struct Stored: Decodable {
+            let file: String
+            let rate: Int
+        }
+
+        let name: String
+        let samples: Stored
+        let audio: Audio
+        let expected: Values
+    }
+
+    private func heard(_ item: SoundCase, _ audio: Audio) throws -> Tensor {
+        let shape = (["\"batch\""] + item.expected.shape.map { "\($0)" }).joined(separator: ",")
+        let text = #"{"name": "sound", "dtype": "float32", "meaning": "tensor", "shape": [\#(shape)]}"#
+        let input = try JSONDecoder().decode(TensorSpec.self, from: Data(text.utf8))
+        let samples = try Vectors.floats("sounds/\(item.samples.file)")
+        return EdgeKitCore.heard(samples, rate: item.samples.rate, audio, input: input)
+    }
+
+    private func farthest(_ found: Tensor, _ item: SoundCase) throws -> Double {
+        let expected = try Vectors.floats("sounds/\(item.expected.file)").map(Double.init)
+        #expect(found.shape == [1] + item.expected.shape, "\(item.name)")
+        let largest = expected.map(abs).reduce(1, max)
+        return zip(found.doubles(), expected).map { abs($0 - $1) }.reduce(0, max) / largest
+    }
+
+    @Test("Sounds become the same inputs, to 1e-6 of the largest number") func sounds() throws {
+        let cases: [SoundCase] = try Vectors.cases("sounds/cases.json")
+        #expect(cases.count >= 12)
+        for item in cases {
+            let far = try farthest(heard(item, item.audio), item)
+            #expect(far <= 1e-6, "\(item.name): \(far)")
+        }
+    }
+
+    @Test("A wrong step for sounds shows") func soundsTwin() throws {
+        let cases: [SoundCase] = try Vectors.cases("sounds/cases.json")
+        let item = try #require(cases.first { $0.name.hasPrefix("whisper") })
+        var steps = try #require(item.audio.features)
+        steps.power = 1
+        let wrong = Audio(rate: item.audio.rate, length: item.audio.length, features: steps)
+        #expect(try farthest(heard(item, wrong), item) > 0.01)
+    }
+
     struct MetricsCase: Decodable {
         let name: String
         let logits: Bool

@@ -53,7 +53,7 @@ def allowed_bytes(limit: SizeLimit, weight_bytes: int) -> int:
 
 
 def contents(
-    manifest: Manifest, artifacts: tuple[Artifact, ...], golden: dict[str, bytes], page: str
+    manifest: Manifest, artifacts: tuple[Artifact, ...], golden: dict[str, bytes], page: str, tokenizer: bytes = b""
 ) -> dict[str, bytes]:
     """Return the content of all files of a bundle, by path within its folder.
 
@@ -62,10 +62,12 @@ def contents(
         artifacts: The files that it names.
         golden: The golden vectors that it names.
         page: The text of the report's page.
+        tokenizer: The file that it names, if it names one.
     """
     return {
         **{artifact.file: artifact.data for artifact in artifacts},
         **golden,
+        **({} if manifest.text is None else {manifest.text.file: tokenizer}),
         REPORT_FILE: report(manifest).to_json().encode(),
         PAGE_FILE: page.encode(),
         MANIFEST_FILE: manifest.to_json().encode(),

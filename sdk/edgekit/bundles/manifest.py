@@ -32,6 +32,7 @@ from edgekit.spec import (
     TensorSpec,
     Version,
 )
+from edgekit.spec.media import TextPart
 
 MANIFEST_VERSION: Literal[1] = 1
 MANIFEST_FILE = "manifest.json"
@@ -111,6 +112,21 @@ class ArtifactInfo(Spec):
     planned_bytes: Count | None = None
     """Memory that a .pte plans for inputs and outputs of its largest sizes and what lies between its delegates, in
     bytes; null for an .onnx, whose runtime plans when it runs."""
+
+
+class Tokenizer(Spec):
+    """How a text becomes the inputs: by the file of a tokenizer, as the library ``tokenizers`` writes it."""
+
+    file: RelativePath
+    """Path within the bundle."""
+    sha256: Sha256
+    """Digest of the file."""
+    bytes: Count
+    """Size of the file."""
+    length: Size
+    """Texts are cut off, or padded, to so many tokens."""
+    inputs: dict[Identifier, TextPart]
+    """What each input is of that which the tokenizer gives: token ids, the mask of what is no padding, segment ids."""
 
 
 class Refusal(Spec):
@@ -213,6 +229,8 @@ class Manifest(Report):
     """How a picture becomes the input; null if the input is no picture."""
     audio: Audio | None = None
     """How a sound becomes the input, with its length; null if the input is no sound."""
+    text: Tokenizer | None = None
+    """How a text becomes the inputs; null if they are no text."""
     postprocessing: Postprocessing
     """Steps from the output to what a person reads."""
     labels: tuple[str, ...]

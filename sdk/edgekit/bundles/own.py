@@ -57,6 +57,8 @@ def beside(folder: Path, own: frozenset[str]) -> tuple[str, ...]:
 def _files(manifest: dict[str, Any]) -> Iterator[str]:
     for artifact in manifest["artifacts"]:
         yield str(artifact["file"])
+    if manifest.get("text") is not None:
+        yield str(manifest["text"]["file"])
     for golden in manifest.get("golden", ()):
         for tensor in (*golden["inputs"], *golden["outputs"]):
             yield str(tensor["file"])

@@ -103,6 +103,8 @@ def files(manifest: Manifest) -> Iterator[tuple[str, str]]:
     """Yield the path and the digest of every file that a manifest names."""
     for artifact in manifest.artifacts:
         yield artifact.file, artifact.sha256
+    if manifest.text is not None:
+        yield manifest.text.file, manifest.text.sha256
     for golden in manifest.golden:
         for tensor in (*golden.inputs, *golden.outputs):
             yield tensor.file, tensor.sha256

@@ -28,16 +28,15 @@ def inspect(progress: Progress, *, file: Path) -> Answer:
 @click.option(
     "--input",
     "given",
-    type=click.Path(path_type=Path),
     required=True,
-    metavar="FILE",
-    help="Picture or sound to feed, preprocessed as the bundle says.",
+    metavar="INPUT",
+    help="Picture or sound to feed, or a text, itself or in a file; preprocessed as the bundle says.",
 )
 @click.option("--format", "wanted", type=click.Choice(["pte", "onnx"]), help="Artifact to run; the first if not given.")
 @click.option("--top", type=click.IntRange(min=1), default=5, show_default=True, help="Classes to show.")
 @verb
-def run(progress: Progress, *, bundle: Path, given: Path, wanted: str | None, top: int) -> Answer:
-    """Run one picture or sound through an artifact of BUNDLE."""
+def run(progress: Progress, *, bundle: Path, given: str, wanted: str | None, top: int) -> Answer:
+    """Run one picture, sound or text through an artifact of BUNDLE."""
     from edgekit.inspection.predict import predict
     from edgekit.render import json
     from edgekit.render.prediction import show_prediction

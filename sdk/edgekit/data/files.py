@@ -10,7 +10,7 @@ from edgekit.data import arrays, coco, columns, folders, tables, texts, truth
 from edgekit.data.found import HINT, Found, Wanted
 from edgekit.data.samples import Samples, check_fit
 from edgekit.errors import DataError
-from edgekit.spec import Audio, Dimension, Preprocessing, TensorSpec
+from edgekit.spec import Audio, Dimension, Preprocessing, TensorSpec, Text
 
 
 def load_samples(
@@ -23,6 +23,7 @@ def load_samples(
     memory: Memory | None = None,
     *,
     audio: Audio | None = None,
+    text: Text | None = None,
 ) -> Samples:
     """Open samples, and read them once to see whether they fit.
 
@@ -35,6 +36,7 @@ def load_samples(
         dimensions: The sizes that the dimensions of inputs may have.
         memory: What is held in memory; larger data is read again each time it is wanted.
         audio: How sounds become the only input.
+        text: How texts become the inputs; the tokenizer is named from the current folder.
 
     Raises:
         DataError: If the data cannot be read or does not fit.
@@ -44,6 +46,7 @@ def load_samples(
         outputs=outputs,
         preprocessing=preprocessing,
         audio=audio,
+        text=text,
         labels=labels,
         held=(memory or Memory()).held,
     )

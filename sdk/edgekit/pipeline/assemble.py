@@ -3,10 +3,12 @@
 from pathlib import Path
 
 from edgekit import __version__, bundles
+from edgekit.base import digest
 from edgekit.base.versions import installed
 from edgekit.bundles.golden import golden_vectors
-from edgekit.bundles.manifest import MANIFEST_VERSION, Manifest, Model, TargetInfo
+from edgekit.bundles.manifest import MANIFEST_VERSION, Manifest, Model, TargetInfo, Tokenizer
 from edgekit.bundles.result import Built
+from edgekit.data import texts
 from edgekit.model.layers import FallbackReport
 from edgekit.pipeline.attempt import Attempt
 from edgekit.pipeline.job import Job
@@ -14,6 +16,7 @@ from edgekit.pipeline.verify import batches
 from edgekit.render.page import build as page
 from edgekit.spec import Target, postprocessing
 
+_TOKENIZER = "tokenizer.json"
 _PRODUCERS = ("torch", "torchao", "executorch", "onnx", "onnxruntime", "onnxscript", "numpy", "flatbuffers")
 
 
@@ -31,6 +34,7 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
         BundleError: If the folder cannot be written, or holds something that is no bundle.
     """
     source, report = job.source, attempt.report
+    tokenizer = b"" if job.text is None else texts.content_of(job.text)
     golden, files = golden_vectors(
         attempt.references.baseline,
         attempt.traces,
@@ -64,6 +68,7 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
         ranges={name: size.told for name, size in source.dimensions.items()},
         preprocessing=job.preprocessing,
         audio=source.audio,
+        text=None if job.text is None else _described(job.text, tokenizer),
         postprocessing=postprocessing(source.outputs),
         labels=job.labels,
         golden=golden,
@@ -75,6 +80,16 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
         verdict="passed" if good else "failed",
         producer={"edgekit": __version__, **installed(*_PRODUCERS)},
     )
-    content = bundles.contents(manifest, attempt.artifacts, files, page.of_bundle(manifest))
+    content = bundles.contents(manifest, attempt.artifacts, files, page.of_bundle(manifest), tokenizer)
     bundles.write(folder, content)
     return Built(folder=folder, manifest=manifest, files=content)
+
+
+def _described(steps: texts.TextSteps, content: bytes) -> Tokenizer:
+    return Tokenizer(
+        file=_TOKENIZER,
+        sha256=digest.of_bytes(content),
+        bytes=len(content),
+        length=steps.length,
+        inputs=dict(steps.parts),
+    )

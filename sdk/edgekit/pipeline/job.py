@@ -9,6 +9,7 @@ from edgekit.base.memory import Memory
 from edgekit.data import trace, truth
 from edgekit.data.rows import Array
 from edgekit.data.samples import Samples
+from edgekit.data.texts import TextSteps, checked_steps
 from edgekit.data.trace import Trace
 from edgekit.drift import custom, detection
 from edgekit.drift.custom import OwnMetric
@@ -40,6 +41,8 @@ class Job:
     budget: Budget
     """Limits put over the target's."""
     preprocessing: Preprocessing | None = None
+    text: TextSteps | None = None
+    """How a text becomes the inputs; the bundle then carries the tokenizer."""
     labels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader of the report must know about the data."""
@@ -62,6 +65,7 @@ def of_project(project: OpenProject) -> Job:
     own = check_gate(project)
 
     memory = Memory(given=spec.build.memory)
+    texts = None if spec.text is None else checked_steps(spec.text, spec.inputs, project.root)
     data = datasets.of_project(project, memory)
     check_answers(spec.budget, spec.tensors, data.evaluation)
     return Job(
@@ -72,6 +76,7 @@ def of_project(project: OpenProject) -> Job:
         quantization=spec.quantize,
         budget=spec.budget,
         preprocessing=spec.preprocessing,
+        text=texts,
         labels=spec.labels,
         notes=(*project.notes, *data.notes),
         own_metrics=own,

@@ -11,6 +11,8 @@ _MOST_RATE, _MOST_SAMPLES = 1_000_000, 3600 * 48_000
 _MOST_BINS, _MOST_BANDS = 2**15, 2**10
 _MOST_FEATURES, _MOST_FRAMED = 2**25, 2**30
 
+TextPart = Literal["ids", "attention_mask", "type_ids"]
+"""What a tokenizer makes of a text, by its library's names."""
 Hertz = Annotated[float, Field(ge=0)]
 
 
@@ -147,7 +149,7 @@ class Text(Spec):
     """``[text]``: how a line of text becomes token ids, a mask and segment ids, whichever the model takes.
 
     They go to inputs called ``input_ids``, ``token_ids``, ``tokens`` or ``ids``; ``attention_mask`` or ``mask``; and
-    ``token_type_ids`` or ``segment_ids``. Apps hand over the tensors.
+    ``token_type_ids`` or ``segment_ids``. The bundle carries the tokenizer's file; the demo apps hand over the tensors.
     """
 
     tokenizer: Annotated[str, Field(min_length=1)] = "tokenizer.json"

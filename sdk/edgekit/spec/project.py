@@ -12,6 +12,7 @@ from edgekit.base.paths import is_dir, is_file
 from edgekit.errors import ProjectError
 from edgekit.spec import labels, programs, schema
 from edgekit.spec.agreement import disagreements
+from edgekit.spec.media import Text
 from edgekit.spec.sections import Project
 
 PROJECT_FILE = "edgekit.toml"
@@ -140,6 +141,9 @@ def _missing_files(root: Path, data: dict[str, Any]) -> list[str]:
     named = [("model", "source"), ("model", "weights")]
     named += [("data", key) for key in ("calibration", "evaluation", "source")]
     places = [(f"{table}.{key}", data.get(table), key) for table, key in named]
+    text = data.get("text")
+    if isinstance(text, dict):
+        places.append(("text.tokenizer", {"tokenizer": Text().tokenizer, **text}, "tokenizer"))
     outputs = data.get("outputs")
     if isinstance(outputs, list):
         places += [(f"outputs[{index}].metric", section, "metric") for index, section in enumerate(outputs)]

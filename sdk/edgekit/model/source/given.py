@@ -9,7 +9,7 @@ from edgekit.data.samples import Samples
 from edgekit.errors import DataError
 from edgekit.model.program import Source
 from edgekit.model.source.batches import Batch, samples_of
-from edgekit.spec import TensorSpec
+from edgekit.spec import TensorSpec, Text
 
 Data = str | Path | Batch | Iterable[Batch]
 
@@ -21,6 +21,7 @@ def samples_given(
     what: str,
     outputs: tuple[TensorSpec, ...] = (),
     memory: Memory | None = None,
+    text: Text | None = None,
 ) -> Samples:
     """Return data as samples.
 
@@ -31,6 +32,7 @@ def samples_given(
         what: What the data is, for messages ("calibration data").
         outputs: The outputs whose true values may stand in it.
         memory: What is held; more stays in files.
+        text: How texts become the inputs.
 
     Raises:
         DataError: If there is none, or it does not fit the model.
@@ -48,5 +50,6 @@ def samples_given(
             source.dimensions,
             memory,
             audio=source.audio,
+            text=text,
         )
     return samples_of(data, source, what=what, outputs=outputs, memory=memory)

@@ -104,6 +104,7 @@ class Bundle(val folder: File, val manifest: Manifest) {
 /** Every file that a manifest names, with its sha256. */
 val Manifest.files: Map<String, String>
     get() = artifacts.associate { it.file to it.sha256 } +
+        listOfNotNull(text).associate { it.file to it.sha256 } +
         golden.flatMap { it.inputs + it.outputs }.associate { it.file to it.sha256 }
 
 /** The SHA-256 of a stream as hexadecimal digits. */

@@ -107,6 +107,7 @@ data class Manifest(
     val golden: List<Golden>,
     val budget: Budget,
     val audio: Audio? = null,
+    val text: Tokenizer? = null,
 ) {
     /** The output that holds a classifier's logits, if there is one. */
     val logits get() = outputs.firstOrNull { it.meaning == "logits" }
@@ -162,6 +163,7 @@ data class Manifest(
             outputs = root["outputs"].items().map(::tensorSpec),
             preprocessing = root.opt("preprocessing")?.let(::preprocessing),
             audio = root.opt("audio")?.let { Audio.of(it) },
+            text = root.opt("text")?.let(::tokenizer),
             labels = root["labels"].items().map { it.text() },
             golden = root["golden"].items().map(::golden),
             // Older bundles have no leg of their own for the device, and no limits of single outputs.
@@ -172,6 +174,15 @@ data class Manifest(
         )
 
         private fun legs(node: Node) = listOf("device", "total").associateWith { node.opt(it)?.let(::limits).orEmpty() }
+
+        private fun tokenizer(node: Node) = Tokenizer(
+            file = node["file"].text(PATH),
+            sha256 = node["sha256"].text(SHA256),
+            length = node["length"].int(1..Int.MAX_VALUE),
+            inputs = node["inputs"].entries().associate { (name, part) ->
+                name to part.oneOf(listOf("ids", "attention_mask", "type_ids"))
+            },
+        )
 
         private fun artifact(node: Node) = Artifact(
             format = Format.valueOf(node["format"].oneOf(Format.entries.map { it.name.lowercase() }).uppercase()),

@@ -41,6 +41,15 @@ data class Features(
     }
 }
 
+/**
+ * How a text becomes the inputs: `text` in the manifest. The file is a `tokenizer.json` of Hugging Face's library
+ * `tokenizers`, which an app brings along; this one hands over no texts.
+ *
+ * @property length texts are cut off, or padded, to so many tokens
+ * @property inputs what each input is of that which the tokenizer gives: `ids`, `attention_mask` or `type_ids`
+ */
+data class Tokenizer(val file: String, val sha256: String, val length: Int, val inputs: Map<String, String>)
+
 /** How a sound becomes the input: the steps of `audio` in the manifest. */
 data class Audio(val rate: Int, val length: Int, val features: Features?) {
     companion object {
