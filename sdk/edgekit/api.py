@@ -52,6 +52,7 @@ def build(
     formats: Sequence[str] = (),
     budget: Budget | None = None,
     max_batch: int | None = None,
+    unbatched: bool = False,
     shapes: Mapping[str, Sequence[int | str]] | None = None,
     dimensions: Mapping[str, int | Dimension] | None = None,
     progress: Progress | None = None,
@@ -94,6 +95,8 @@ def build(
         max_batch: Largest batch that the artifacts take, and the .pte plans memory for. Unless given it follows from
             the example: with one row the batch is fixed at one sample, as phones run a model and at the least memory;
             with several rows any batch up to 64 is taken.
+        unbatched: Whether ``forward`` takes one sample without a batch, and so the example: a picture of (3, 32, 32), a
+            vector, a scalar. The files have a batch of 1; data has one row a sample, as ever.
         shapes: Shapes of inputs of which more than the batch varies, ``{"tokens": ("batch", "length")}``.
         dimensions: What the names in them stand for: the largest size, or ``Dimension(min=8, max=512, multiple=8)``.
         progress: Told about every stage.
@@ -118,7 +121,8 @@ def build(
         ("shapes", shapes or {}, Mapping, _BY_NAME),
         ("preprocessing", preprocessing, Preprocessing | None, "an edgekit.spec.Preprocessing"),
         ("audio", audio, Audio | None, "an edgekit.spec.Audio"), ("text", text, Text | None, "an edgekit.spec.Text"),
-        ("cache", cache, bool, "True or False"), ("keep", keep, str | Path | None, "a folder's path"),
+        ("cache", cache, bool, "True or False"), ("unbatched", unbatched, bool, "True or False"),
+         ("keep", keep, str | Path | None, "a folder's path"),
     ):  # fmt: skip
         arguments.typed(argument, value, kind, what)
     for profile in profiles:
@@ -138,6 +142,7 @@ def build(
         audio=audio,
         shapes=shapes,
         max_batch=max_batch,
+        unbatched=unbatched,
         dimensions=dimensions,
     )
     own = of_functions(metrics or {}, source.outputs)

@@ -31,6 +31,10 @@ _OPTIONS = (
         "tokens=128:int64. Told by the layers and the data if not given.",
     ),
     click.option(
+        "--unbatched", is_flag=True,
+        help="Its forward takes one sample without a batch, a picture of 3x32x32 for instance.",
+    ),
+    click.option(
         "--argument", "arguments", multiple=True, metavar="KEY=VALUE",
         help="A keyword argument for the function or class; repeat it for several.",
     ),
@@ -65,6 +69,7 @@ def asked(
     weights: Path | None,
     weights_key: str | None,
     shapes: tuple[str, ...],
+    unbatched: bool,
     arguments: tuple[str, ...],
     calibration: str | None,
     evaluation: str | None,
@@ -78,6 +83,7 @@ def asked(
         ProjectError: If a file is not there, or an option cannot be read.
     """
     rest: dict[str, object] = {"--weights-key": weights_key, "--shape": shapes, "--argument": arguments, "--name": name}
+    rest["--unbatched"] = unbatched
     rest |= {"--calibration": calibration, "--evaluation": evaluation, "--data": data}
     if model is None and weights is None:
         if given := [option for option, value in rest.items() if value]:
@@ -91,6 +97,7 @@ def asked(
         weights_key=weights_key,
         name=name,
         shapes=shapes,
+        unbatched=unbatched,
         arguments=arguments,
         calibration=calibration,
         evaluation=evaluation,

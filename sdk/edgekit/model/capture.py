@@ -27,6 +27,7 @@ from edgekit.model.refusals import refused, without_gradients
 from edgekit.model.repeat import check_repeatable
 from edgekit.model.sizes import resized
 from edgekit.model.together import fitting, together
+from edgekit.model.unbatched import carry_batch
 from edgekit.model.userline import fixing_sizes
 from edgekit.model.writes import without_writes
 from edgekit.spec import Dimension, TensorSpec
@@ -145,6 +146,8 @@ def _captured(source: Source, samples: Samples, rows: int, *, any_batch: bool) -
     program = without_writes(program, source.name)
     check_repeatable(source, example, program.graph)
     _simplify(program)
+    if source.unbatched:
+        carry_batch(program)
     return Captured(source=source, program=program, example=example, dynamic_shapes=shapes, rows=rows)
 
 

@@ -35,6 +35,8 @@ class Source:
     """How a picture becomes the input that means an image."""
     audio: Audio | None = None
     """How a sound becomes the input, with its length."""
+    unbatched: tuple[str, ...] = ()
+    """The names of inputs that the model's own ``forward`` takes without their batch of one."""
     notes: tuple[str, ...] = field(default=(), compare=False)
     """What was changed of the caller's module, for a reader of the report."""
     stated_accuracy: float | None = field(default=None, compare=False)

@@ -54,7 +54,7 @@ def compare_path(path: Path, baseline: Trace, project: OpenProject, progress: Pr
     elif path.suffix in {f".{format}" for format in Format}:
         project, _ = programs.complete(project)
         one = fixed(project.spec.sizes)
-        tensors = filled(project.spec.inputs, one), filled(project.spec.tensors, one)
+        tensors = filled(project.spec.taken, one), filled(project.spec.tensors, one)
         first = tensors[0][0].shape[0]
         batch = first if isinstance(first, int) else min(64, project.spec.sizes[first].max)
         cpu = Cpu.X86_64 if host_is_x86() else Cpu.ARM64

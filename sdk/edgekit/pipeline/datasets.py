@@ -101,7 +101,7 @@ def _checked(project: OpenProject, found: Found, memory: Memory, which: int = 0)
 def _wanted(project: OpenProject, memory: Memory) -> Wanted:
     spec = project.spec
     return Wanted(
-        inputs=spec.inputs,
+        inputs=spec.taken,
         outputs=spec.tensors,
         preprocessing=spec.preprocessing,
         audio=spec.audio,
@@ -115,7 +115,7 @@ def _wanted(project: OpenProject, memory: Memory) -> Wanted:
 def _returned(project: OpenProject, file: Path, function: str, memory: Memory) -> Samples:
     """Call a person's function, and read all batches that it returns."""
     spec, what = project.spec, f"data of {file.name}:{function}"
-    declared = _Declared(inputs=spec.inputs, outputs=spec.tensors, dimensions=spec.sizes)
+    declared = _Declared(inputs=spec.taken, outputs=spec.tensors, dimensions=spec.sizes)
     with importable(file.parent):
         found = _called(file, function)
         return samples_of(found, declared, what=what, outputs=spec.tensors, memory=memory)

@@ -64,6 +64,7 @@ def guess(asked: Asked, root: Path, progress: Progress) -> Guessed:
         if (
             steps is not None
             and data
+            and not network.unbatched
             and any(spec.meaning == "logits" for spec in outputs)
             and not all(network.normalisation)
         ):
@@ -71,7 +72,7 @@ def guess(asked: Asked, root: Path, progress: Progress) -> Guessed:
     content = {
         **({"labels": list(labels)} if labels else {}),
         "model": _model(asked, network.name, root),
-        "inputs": [_tensor(spec) for spec in inputs],
+        "inputs": [_tensor(spec) | ({"unbatched": True} if network.unbatched else {}) for spec in inputs],
         "outputs": [_tensor(spec) for spec in outputs],
         **({"dimensions": _sizes(network)} if network.dimensions else {}),
         **({} if steps is None else {"preprocessing": steps.model_dump(mode="json", exclude_unset=True)}),

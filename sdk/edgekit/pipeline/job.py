@@ -65,7 +65,7 @@ def of_project(project: OpenProject) -> Job:
     own = check_gate(project)
 
     memory = Memory(given=spec.build.memory)
-    texts = None if spec.text is None else checked_steps(spec.text, spec.inputs, project.root)
+    texts = None if spec.text is None else checked_steps(spec.text, spec.taken, project.root)
     data = datasets.of_project(project, memory)
     check_answers(spec.budget, spec.tensors, data.evaluation)
     return Job(

@@ -15,7 +15,7 @@ from edgekit.model.source.own import own_copy
 from edgekit.model.source.trial import find_inputs
 from edgekit.model.weights.checkpoint import read_checkpoint
 from edgekit.spec import Dimension, Preprocessing, TensorSpec, arguments
-from edgekit.spec.asked import Asked
+from edgekit.spec.asked import Asked, AskedShape
 from edgekit.spec.dimensions import BATCH
 from edgekit.spec.project import OpenProject
 from edgekit.spec.sections import DataSection, ModelSection, Project
@@ -40,6 +40,8 @@ class Network:
     normalisation: tuple[Sequence[float], Sequence[float]] = ((), ())
     """Mean and standard deviation that the weights carry; empty where they do not."""
     preprocessing: Preprocessing | None = None
+    unbatched: bool = False
+    """Whether the module takes one sample without a batch."""
 
 
 def load(asked: Asked) -> Network:
@@ -87,7 +89,7 @@ def described(network: Network, asked: Asked, seen: Peek, guesses: list[Guess]) 
         SourceError: If nothing tells what it takes.
     """
     program = network.program
-    if program is not None and program.inputs is not None and not asked.shapes:
+    if program is not None and program.inputs is not None and not asked.shapes and not asked.unbatched:
         found = programs.describe(program)
         seen = seen.named([spec.name for spec in found.inputs])
         largest = {name: Dimension(max=_largest(name, found.inputs, seen)) for name in found.open}
@@ -104,14 +106,28 @@ def described(network: Network, asked: Asked, seen: Peek, guesses: list[Guess]) 
             preprocessing=found.preprocessing,
         )
     where = asked.source[0] if not asked.is_program else asked.home
-    tried = find_inputs(network.name, network.module, asked.shapes, seen, where)
-    source = source_from_example(network.name, network.module, tried.example)
+    tried = find_inputs(network.name, network.module, _shapes(network, asked), seen, where, unbatched=asked.unbatched)
+    example = tuple(one[0] for one in tried.example) if tried.unbatched else tried.example
+    source = source_from_example(network.name, network.module, example, unbatched=tried.unbatched)
+    if tried.unbatched and not asked.unbatched:
+        reason = "forward takes one sample, and none with a batch"
+        guesses += [Guess(place=f"inputs[{n}].unbatched", value="true", reason=reason) for n in range(len(example))]
     for number, (spec, (shape, dtype)) in enumerate(zip(source.inputs, tried.reasons, strict=True)):
         if dtype and spec.dtype != "float32":
             guesses.append(Guess(place=f"inputs[{number}].dtype", value=spec.dtype, reason=dtype))
         if shape:
             guesses.append(Guess(place=f"inputs[{number}].shape", value=str([BATCH, *spec.shape[1:]]), reason=shape))
-    return replace(network, inputs=_batched(source.inputs), outputs=_batched(source.outputs))
+    return replace(network, inputs=_batched(source.inputs), outputs=_batched(source.outputs), unbatched=tried.unbatched)
+
+
+def _shapes(network: Network, asked: Asked) -> Mapping[str, AskedShape]:
+    """Return the shapes that were said, or that a program of one sample says."""
+    if asked.shapes or network.program is None:
+        return asked.shapes
+    return {
+        spec.name: AskedShape(sizes=tuple(size for size in spec.shape if isinstance(size, int)), dtype=spec.dtype)
+        for spec in network.program.inputs or ()
+    }
 
 
 def _largest(name: str, inputs: tuple[TensorSpec, ...], seen: Peek) -> int:

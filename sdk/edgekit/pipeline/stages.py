@@ -56,6 +56,7 @@ def capture(
     preprocessing: Preprocessing | None = None,
     audio: Audio | None = None,
     max_batch: int | None = None,
+    unbatched: bool = False,
     shapes: Mapping[str, Sequence[int | str]] | None = None,
     dimensions: Mapping[str, int | Dimension] | None = None,
     memory: int | str | None = None,
@@ -74,6 +75,7 @@ def capture(
         preprocessing: How a picture becomes the input, for the apps.
         audio: How a sound becomes the only input, likewise.
         max_batch: Largest batch that artifacts take; 1 for an example of one row, else 64, unless given.
+        unbatched: Whether ``forward``, and the example, take one sample without a batch.
         shapes: Shapes of inputs of which more than the batch varies.
         dimensions: What the names in them stand for.
         memory: Memory for samples and activations in this stage and those after it, as `edgekit.build` takes it.
@@ -93,6 +95,7 @@ def capture(
         audio=audio,
         shapes=shapes,
         max_batch=max_batch,
+        unbatched=unbatched,
         dimensions=dimensions,
     )
     given = example_inputs if samples is None else samples

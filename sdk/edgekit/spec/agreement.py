@@ -6,7 +6,7 @@ from edgekit.spec import schema, schemes
 from edgekit.spec.dimensions import filled, fixed
 from edgekit.spec.fits import picture_faults, sound_faults
 from edgekit.spec.quantization import FormatSchemes
-from edgekit.spec.sections import Project
+from edgekit.spec.sections import InputSection, Project
 from edgekit.spec.target import Format
 from edgekit.spec.tensors import TensorSpec
 
@@ -36,6 +36,8 @@ def disagreements(project: Project) -> list[str]:
         if spec.meaning != "tensor" and (spec.meaning == "image") != (side == "input"):
             other = "output" if side == "input" else "input"
             faults.append(f"{key}.meaning: only an {other} can mean {spec.meaning}")
+        if isinstance(spec, InputSection) and spec.unbatched and _first_size(spec, project) != 1:
+            faults.append(f"{key}.shape: must begin with 1, or a batch of 1: what is unbatched is one sample")
         numbers = math.prod(size if isinstance(size, int) else _largest(size, project) for size in spec.shape)
         if numbers > MOST_NUMBERS:
             faults.append(f"{key}.shape: is {numbers:,} numbers at its largest sizes; {MOST_NUMBERS:,} are the limit")
@@ -64,6 +66,10 @@ def disagreements(project: Project) -> list[str]:
         + output_faults(project.outputs)
         + _scheme_faults(project)
     )
+
+
+def _first_size(spec: TensorSpec, project: Project) -> int | str | None:
+    return next((size for one in filled((spec,), fixed(project.sizes)) for size in one.shape[:1]), None)
 
 
 def _largest(size: str, project: Project) -> int:

@@ -50,6 +50,8 @@ class Asked:
     """The model's name; that of its class unless given."""
     shapes: Mapping[str, AskedShape] = field(default_factory=dict)
     """By name of the input; the empty name is the only input."""
+    unbatched: bool = False
+    """Whether ``forward`` takes one sample without a batch."""
     arguments: Mapping[str, JsonValue] = field(default_factory=dict)
     """For the function or class."""
     calibration: str | None = None
@@ -99,6 +101,7 @@ def asked(
     weights_key: str | None = None,
     name: str | None = None,
     shapes: Iterable[str] = (),
+    unbatched: bool = False,
     arguments: Iterable[str] = (),
     calibration: str | None = None,
     evaluation: str | None = None,
@@ -113,6 +116,7 @@ def asked(
         weights_key: Which state dict of a training checkpoint.
         name: The model's name.
         shapes: ``3x224x224``, or ``NAME=SIZES`` of each input, perhaps with ``:DTYPE``.
+        unbatched: Whether ``forward`` takes one sample without a batch.
         arguments: ``KEY=VALUE``, the value as JSON or a text.
         calibration: The calibration data.
         evaluation: The evaluation data.
@@ -135,6 +139,7 @@ def asked(
         weights_key=weights_key,
         name=name,
         shapes=_shapes(shapes, faults),
+        unbatched=unbatched,
         arguments=_arguments(arguments, faults),
         calibration=calibration,
         evaluation=evaluation,

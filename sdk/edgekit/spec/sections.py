@@ -38,6 +38,19 @@ class ModelSection(Spec):
     given."""
 
 
+class InputSection(TensorSpec):
+    """``[[inputs]]``: an input, and whether the model itself takes a batch of it."""
+
+    unbatched: bool = False
+    """Whether ``forward`` takes one sample without a batch: a picture of ``[3, 32, 32]``, a vector, a scalar. The shape
+    begins with ``"batch"`` all the same, which is 1: the files have it, and ``forward`` is given what follows."""
+
+    @property
+    def tensor(self) -> TensorSpec:
+        """The input alone, as manifests name it."""
+        return TensorSpec(name=self.name, dtype=self.dtype, shape=self.shape, meaning=self.meaning)
+
+
 class OutputSection(TensorSpec):
     """``[[outputs]]``: an output, and perhaps a metric of the project's own for it."""
 
@@ -126,7 +139,7 @@ class Project(Spec):
     """The artifacts to write, of those that a target names: ``"pte"``, ``"onnx"``; all of them unless given."""
     model: ModelSection
     """The model."""
-    inputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)] = ()
+    inputs: Annotated[tuple[InputSection, ...], Field(min_length=1)] = ()
     """What goes in, in the order of the parameters of ``forward``; left out where the model's file says it."""
     outputs: Annotated[tuple[OutputSection, ...], Field(min_length=1)] = ()
     """What comes out, in order; left out as well."""
@@ -156,6 +169,16 @@ class Project(Spec):
         """The sizes that each dimension may have."""
         used = any(BATCH in spec.shape for spec in self.inputs)
         return ranges({BATCH: 1, **self.dimensions} if used else self.dimensions)
+
+    @property
+    def taken(self) -> tuple[TensorSpec, ...]:
+        """The inputs, as the files take them."""
+        return tuple(one.tensor for one in self.inputs)
+
+    @property
+    def unbatched(self) -> tuple[str, ...]:
+        """The names of the inputs that the model itself takes without a batch."""
+        return tuple(one.name for one in self.inputs if one.unbatched)
 
     @property
     def tensors(self) -> tuple[TensorSpec, ...]:

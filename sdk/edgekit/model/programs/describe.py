@@ -15,7 +15,7 @@ from edgekit.spec import Dimension, Preprocessing, TensorSpec, schema
 from edgekit.spec.agreement import disagreements
 from edgekit.spec.dimensions import BATCH, Sizes, filled, fixed, ranges
 from edgekit.spec.project import PROJECT_FILE, OpenProject
-from edgekit.spec.sections import OutputSection
+from edgekit.spec.sections import InputSection, OutputSection
 
 _HINT = "Correct what stands there, or leave it out: then it is taken from the program."
 
@@ -91,10 +91,10 @@ def complete(project: OpenProject) -> tuple[OpenProject, Program | None]:
     if not project.is_program:
         return project, None
     program, spec = read(project), project.spec
-    inputs = spec.inputs or program.inputs
+    inputs = spec.taken or program.inputs
     if inputs is None:
         inputs = describe(program).inputs  # which says what is missing
-    faults = disagreements_with(program, spec.inputs, spec.sizes if spec.inputs else {})
+    faults = disagreements_with(program, spec.taken, spec.sizes if spec.inputs else {}, spec.unbatched)
     dimensions: dict[str, Sizes] = {**_taken(program, inputs), **spec.dimensions}
     missing = [name for name in program.open if name not in dimensions and any(name in one.shape for one in inputs)]
     faults += [f"dimensions.{name}: missing; {program.origin} names no largest size" for name in missing]
@@ -103,7 +103,8 @@ def complete(project: OpenProject) -> tuple[OpenProject, Program | None]:
             OutputSection.model_validate(output.model_dump())
             for output in program.outputs or outputs_of(program, inputs, {BATCH: 1, **dimensions})
         )
-        values = {"inputs": inputs, "outputs": outputs, "dimensions": dimensions}
+        sections = spec.inputs or tuple(InputSection.model_validate(one.model_dump()) for one in inputs)
+        values = {"inputs": sections, "outputs": outputs, "dimensions": dimensions}
         spec = spec.model_copy(update={key: value for key, value in values.items() if value != getattr(spec, key)})
         if spec.preprocessing is None and program.preprocessing is not None and not project.spec.inputs:
             spec = spec.model_copy(update={"preprocessing": program.preprocessing})
@@ -118,13 +119,19 @@ def _taken(program: Program, inputs: tuple[TensorSpec, ...]) -> dict[str, Dimens
     return {name: size for name, size in program.sizes.items() if name in used}
 
 
-def disagreements_with(program: Program, inputs: tuple[TensorSpec, ...], sizes: Mapping[str, Dimension]) -> list[str]:
+def disagreements_with(
+    program: Program,
+    inputs: tuple[TensorSpec, ...],
+    sizes: Mapping[str, Dimension],
+    unbatched: tuple[str, ...] = (),
+) -> list[str]:
     """Return where declared inputs are others than a program's, one line each.
 
     Args:
         program: The program.
         inputs: What is declared; nothing disagrees with nothing.
         sizes: The sizes of the dimensions in them.
+        unbatched: The names of inputs that the program takes without the batch that is declared.
     """
     if not inputs:
         return []
@@ -136,6 +143,8 @@ def disagreements_with(program: Program, inputs: tuple[TensorSpec, ...], sizes: 
     for index, (spec, own) in enumerate(zip(filled(inputs, fixed(sizes)), program.inputs or (), strict=False)):
         if spec.dtype != own.dtype:
             faults.append(f"inputs[{index}].dtype: is {spec.dtype}, {program.origin} takes {own.dtype}")
+        if spec.name in unbatched:
+            spec = spec.model_copy(update={"shape": spec.shape[1:]})
         if program.binding and (len(spec.shape) != len(own.shape) or not _fits(spec, own, sizes, program)):
             shape = ", ".join(map(str, own.shape))
             faults.append(f"inputs[{index}].shape: does not fit the [{shape}] of {program.origin}{_limits(program)}")

@@ -32,6 +32,7 @@ def source_of(
     shapes: Mapping[str, Shape] | None = None,
     max_batch: int | None = None,
     dimensions: Mapping[str, Sizes] | None = None,
+    unbatched: bool = False,
 ) -> Source:
     """Make a source of a module, of a program in memory, or of the file of one; nothing of the caller's is changed.
 
@@ -47,6 +48,7 @@ def source_of(
         shapes: Shapes of inputs with names for what varies; the program's own unless given.
         max_batch: The largest batch.
         dimensions: The sizes of each name in the shapes, or the largest; the program's own unless given.
+        unbatched: Whether ``forward`` takes one sample without a batch; the example then has none either.
 
     Raises:
         SourceError: If the model cannot be read, copied or run, or returns what no artifact can.
@@ -68,8 +70,10 @@ def source_of(
             shapes=shapes,
             max_batch=max_batch,
             dimensions=dimensions,
+            unbatched=unbatched,
         )
-    own = {spec.name: spec.shape for spec in program.inputs or ()}
+    front: tuple[int | str, ...] = (1,) if unbatched else ()
+    own = {spec.name: (*front, *spec.shape) for spec in program.inputs or ()}
     sizes: dict[str, Sizes] = dict(program.sizes)
     if max_batch is not None:
         sizes.pop(BATCH, None)
@@ -89,9 +93,11 @@ def source_of(
         shapes=shapes or own,
         max_batch=max_batch,
         dimensions={**sizes, **(dimensions or {})},
+        unbatched=unbatched,
         notes=program.notes,
     )
-    if faults := disagreements_with(program, source.inputs, source.dimensions):
+    names = tuple(spec.name for spec in source.inputs) if unbatched else ()
+    if faults := disagreements_with(program, source.inputs, source.dimensions, names):
         raise ProjectError("\n".join(faults), hint="Leave shapes= and dimensions= out: the program says them.")
     return source
 

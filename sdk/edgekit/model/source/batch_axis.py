@@ -1,4 +1,4 @@
-"""Outputs without a batch - a scalar, anchors, what was squeezed - get one where a model takes one sample at a time."""
+"""Inputs and outputs without a batch - a scalar, anchors, what was squeezed - have one of 1 in the files."""
 
 from typing import Any
 
@@ -12,7 +12,12 @@ from edgekit.spec import TensorSpec
 
 
 def with_batch(
-    found: Returned, own: nn.Module, inputs: tuple[TensorSpec, ...], example: tuple[Tensor, ...]
+    found: Returned,
+    own: nn.Module,
+    inputs: tuple[TensorSpec, ...],
+    example: tuple[Tensor, ...],
+    *,
+    alone: bool = False,
 ) -> tuple[Returned, tuple[str, ...]]:
     """Return what a module of our own returns once each of its outputs has a batch, and a note if one had none.
 
@@ -23,11 +28,12 @@ def with_batch(
         own: The module.
         inputs: What it takes.
         example: Tensors of one sample.
+        alone: Whether it takes nothing with a batch, so that no output has one, whatever its first size is.
 
     Raises:
         SourceError: If the sizes of such an output depend on values.
     """
-    lacking = tuple(number for number, tensor in enumerate(found.tensors) if tensor.shape[:1] != (1,))
+    lacking = tuple(number for number, tensor in enumerate(found.tensors) if alone or tensor.shape[:1] != (1,))
     if found.batch != 1 or not lacking:
         return found, ()
     _add(own, lacking)
@@ -42,6 +48,21 @@ def with_batch(
         )
     shapes = ", ".join(str(tuple(found.tensors[number].shape)) for number in lacking)
     return again, (f"Outputs without a batch ({shapes}) have one of 1 in the files.",)
+
+
+def without_batch(own: nn.Module, inputs: tuple[TensorSpec, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Let a module of our own take inputs with a batch of one whose ``forward`` takes them without; return a note.
+
+    Args:
+        own: The module. It is changed, not wrapped, and fails on more samples than one.
+        inputs: What it takes after, with a batch of one.
+        names: Which of them ``forward`` takes without.
+    """
+    if not names:
+        return ()
+    places = tuple(number for number, spec in enumerate(inputs) if spec.name in names)
+    own.register_forward_pre_hook(_Sample(places))
+    return (f"Inputs without a batch ({', '.join(names)}) have one of 1 in the files.",)
 
 
 def as_declared(
@@ -66,6 +87,23 @@ def as_declared(
 
 def _add(own: nn.Module, places: tuple[int, ...]) -> None:
     own.register_forward_hook(_Batch(places))
+
+
+class _Sample:
+    """What runs before ``forward``."""
+
+    def __init__(self, places: tuple[int, ...]) -> None:
+        self._places = places
+
+    def __call__(self, module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(_alone(one) if number in self._places else one for number, one in enumerate(given))
+
+
+def _alone(tensor: Tensor) -> Tensor:
+    # Without this a model that takes pictures with and without a batch would be run on many, and traced for many.
+    if tensor.shape[0] != 1:
+        raise ValueError(f"forward takes one sample at a time, not {tensor.shape[0]}")
+    return tensor.squeeze(0)
 
 
 class _Batch:

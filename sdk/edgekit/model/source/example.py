@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from edgekit.errors import DataError, ProjectError
 from edgekit.model.program import Source
-from edgekit.model.source.batch_axis import with_batch
+from edgekit.model.source.batch_axis import with_batch, without_batch
 from edgekit.model.source.calls import input_names, parameters
 from edgekit.model.source.derive import DEFAULT_NAMES, described, dtype_of, returned
 from edgekit.model.source.first_steps import take_bytes
@@ -39,6 +39,7 @@ def source_from_example(
     shapes: Mapping[str, Shape] | None = None,
     max_batch: int | None = None,
     dimensions: Mapping[str, Sizes] | None = None,
+    unbatched: bool = False,
     notes: tuple[str, ...] = (),
 ) -> Source:
     """Make a source of a module that the caller has; neither it nor the example is changed.
@@ -55,6 +56,7 @@ def source_from_example(
         shapes: Shapes of inputs with names for what varies, by input; the batch alone varies unless given.
         max_batch: The largest batch; unless given it is 1 for an example of one row, else up to 64.
         dimensions: The sizes of each name in them, or the largest.
+        unbatched: Whether ``forward`` takes one sample without a batch; the example then has none either.
         notes: What was changed before, for a reader of the report.
 
     Raises:
@@ -65,12 +67,14 @@ def source_from_example(
     output_names = arguments.texts("output_names", output_names)
     labels = arguments.texts("labels", labels)
     largest = arguments.sizes(max_batch, dimensions)
+    if unbatched and (max_batch or 1) > 1:
+        raise DataError(f"max_batch is {max_batch}, and unbatched=True says that there is no batch.", hint="Choose.")
     for label, meaning in (meanings or {}).items():
         if meaning not in get_args(Meaning):
             known = ", ".join(get_args(Meaning))
             raise DataError(f"The meaning of {label} is {meaning!r}.", hint=f"There are {known}; see docs/drift.md.")
     own = own_copy(name, model)
-    example = _example(name, own, example_inputs, float_dtype(unwrapped(model)))
+    example = _example(name, own, example_inputs, float_dtype(unwrapped(model)), unbatched=unbatched)
     names = input_names(name, own, len(example))
     sizes = ranges({BATCH: _shown(example), **largest})
     inputs = _input_specs(names, example, shapes or {}, sizes, "tensor" if preprocessing is None else "image")
@@ -79,8 +83,9 @@ def source_from_example(
     inputs = filled(inputs, fixed(sizes))
     if not picture_faults(preprocessing, inputs):  # else they are told below
         take_bytes(own, inputs, preprocessing)
+    notes += without_batch(own, inputs, names if unbatched else ())
     found = returned(name, own, inputs, example, free, cast_hint(model))
-    found, added = with_batch(found, own, inputs, example)
+    found, added = with_batch(found, own, inputs, example, alone=unbatched)
     notes += added
     outputs = described(found, output_names, names, meanings or {}, "logits" if labels else "tensor")
     check_names("meanings", meanings or {}, outputs)
@@ -90,7 +95,16 @@ def source_from_example(
     dtype = float_dtype(unwrapped(model))
     notes += () if dtype is torch.float32 else (_widened(dtype),)
     return measured(
-        name, own, inputs, outputs, free, labels=labels, preprocessing=preprocessing, audio=audio, notes=notes
+        name,
+        own,
+        inputs,
+        outputs,
+        free,
+        labels=labels,
+        preprocessing=preprocessing,
+        audio=audio,
+        unbatched=names if unbatched else (),
+        notes=notes,
     )
 
 
@@ -119,8 +133,10 @@ def _widened(dtype: torch.dtype) -> str:
     return f"The model is {kind}: a float32 copy of it was built, whose inputs and outputs are float32."
 
 
-def _example(name: str, model: nn.Module, given: Any, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    """Return the example as tensors of its own, those of the model's own type as float32."""
+def _example(
+    name: str, model: nn.Module, given: Any, dtype: torch.dtype, *, unbatched: bool = False
+) -> tuple[Tensor, ...]:
+    """Return the example as tensors of its own with a batch, those of the model's own type as float32."""
     if isinstance(given, Mapping):
         order = [one.name for one in parameters(name, model)]
         if strange := [key for key in given if key not in order]:
@@ -136,18 +152,25 @@ def _example(name: str, model: nn.Module, given: Any, dtype: torch.dtype) -> tup
             f"example_inputs is {_described(given)}, not the tensors that forward takes.",
             hint="Pass a tensor, or a tuple of them in the order of forward.",
         )
-    return tuple(_tensor(f"example_inputs[{number}]", part, dtype) for number, part in enumerate(parts))
+    return tuple(
+        _tensor(f"example_inputs[{number}]", part, dtype, unbatched=unbatched) for number, part in enumerate(parts)
+    )
 
 
-def _tensor(what: str, given: Any, dtype: torch.dtype) -> Tensor:
+def _tensor(what: str, given: Any, dtype: torch.dtype, *, unbatched: bool) -> Tensor:
     if not isinstance(given, Tensor | np.ndarray):
         raise DataError(f"{what} is {_described(given)}, no tensor.", hint="Artifacts take tensors alone.")
     try:
         tensor = torch.as_tensor(given).detach().cpu().clone(memory_format=torch.contiguous_format)
     except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
         raise DataError(f"{what} cannot be read: {error}", hint="Pass a dense tensor with values.") from error
+    if unbatched:
+        tensor = tensor.unsqueeze(0)
     if tensor.ndim == 0 or tensor.shape[0] == 0:
-        raise DataError(f"{what} has no batch dimension, or none in it.", hint="Inputs are batch first.")
+        raise DataError(
+            f"{what} has no batch dimension, or none in it.",
+            hint="Inputs are batch first; where forward itself takes one sample alone, unbatched=True says so.",
+        )
     if 0 in tensor.shape:
         raise DataError(f"{what} is empty: its shape is {tuple(tensor.shape)}.", hint="Pass one sample at least.")
     wide = tensor.is_floating_point() and tensor.dtype in (dtype, torch.float64)

@@ -44,12 +44,13 @@ def _made(spec: Project, model: nn.Module, notes: tuple[str, ...]) -> Source:
     return source_from_module(
         spec.model.name,
         model,
-        spec.inputs,
+        spec.taken,
         spec.tensors,
         spec.sizes,
         labels=spec.labels,
         preprocessing=spec.preprocessing,
         audio=spec.audio,
+        unbatched=spec.unbatched,
         notes=notes,
     )
 

@@ -10,7 +10,7 @@ from edgekit.errors import SourceError
 from edgekit.model.program import Source, named_outputs
 from edgekit.model.refusals import at, instead
 from edgekit.model.sizes import other_sizes
-from edgekit.model.source.batch_axis import as_declared
+from edgekit.model.source.batch_axis import as_declared, without_batch
 from edgekit.model.source.calls import check_parameters
 from edgekit.model.source.first_steps import take_bytes
 from edgekit.model.source.own import cast_hint, own_copy
@@ -30,6 +30,7 @@ def source_from_module(
     labels: tuple[str, ...] = (),
     preprocessing: Preprocessing | None = None,
     audio: Audio | None = None,
+    unbatched: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
 ) -> Source:
     """Make a source of a module; the caller's module stays as it is, the source holds a copy on the CPU.
@@ -44,6 +45,7 @@ def source_from_module(
         labels: Names of the classes.
         preprocessing: How a picture becomes the input that means an image.
         audio: How a sound becomes the input.
+        unbatched: The names of inputs that ``forward`` takes without their batch of one.
         notes: What was changed before, for a reader of the report.
 
     Raises:
@@ -56,6 +58,7 @@ def source_from_module(
     one = fixed(sizes)
     inputs, outputs = filled(inputs, one), filled(outputs, one)
     free = {key: size for key, size in sizes.items() if key not in one}
+    notes += without_batch(own, inputs, unbatched)
     notes += as_declared(name, own, inputs, outputs)
     _check_outputs(name, own, inputs, outputs, free, cast_hint(model))
     return measured(
@@ -73,6 +76,7 @@ def measured(
     labels: tuple[str, ...] = (),
     preprocessing: Preprocessing | None = None,
     audio: Audio | None = None,
+    unbatched: tuple[str, ...] = (),
     notes: tuple[str, ...] = (),
 ) -> Source:
     """Make a source of what was checked: an own copy, and tensors without dimensions that have one size only."""
@@ -89,6 +93,7 @@ def measured(
         labels=labels,
         preprocessing=preprocessing,
         audio=None if audio is None else completed(audio, inputs),
+        unbatched=unbatched,
         notes=notes,
     )
 

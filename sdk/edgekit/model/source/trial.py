@@ -33,9 +33,19 @@ class Tried:
     """Zeros, with a batch of one in front."""
     reasons: tuple[tuple[str, str], ...]
     """What tells the shape of each, and its type; empty where it was said."""
+    unbatched: bool = False
+    """Whether the model takes them without that batch."""
 
 
-def find_inputs(name: str, model: nn.Module, shaped: Mapping[str, AskedShape], seen: Peek, file: Path) -> Tried:
+def find_inputs(
+    name: str,
+    model: nn.Module,
+    shaped: Mapping[str, AskedShape],
+    seen: Peek,
+    file: Path,
+    *,
+    unbatched: bool = False,
+) -> Tried:
     """Return inputs that a model runs on.
 
     Args:
@@ -44,6 +54,8 @@ def find_inputs(name: str, model: nn.Module, shaped: Mapping[str, AskedShape], s
         shaped: The shapes that were said, by input; the empty name is the only one.
         seen: What the data tells.
         file: The Python file of the model, for messages.
+        unbatched: Whether the model takes one sample without a batch; else that is tried where the shapes are known
+            and it takes none with one.
 
     Raises:
         SourceError: If it runs on nothing that was tried; the message says what was, and the hint how to say a shape.
@@ -52,17 +64,20 @@ def find_inputs(name: str, model: nn.Module, shaped: Mapping[str, AskedShape], s
     said, seen = {names[0]: shaped[""]} if "" in shaped else dict(shaped), seen.named(names)
     last: Exception | None = None
     tries = list(itertools.islice(_tries(model, names, said, seen), _MOST))
-    for sizes, dtypes, reasons in tries:
+    known = all(one in said or one in seen.arrays for one in names)
+    for alone, (sizes, dtypes, reasons) in itertools.product(
+        (True,) if unbatched else (False, True)[: 1 + known], tries
+    ):
         example = tuple(
             torch.zeros((1, *one), dtype=getattr(torch, dtype)) for one, dtype in zip(sizes, dtypes, strict=True)
         )
         try:
             with torch.no_grad(), contained():
-                model(*(tensor.clone() for tensor in example))
+                model(*(tensor[0].clone() if alone else tensor.clone() for tensor in example))
         except Exception as error:  # anything may be raised by a model
             last = last or error
             continue
-        return Tried(names=names, example=example, reasons=reasons)
+        return Tried(names=names, example=example, reasons=reasons, unbatched=alone)
     given, reason = f"forward({', '.join(names)}) of {name}", "" if last is None else f" {place(file, last)}"
     wanted = "3x224x224" if len(names) == 1 else " --shape ".join(f"{one}=128" for one in names)
     hint = f"Say it without the batch: --shape {wanted}."
