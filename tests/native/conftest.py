@@ -2,23 +2,25 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from torch import nn
 
 import edgekit
 from edgekit import bundles
 from edgekit.apps.native import folder as folders
 from edgekit.apps.native import toolchain
-from edgekit.base import cache as caches
 from edgekit.base import digest
+from edgekit.base.cache import Cache
 from edgekit.spec import Budget, Preprocessing, Resize
 
 WITH_JPEG = Path("/usr/include/jpeglib.h").is_file()
@@ -29,6 +31,21 @@ def _compiler() -> None:
     """There is nothing to test where nothing can be compiled."""
     if toolchain.host_cpu() is None or shutil.which("g++") is None:
         pytest.skip("no g++ for Linux on this machine: the native program cannot be compiled")
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Cache:
+    """A cache that all processes of one run of the tests share: compiling takes longest."""
+    base = tmp_path_factory.getbasetemp()
+    return Cache(folder=(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "native-cache")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_cache(store: Cache) -> Iterator[None]:
+    """The command line takes the same cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEKIT_CACHE", str(store.folder))
+        yield
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,8 +128,19 @@ def picture_samples(count: int, seed: int) -> dict[str, np.ndarray[Any, Any]]:
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(tmp_path_factory: pytest.TempPathFactory, store: Cache) -> Path:
     """A bundle of a .pte for this machine."""
+    store.folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(store.folder.parent / "native.lock"), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEKIT_CACHE", str(store.folder))
+        made = build_bundle(tmp_path_factory.mktemp("native"))
+        folders.add(made, bundles.read(made), jpeg=WITH_JPEG, cache=store)
+        shutil.rmtree(made / "native")
+    return made
+
+
+def build_bundle(output: Path) -> Path:
+    """Build the network for this machine."""
     torch.manual_seed(0)
     cpu = toolchain.host_cpu()
     result = edgekit.build(
@@ -121,7 +149,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         target="linux-x86_64" if cpu == "x86_64" else "linux-arm64",
         calibration=torch.from_numpy(picture_samples(32, 1)["image"]),
         evaluation=torch.from_numpy(picture_samples(40, 2)["image"]),
-        output=tmp_path_factory.mktemp("native"),
+        output=output,
         labels=("ape", "bee", 'c"a\\t', "dög"),
         formats=("pte",),
         budget=Budget(),
@@ -132,9 +160,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def made(bundle: Path) -> Folder:
+def made(bundle: Path, store: Cache) -> Folder:
     """The bundle with its native folder."""
-    folders.add(bundle, bundles.read(bundle), jpeg=WITH_JPEG, cache=caches.from_environment())
+    folders.add(bundle, bundles.read(bundle), jpeg=WITH_JPEG, cache=store)
     return Folder(bundle=bundle)
 
 

@@ -56,14 +56,14 @@ def _check_replaceable(folder: Path) -> None:
         )
 
 
-def add(folder: Path, file: str, text: str, page: str, manifest_sha256: str) -> Path:
+def add(folder: Path, file: str, text: str, page: str | None, manifest_sha256: str) -> Path:
     """Write what was measured of a bundle, and the page with it, into its folder; another build takes both away.
 
     Args:
         folder: The bundle.
         file: One of the files that a bundle may hold beside its own.
         text: What is in it.
-        page: The text of the page that shows it.
+        page: The text of the page that shows it; None leaves the page as it is.
         manifest_sha256: Digest of the manifest of the build that was measured.
 
     Raises:
@@ -74,7 +74,8 @@ def add(folder: Path, file: str, text: str, page: str, manifest_sha256: str) -> 
             if digest.of_file(folder / MANIFEST_FILE) != manifest_sha256:
                 raise BundleError(f"{folder} was built anew meanwhile.", hint="Measure it again.")
             replace_file(folder / file, text.encode())
-            replace_file(folder / PAGE_FILE, page.encode())
+            if page is not None:
+                replace_file(folder / PAGE_FILE, page.encode())
     except OSError as error:
         raise BundleError(f"{folder} cannot be read: {error.strerror or error}.", hint="Build it again.") from error
     return folder / file

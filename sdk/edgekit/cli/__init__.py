@@ -3,7 +3,7 @@
 import click
 
 from edgekit import __version__
-from edgekit.cli import baseline, build, cache, drop, look, profile, publish, setup
+from edgekit.cli import baseline, build, cache, drop, look, profile, publish, setup, verify
 from edgekit.cli.shell import HELP_OPTIONS, Group
 
 
@@ -21,6 +21,7 @@ def main(debug: bool) -> None:
 
 main.add_command(build.build)
 main.add_command(build.compare)
+main.add_command(verify.verify)
 main.add_command(baseline.baseline)
 main.add_command(profile.profile)
 main.add_command(drop.drop)

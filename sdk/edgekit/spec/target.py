@@ -90,5 +90,7 @@ class Target(Spec):
     """Versions that an app pins, by package coordinate; those that EdgeKit keeps for the platform unless given."""
     budget: Budget = Budget()
     """Default drift limits; the project's own are put over them."""
+    cpu_models: tuple[Name, ...] = ()
+    """Models of processors that ``edgekit verify --emulate`` runs the artifacts on, by QEMU's names: ``cortex-a53``."""
     native: NativePictures | None = None
     """Adds a folder that runs without Python, for Linux: its program reads ``"png"``, or ``"jpeg"`` as well."""

@@ -3,22 +3,30 @@
 from pathlib import Path
 
 from edgekit.base import cache as caches
+from edgekit.base.versions import installed
 from edgekit.errors import ToolchainError
 from edgekit.spec import Format
 
+# What is in it decides its name: another version of a runtime has another kit.
 _NAME = "arm64-kit"
+COMPLETE = "complete"
+SYSROOT = "usr/aarch64-linux-gnu"
+EMULATOR = "usr/bin/qemu-aarch64"
+LIBRARIES = {Format.PTE: "executorch/lib", Format.ONNX: "onnxruntime/capi"}
+_HEADERS = ("usr/include/onnxruntime", "usr/include/onnxruntime/core/session")
 
 
 def place() -> Path | None:
     """Return where the kit lies, or would; None where the person has no cache."""
     cache = caches.for_builds()
-    return None if cache is None else cache.folder / _NAME
+    versions = "-".join(installed("executorch", "onnxruntime").values())
+    return None if cache is None else cache.folder / f"{_NAME}-{versions}"
 
 
 def folder() -> Path | None:
     """Return the kit's folder, or None if it is not set up."""
     found = place()
-    return found if found is not None and (found / "complete").is_file() else None
+    return found if found is not None and (found / COMPLETE).is_file() else None
 
 
 def libraries(format: Format) -> Path:
@@ -33,10 +41,10 @@ def libraries(format: Format) -> Path:
             "The runtimes' libraries for arm64 are not on this machine.",
             hint="Set them up once, in your cache and without root: edgekit verify --setup",
         )
-    return found / ("executorch/lib" if format is Format.PTE else "onnxruntime/capi")
+    return found / LIBRARIES[format]
 
 
 def headers() -> tuple[Path, ...]:
     """Return folders of the kit that may have ONNX Runtime's C header."""
     found = folder()
-    return () if found is None else (found / "usr/include/onnxruntime", found / "usr/include/onnxruntime/core/session")
+    return () if found is None else tuple(found / name for name in _HEADERS)

@@ -117,6 +117,7 @@ def _compile(toolchain: Toolchain, runtime: Runtime, scratch: Path, *, jpeg: boo
         "-o",
         str(library),
         "-Wl,--gc-sections",
+        *([] if sanitize else ["-Wl,-z,defs"]),
     ]
     _run(toolchain, [*command, f"-Wl,-soname,{LIBRARY}", *found, *linked])
     _run(

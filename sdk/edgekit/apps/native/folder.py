@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,20 +74,61 @@ def add(bundle: Path, manifest: Manifest, *, jpeg: bool, cache: Cache | None) ->
         RunError: If the program computes something else than the build did.
         BundleError: If the folder cannot be written.
     """
-    info, cpu = chosen(manifest), manifest.target.cpu
-    toolchain = toolchains.find(cpu, kit.folder())
-    folder = runtimes.host_folder(info.format) if toolchains.host_cpu() is cpu else kit.libraries(info.format)
-    runtime = runtimes.of_artifact(info, cpu, folder, kit.headers())
-    made = compiled(toolchain, runtime, jpeg=jpeg and manifest.preprocessing is not None, cache=cache)
-    files = _files(bundle, manifest, info, runtime, made)
-    native = _described(manifest, text_of(bundle / MANIFEST_FILE), info, runtime, toolchain, files, jpeg=jpeg)
-    tested = toolchains.host_cpu() is cpu
+    made = assembled(bundle, manifest, chosen(manifest), jpeg=jpeg, cache=cache)
+    tested = toolchains.host_cpu() is manifest.target.cpu
     if tested:
-        _test(files)
-    name = NATIVE_FILE.removeprefix(f"{NATIVE_FOLDER}/")
+        with tempfile.TemporaryDirectory() as scratch:
+            _test(made.write(Path(scratch) / NATIVE_FOLDER))
     target = bundle / NATIVE_FOLDER
-    replace_folder(target, {**files, name: native.to_json().encode()}, executable=executables(files))
-    return Added(folder=target, native=native, tested=tested, cached=made.cached)
+    made.write(target)
+    return Added(folder=target, native=made.native, tested=tested, cached=made.cached)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assembled:
+    """The content of a native folder."""
+
+    native: Native
+    files: Mapping[str, bytes]
+    cached: bool
+    """Whether the program came from the cache."""
+
+    def write(self, folder: Path) -> Program:
+        """Write it as the whole content of a folder, in one step.
+
+        Raises:
+            BundleError: If that cannot be written.
+        """
+        described = {NATIVE_FILE.removeprefix(f"{NATIVE_FOLDER}/"): self.native.to_json().encode()}
+        replace_folder(folder, {**self.files, **described}, executable=executables(self.files))
+        return Program(folder=folder)
+
+
+def assembled(bundle: Path, manifest: Manifest, info: ArtifactInfo, *, jpeg: bool, cache: Cache | None) -> Assembled:
+    """Compile the program for an artifact of a bundle, and gather what belongs beside it.
+
+    Args:
+        bundle: The bundle's folder, whose files are as its manifest says.
+        manifest: Its manifest.
+        info: The artifact.
+        jpeg: Whether the program reads JPEG, too.
+        cache: Where compiled programs are kept.
+
+    Raises:
+        ToolchainError: If there is no compiler or library, or the program does not compile.
+        BundleError: If a file of the bundle cannot be read.
+    """
+    cpu = manifest.target.cpu
+    toolchain = toolchains.find(cpu, kit.folder())
+    own = toolchains.host_cpu() is cpu
+    libraries = runtimes.host_folder(info.format) if own else kit.libraries(info.format)
+    runtime = runtimes.of_artifact(info, cpu, libraries, kit.headers())
+    jpeg = jpeg and manifest.preprocessing is not None
+    made = compiled(toolchain, runtime, jpeg=jpeg, cache=cache)
+    files = _files(bundle, manifest, info, runtime, made)
+    text = text_of(bundle / MANIFEST_FILE)
+    native = _described(manifest, text, info, runtime, toolchain, files, jpeg=jpeg)
+    return Assembled(native=native, files=files, cached=made.cached)
 
 
 def chosen(manifest: Manifest) -> ArtifactInfo:
@@ -166,14 +207,10 @@ def _described(
     )
 
 
-def _test(files: dict[str, bytes]) -> None:
-    """Run the self-test of a folder that is not in its place yet."""
-    with tempfile.TemporaryDirectory() as scratch:
-        place = Path(scratch) / NATIVE_FOLDER
-        replace_folder(place, files, executable=executables(files))
-        done = launch(Program(folder=place), ["selftest"])
-        if done.code != 0:
-            raise RunError(
-                f"The native program does not pass its self-test: {done.reason}",
-                hint="This is EdgeKit's own fault, or the compiler's; please report it.",
-            )
+def _test(program: Program) -> None:
+    done = launch(program, ["selftest"])
+    if done.code != 0:
+        raise RunError(
+            f"The native program does not pass its self-test: {done.reason}",
+            hint="This is EdgeKit's own fault, or the compiler's; please report it.",
+        )

@@ -1,0 +1,104 @@
+"""``edgekit verify``: a bundle through the real kernels of its processor."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgekit.base.progress import Progress
+from edgekit.cli.build import over_budget
+from edgekit.cli.gate import Gate, gate_options
+from edgekit.cli.shell import FOLDER, Answer, verb
+
+if TYPE_CHECKING:
+    from edgekit.data.trace import Trace
+
+
+@click.command()
+@click.argument("bundle", type=click.Path(path_type=Path, file_okay=False), required=False)
+@click.option("--emulate", is_flag=True, help="Run the kernels of 64-bit ARM under an emulator.")
+@click.option("--setup", is_flag=True, help="Set up what emulation needs, in your cache and without root, first.")
+@click.option(
+    "--cpu",
+    "models",
+    multiple=True,
+    metavar="MODEL",
+    help="Model of processor, by QEMU's name: cortex-a76; repeat it for several. Unless given, the target's.",
+)
+@click.option(
+    "--baseline",
+    "recorded",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Recorded baseline, whose samples are run; the project's if not given.",
+)
+@FOLDER
+@gate_options
+@verb
+def verify(
+    progress: Progress,
+    *,
+    bundle: Path | None,
+    emulate: bool,
+    setup: bool,
+    models: tuple[str, ...],
+    recorded: Path | None,
+    folder: Path | None,
+    junit: Path | None,
+    summary: Path | None,
+) -> Answer:
+    """Run BUNDLE's artifacts through the native program and the real kernels of its processor.
+
+    The answers are held against this host's and the baseline's. --setup alone prepares the emulator, once.
+    """
+    if models and not emulate:
+        raise click.UsageError("--cpu names what is emulated: give --emulate, too.")
+    if bundle is None and not setup:
+        raise click.UsageError("Say which BUNDLE to verify; or prepare the emulator with --setup.")
+    kit = None
+    if setup:
+        from edgekit.apps.emulation.setup import set_up
+
+        kit = set_up(progress)
+    if bundle is None:
+        return Answer(data={"kit": str(kit)}, text=lambda console: console.print(f"Ready: {kit}", soft_wrap=True))
+    gate = Gate.asked(junit, summary)
+    reference = _reference(bundle, recorded, folder)
+
+    from edgekit import bundles
+    from edgekit.base import cache as caches
+    from edgekit.bundles.emulated import EMULATED_FILE
+    from edgekit.pipeline import emulate as emulation
+    from edgekit.render import cases, markdown, verdict
+    from edgekit.render.emulated import show_emulated
+
+    found = emulation.verify(bundle, reference, progress, emulate=emulate, models=models, cache=caches.for_builds())
+    suite = cases.of_drift(str(bundle), found.drift)
+    text, unwritten = gate.write(
+        (suite,),
+        markdown.of_build([(suite, found.drift)]),
+        lambda console: show_emulated(console, found, str(bundle)),
+    )
+    place = bundles.add(bundle, EMULATED_FILE, found.to_json(), None, found.manifest_sha256)
+    return Answer(
+        data={"file": str(place), "emulated": found.model_dump(mode="json")},
+        text=text,
+        unwritten=unwritten,
+        failure=None if found.drift.within_budget else over_budget(list(verdict.of_drift(found.drift))),
+    )
+
+
+def _reference(bundle: Path, recorded: Path | None, folder: Path | None) -> "Trace | None":
+    """Return the baseline of the bundle's model; None where there is none."""
+    from edgekit import bundles
+    from edgekit.data import trace
+    from edgekit.spec.find import find
+
+    manifest = bundles.read(bundle)
+    if recorded is not None:
+        return trace.load(recorded)
+    baseline = find(folder, strict=False).baseline
+    if not baseline.is_file():
+        return None
+    found = trace.load(baseline)
+    return found if found.origin.model == manifest.model.weights_sha256 else None
