@@ -1,10 +1,13 @@
 """What is read, by format: whole files to begin with, and how EdgeKit reads them."""
 
+import importlib
 import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -19,13 +22,16 @@ from edgekit.bundles.compare import compare_builds, read_side
 from edgekit.bundles.manifest import report
 from edgekit.bundles.result import Built
 from edgekit.data import trace
-from edgekit.data.files import load_samples
+from edgekit.data.files import checked, find, load_samples
+from edgekit.data.found import Wanted
+from edgekit.data.peek import peek
 from edgekit.data.rows import whole
 from edgekit.errors import RunError
 from edgekit.model.weights.checkpoint import read_checkpoint
 from edgekit.render import cases, inspection, junit, markdown, tables
 from edgekit.render.terminal import console
 from edgekit.spec import Dimension, Preprocessing, Resize, TensorSpec
+from edgekit.spec.media import Text
 from edgekit.spec.project import load as load_project
 from edgekit.spec.scaffold import init
 from tests.unit import examples
@@ -188,6 +194,71 @@ def _make_any(folder: Path) -> None:
     (folder / "a.npz").rename(folder / "a.bin")
 
 
+def _make_table(file: str) -> Callable[[Path], object]:
+    def make(folder: Path) -> None:
+        for number in range(3):
+            Image.fromarray(_PIXELS).save(folder / f"{number}.png")
+        rows = [{"path": f"{number}.png", "label": "abc"[number], "group": f"g{number}"} for number in range(3)]
+        if file.endswith(".csv"):
+            text = "path,label,group\n" + "".join(",".join(row.values()) + "\n" for row in rows)
+        else:
+            text = "".join(
+                json.dumps({**row, "target.scores": [0.5, number]}) + "\n" for number, row in enumerate(rows)
+            )
+        (folder / file).write_text(text)
+
+    return make
+
+
+def _table(file: str) -> Callable[[Path], object]:
+    read = _samples(file)
+
+    def both(folder: Path) -> None:
+        peek([folder / file])
+        read(folder)
+
+    return both
+
+
+def _make_coco(folder: Path) -> None:
+    Image.fromarray(_PIXELS).save(folder / "0.png")
+    told = {
+        "images": [{"id": 7, "file_name": "0.png", "width": 11, "height": 9}],
+        "categories": [{"id": 1, "name": "cat"}, {"id": 3, "name": "dog"}],
+        "annotations": [{"image_id": 7, "category_id": 3, "bbox": [1, 2.5, 3, 4], "iscrowd": 0}],
+    }
+    (folder / "instances.json").write_text(json.dumps(told))
+
+
+def _make_parquet(folder: Path) -> None:
+    pyarrow: Any = importlib.import_module("pyarrow")
+    parquet: Any = importlib.import_module("pyarrow.parquet")
+    buffer = io.BytesIO()
+    Image.fromarray(_PIXELS).save(buffer, format="PNG")
+    table = pyarrow.table({"image": [buffer.getvalue()] * 3, "label": [0, 1, 2], "group": ["x", "y", "y"]})
+    parquet.write_table(table, folder / "a.parquet")
+
+
+def _make_tokenizer(folder: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = Tokenizer(models.WordLevel({"[PAD]": 0, "[UNK]": 1, "a": 2, "b": 3}, unk_token="[UNK]"))  # noqa: S106
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    words.save(str(folder / "tokenizer.json"))
+    (folder / "texts.txt").write_text("a b\nb c\n")
+
+
+def _tokenizer(folder: Path) -> None:
+    specs = (TensorSpec(name="input_ids", shape=("batch", 5), dtype="int64"),)
+    wanted = Wanted(inputs=specs, text=Text(tokenizer="tokenizer.json"), root=folder)
+    path = folder / "texts.txt"
+    checked(find(path, wanted), path, wanted, {"batch": Dimension(max=64)})
+
+
+def _installed(library: str) -> tuple[str, ...]:
+    return (library,) if find_spec(library) else ()
+
+
 FORMATS: tuple[Format, ...] = (
     _of("manifest", "manifest.json", "json", examples.write_bundle, _manifest, 16),
     _of("report", "report.json", "json", _make_report, _report, 10),
@@ -207,5 +278,10 @@ FORMATS: tuple[Format, ...] = (
     _of_torch("pth", "zip", legacy=False),
     _of_torch("legacy pth", "", legacy=True),
     _of("safetensors weights", "a.safetensors", "safetensors", _make_state, _weights("a.safetensors")),
+    _of("csv", "a.csv", "csv", _make_table("a.csv"), _table("a.csv"), 5),
+    _of("jsonl", "a.jsonl", "jsonl", _make_table("a.jsonl"), _table("a.jsonl"), 5),
+    _of("coco", "instances.json", "json", _make_coco, _table("instances.json"), 5),
+    *(_of("parquet", "a.parquet", "", _make_parquet, _samples("a.parquet")) for _ in _installed("pyarrow")),
+    *(_of("tokenizer", "tokenizer.json", "json", _make_tokenizer, _tokenizer) for _ in _installed("tokenizers")),
     _of("any file", "a.bin", "zip", _make_any, lambda folder: kind_of(folder / "a.bin"), 2),
 )

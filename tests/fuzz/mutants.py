@@ -25,11 +25,12 @@ def mutant(data: bytes, kind: str, seed: int) -> bytes:
 
     Args:
         data: The whole file.
-        kind: What it is: ``json``, ``toml``, ``zip``, ``png``, ``safetensors``, or another, which has bytes alone.
+        kind: What it is: ``json``, ``jsonl``, ``csv``, ``toml``, ``zip``, ``png``, ``safetensors``, or another, which
+            has bytes alone.
         seed: Which mutant.
     """
     chance = random.Random(seed)  # noqa: S311 - no secret
-    structured = {"json": _json, "toml": _toml, "zip": _zip, "png": _png, "safetensors": _safetensors}.get(kind)
+    structured = _STRUCTURED.get(kind)
     if structured is not None and chance.random() < 0.6:
         return structured(data, chance)
     return damaged(data, chance)
@@ -161,6 +162,42 @@ def _safetensors(data: bytes, chance: random.Random) -> bytes:
     header = mutant(data[8 : 8 + length], "json", chance.randrange(2**32))
     claimed = len(header) if chance.random() < 0.9 else chance.choice(_NUMBERS)
     return struct.pack("<Q", claimed & (2**64 - 1)) + header + data[8 + length :]
+
+
+def _jsonl(data: bytes, chance: random.Random) -> bytes:
+    """Return a table with one line changed, left out or doubled."""
+    lines = data.splitlines()
+    number = chance.randrange(len(lines))
+    match chance.randrange(6):
+        case 0:
+            del lines[number]
+        case 1:
+            lines.insert(chance.randrange(len(lines)), lines[number])
+        case _:
+            lines[number] = _json(lines[number], chance)
+    return b"\n".join(lines)
+
+
+def _csv(data: bytes, chance: random.Random) -> bytes:
+    """Return a table with one cell changed, or more or fewer of them in a line."""
+    lines = [line.split(b",") for line in data.splitlines()]
+    line = chance.choice(lines)
+    place = chance.randrange(len(line))
+    match chance.randrange(6):
+        case 0:
+            del line[place]
+        case 1:
+            line.insert(place, line[place])
+        case 2:
+            line[place] = chance.choice((b'"', b"\0", b'"\n', b"\r", b";", b"\xff", b"\xef\xbb\xbf"))
+        case _:
+            line[place] = str(chance.choice(STRANGE)).encode("utf-8", "surrogatepass")
+    return b"\n".join(b",".join(cells) for cells in lines)
+
+
+_STRUCTURED = {
+    "json": _json, "jsonl": _jsonl, "csv": _csv, "toml": _toml, "zip": _zip, "png": _png, "safetensors": _safetensors,
+}  # fmt: skip
 
 
 def words(text: str) -> str:

@@ -20,7 +20,7 @@ def test_mutants_end_in_an_answer_or_an_error() -> None:
     assert {key.partition(":")[0] for key in result.counts} == {one.name for one in FORMATS}
 
 
-@pytest.mark.parametrize("kind", ["json", "toml", "zip", "png", "safetensors", ""])
+@pytest.mark.parametrize("kind", ["json", "jsonl", "csv", "toml", "zip", "png", "safetensors", ""])
 def test_a_seed_gives_one_mutant(kind: str) -> None:
     """So that a finding can be had again."""
     data = b'a = [1, 2, 3]\nb = "text"\n' if kind == "toml" else b'{"a": [1, 2, 3], "b": "text"}' * 3

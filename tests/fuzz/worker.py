@@ -84,8 +84,9 @@ def main() -> None:
     formats: tuple[Format, ...] = tuple(replace(one, share=3 * one.share) for one in FORMATS)
     if native:
         from tests.fuzz.native import NATIVE
+        from tests.fuzz.programs import PROGRAMS
 
-        formats += NATIVE
+        formats += NATIVE + PROGRAMS
     if wanted:
         formats = tuple(one for one in formats if one.name in wanted.split(","))
     turns = [one for one in formats for _ in range(one.share)]

@@ -134,6 +134,20 @@ def test_a_file_computes_what_the_module_does(
             assert torch.allclose(program(*given), wanted, atol=1e-4)
 
 
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    """Bytes in place of a name: a SourceError."""
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["xx"], ["yy"])],
+        "g",
+        [helper.make_tensor_value_info("xx", TensorProto.FLOAT, ["n", 4])],
+        [helper.make_tensor_value_info("yy", TensorProto.FLOAT, ["n", 4])],
+    )
+    data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9).SerializeToString()
+    (tmp_path / "net.onnx").write_bytes(data.replace(b"xx", b"\xff\xfe"))
+    with pytest.raises(SourceError, match=r"net\.onnx"):
+        programs.of_object(tmp_path / "net.onnx")
+
+
 def test_what_is_made_in_a_symbolic_size(tmp_path: Path) -> None:
     """Places up to a length that varies, and a constant written that often: tensors, not lists of numbers."""
     nodes = [

@@ -258,6 +258,29 @@ def test_quantized_scripts_are_refused(tmp_path: Path) -> None:
         programs.of_path(target)
 
 
+@pytest.mark.parametrize("member", ["data.pkl", "constants.pkl", ".debug_pkl"])
+def test_a_text_that_claims_more_than_there_is(member: str, tmp_path: Path) -> None:
+    """In any pickle of the archive: torch would take the gigabytes first."""
+    trace(nn.Linear(4, 4), torch.zeros(1, 4)).save(tmp_path / "whole.pt")
+    with zipfile.ZipFile(tmp_path / "whole.pt") as whole, zipfile.ZipFile(tmp_path / "net.pt", "w") as changed:
+        for info in whole.infolist():
+            claimed = b"\x80\x02X\xff\xff\xff\x7fab."
+            changed.writestr(info, claimed if info.filename.endswith(member) else whole.read(info))
+    with pytest.raises(SourceError, match=f"{member}: expected 2147483647 bytes"):
+        programs.of_object(tmp_path / "net.pt")
+
+
+def test_lines_that_are_damaged_take_no_more(tmp_path: Path) -> None:
+    """Where the code was written is for messages alone."""
+    trace(nn.Linear(4, 4), torch.zeros(1, 4)).save(tmp_path / "whole.pt")
+    with zipfile.ZipFile(tmp_path / "whole.pt") as whole, zipfile.ZipFile(tmp_path / "net.pt", "w") as changed:
+        for info in whole.infolist():
+            changed.writestr(info, b"\x80\x02K\x07." if info.filename.endswith(".debug_pkl") else whole.read(info))
+    found = programs.of_object(tmp_path / "net.pt")
+    assert found is not None
+    assert tuple(found.module(torch.zeros(2, 4)).shape) == (2, 4)
+
+
 def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     """Code is read whole: what it unpacks to is known before."""
     path = with_bomb(written(Small(), (PICTURES[:2],), "traced", tmp_path), "net/code/more.py")

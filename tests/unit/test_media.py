@@ -183,3 +183,14 @@ def test_a_tokenizer_is_read_whatever_the_data_is(tmp_path: Path) -> None:
             readers.checked_steps(Text(tokenizer="own.json"), inputs, tmp_path)
     with pytest.raises(DataError, match="image is none of these"):
         readers.checked_steps(Text(), (*inputs, TensorSpec(name="image", shape=("batch", 4))), tmp_path)
+
+
+def test_a_tokenizer_that_fails_on_a_text_is_an_error(tmp_path: Path) -> None:
+    """One that can be read, and knows no word for what it does not know."""
+    tokenizer(tmp_path)
+    told = json.loads((tmp_path / "tokenizer.json").read_text())
+    told["model"]["unk_token"] = "[NOWHERE]"  # noqa: S105 - no secret
+    (tmp_path / "tokenizer.json").write_text(json.dumps(told))
+    (tmp_path / "t.txt").write_text("unheard\n")
+    with pytest.raises(DataError, match=r"tokenizer\.json cannot be read"):
+        texts(tmp_path / "t.txt")

@@ -2,7 +2,8 @@
 
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,19 @@ class Tokens(Lazy):
 
     costly = True
 
-    def __init__(self, texts: Sequence[str], tokenizer: Any, part: TextPart, spec: TensorSpec, length: int) -> None:
+    def __init__(self, texts: Sequence[str], steps: "TextSteps", tokenizer: Any, spec: TensorSpec) -> None:
         """Take texts, none of which is read by the tokenizer yet."""
-        self._texts, self._tokenizer, self._part = texts, tokenizer, part
-        self.shape, self.dtype = (len(texts), length), np.dtype(spec.dtype)
+        self._texts, self._tokenizer, self._part, self._file = texts, tokenizer, steps.parts[spec.name], steps.tokenizer
+        self.shape, self.dtype = (len(texts), steps.length), np.dtype(spec.dtype)
 
     def read(self, places: Integers) -> Array:
-        """Return the rows at these places."""
-        found = self._tokenizer.encode_batch([self._texts[place] for place in places])
+        """Return the rows at these places.
+
+        Raises:
+            DataError: If the tokenizer fails on them.
+        """
+        with _by_library(self._file):
+            found = self._tokenizer.encode_batch([self._texts[place] for place in places])
         return np.array([getattr(one, self._part) for one in found], dtype=self.dtype).reshape(-1, self.shape[1])
 
 
@@ -103,7 +109,7 @@ def encoded(texts: Sequence[str], steps: TextSteps, inputs: tuple[TensorSpec, ..
         ToolchainError: If the library of tokenizers is missing.
     """
     tokenizer = _tokenizer(steps.tokenizer, steps.length)
-    return {spec.name: Tokens(texts, tokenizer, steps.parts[spec.name], spec, steps.length) for spec in inputs}
+    return {spec.name: Tokens(texts, steps, tokenizer, spec) for spec in inputs}
 
 
 def checked_steps(text: Text, inputs: tuple[TensorSpec, ...], root: Path) -> TextSteps:
@@ -171,16 +177,23 @@ def _tokenizer(file: Path, length: int) -> Any:
         library: Any = importlib.import_module("tokenizers")
     except ImportError as error:
         raise ToolchainError("Texts are read by the library tokenizers.", hint='pip install "edgekit[text]"') from error
-    with reading(file, hint=_TOKENIZER):
-        try:
-            tokenizer = library.Tokenizer.from_str(file.read_text(encoding="utf-8"))
-        except BaseException as error:  # a panic of the library is no Exception
-            if isinstance(error, Exception | KeyboardInterrupt):
-                raise
-            raise ValueError(f"the library fails on it: {error}") from error
+    with _by_library(file):
+        tokenizer = library.Tokenizer.from_str(file.read_text(encoding="utf-8"))
         padding = tokenizer.padding or {}
         pad = padding.get("pad_token") or next((one for one in _PADS if tokenizer.token_to_id(one) is not None), None)
         number = padding.get("pad_id") if padding else tokenizer.token_to_id(pad) if pad else 0
         tokenizer.enable_truncation(length)
         tokenizer.enable_padding(length=length, pad_id=number or 0, pad_token=pad or "[PAD]")
     return tokenizer
+
+
+@contextmanager
+def _by_library(file: Path) -> Iterator[None]:
+    """Raise what the library raises over a tokenizer's file as a DataError."""
+    with reading(file, hint=_TOKENIZER):
+        try:
+            yield
+        except BaseException as error:  # a panic of the library is no Exception
+            if isinstance(error, Exception | KeyboardInterrupt):
+                raise
+            raise ValueError(f"the library fails on it: {error}") from error

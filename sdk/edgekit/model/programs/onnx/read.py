@@ -35,26 +35,31 @@ def of_onnx(path: Path) -> Program:
         SourceError: If it cannot be read, is quantized, has an operator that is unknown here, or keeps tensors in files
             that are not beside it.
     """
-    origin = f"the ONNX file {path}"
     model = _loaded(path)
-    graph = model.graph
     try:
-        nodes, tensors = _nodes(graph, {entry.domain: entry.version for entry in model.opset_import})
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        program = _program(path, model)
+    except SourceError:
+        raise
+    except Exception as error:  # whatever stands in a file: names that are no text, numbers of other types
         raise SourceError(f"{path} is damaged: {error}", hint=_AGAIN) from error
+    assert isinstance(program.module, OnnxModule)
+    check_equal(path, model, program.module, program)
+    return program
+
+
+def _program(path: Path, model: onnx.ModelProto) -> Program:
+    origin, graph = f"the ONNX file {path}", model.graph
+    nodes, tensors = _nodes(graph, {entry.domain: entry.version for entry in model.opset_import})
     _check_operators(path, graph)
     nodes = with_bias(nodes, tensors, {value.name for value in graph.output})
     values = [value for value in graph.input if value.name not in tensors]
     names = identifiers((value.name for value in values), ())
     outputs = identifiers((value.name for value in graph.output), names)
     named = dict(zip(outputs, (value.name for value in graph.output), strict=True))
-    module = _module(path, nodes, tensors, tuple(value.name for value in values), named)
+    module = with_signature(_module(path, nodes, tensors, tuple(value.name for value in values), named), names)
     axes, dimensions = Axes(), dict[str, Dimension | None]()
     inputs = tuple(_spec(origin, name, value, axes, dimensions) for name, value in zip(names, values, strict=True))
-    module = with_signature(module, names)
-    program = Program(module=module, origin=origin, inputs=inputs, dimensions=dimensions)
-    check_equal(path, model, module, program)
-    return program
+    return Program(module=module, origin=origin, inputs=inputs, dimensions=dimensions)
 
 
 def _loaded(path: Path) -> onnx.ModelProto:

@@ -5,6 +5,7 @@ Such a file holds code in a language of its own, which torch compiles, and no Py
 """
 
 import io
+import pickletools
 import re
 import warnings
 import zipfile
@@ -110,11 +111,23 @@ def _check(file: IO[bytes], origin: str) -> None:
         if damaged := archive.testzip():
             raise SourceError(f"{origin} is damaged: {damaged} is not what was written.", hint=_AGAIN)
         for name in archive.namelist():
+            if name.endswith("pkl"):
+                _check_pickle(archive, name, origin)
             if name.endswith(".py") and (found := _REFUSED.search(archive.read(name))):
                 raise SourceError(
                     f"{origin}: {name} has {found[0].decode()!r}, which would be executed.",
                     hint="Script the float model alone, without packed weights, files and custom states.",
                 )
+
+
+def _check_pickle(archive: zipfile.ZipFile, name: str, origin: str) -> None:
+    """Refuse a pickle that says it has more bytes than it has: torch takes memory for them before it looks."""
+    try:
+        with archive.open(name) as member:
+            for _ in pickletools.genops(io.BytesIO(member.read())):
+                pass
+    except ValueError as error:
+        raise SourceError(f"{origin} is damaged: {name}: {error}", hint=_AGAIN) from error
 
 
 def _traced(

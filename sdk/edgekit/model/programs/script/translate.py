@@ -199,7 +199,10 @@ def _words(kind: str) -> str:
 
 def _place(node: Any) -> str:
     """Return file, line and text of the code that a node was made of; empty if nobody knows."""
-    text = str(node.sourceRange())
+    try:
+        text = str(node.sourceRange())
+    except Exception:  # where lines are written down may be damaged: that takes no more than them
+        return ""
     found = re.search(r'File "(?P<file>[^"]*)", line (?P<line>\d+)(?P<code>.*?)<--- HERE', text, flags=re.DOTALL)
     if not found:
         return ""
