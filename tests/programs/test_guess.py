@@ -20,6 +20,9 @@ from edgekit.errors import EdgeKitError, SourceError
 from edgekit.model import programs
 from edgekit.model.source import load_model
 from edgekit.model.source.trial import Tried, find_inputs
+from edgekit.model.weights import torchfile
+from edgekit.model.weights.checkpoint import read_checkpoint
+from edgekit.pipeline import job
 from edgekit.pipeline.guess import guess
 from edgekit.spec import project
 from edgekit.spec.asked import Asked, AskedShape, asked
@@ -292,6 +295,27 @@ def test_one_set_of_data_is_taken_for_both(named: Asked, tmp_path: Path) -> None
     assert none.project.spec.data.calibration == "calibration"
     assert none.project.spec.preprocessing is None
     assert {"data.calibration", "data.evaluation"} <= {guess.place for guess in none.guesses}
+
+
+def test_a_build_makes_nothing_again(named: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checkpoint is followed once, and the model made once; its answers are those of one that is made anew."""
+    counting = "super().__init__()\n        with open('made', 'a') as file:\n            file.write('x')"
+    (tmp_path / "code" / "net.py").write_text(NET.replace("super().__init__()", counting))
+    followed: list[Path] = []
+    read_zip = torchfile.read_zip
+
+    def counted(path: Path) -> Any:
+        followed.append(path)
+        return read_zip(path)
+
+    monkeypatch.setattr(torchfile, "read_zip", counted)
+    guessed = guess(named, tmp_path, Silent(), read_checkpoint(tmp_path / "w.pth"))
+    made = job.of_project(guessed.project, guessed.ready)
+    assert (len(followed), (tmp_path / "made").read_text()) == (1, "x")
+    again = job.of_project(guessed.project)
+    assert (len(followed), (tmp_path / "made").read_text()) == (2, "xx")
+    assert made.source.weights_sha256 == again.source.weights_sha256
+    assert made.source.notes == again.source.notes
 
 
 @pytest.mark.parametrize(

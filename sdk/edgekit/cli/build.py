@@ -87,13 +87,14 @@ def build(
         raise click.UsageError(f"Say what to build for with --target NAME. There are:\n  {names}")
     gate = Gate.asked(junit, summary)
     chosen = tuple(targets.load(name) for name in dict.fromkeys(wanted))
+    ready = None
     if (model := asked(**named, trust_pickle=trust_pickle)) is None:
         opened = find(folder, sample=sample).with_memory(memory)
     elif folder is not None or sample:
         raise click.UsageError("--model goes without --project and --sample: all three say what to build.")
     else:
         found = guessed(needed(model), model.home, progress, trust_pickle=trust_pickle)
-        opened = found.project.with_memory(memory)
+        opened, ready, trust_pickle = found.project.with_memory(memory), found.ready, False
     closing = announced(progress, opened)
 
     from edgekit.pipeline import rebuild
@@ -111,6 +112,7 @@ def build(
         keep=keep_folder(keep),
         trust_pickle=trust_pickle,
         native=native,
+        ready=ready,
     )
     failures = [f"{b.manifest.target.name}: {line}" for b in result.bundles for line in verdict.of_manifest(b.manifest)]
     judged = [(cases.of_manifest(bundle.manifest), bundle.manifest.drift) for bundle in result.bundles]

@@ -125,12 +125,13 @@ def guessed(named: "Asked", root: Path, progress: Progress, *, trust_pickle: boo
 
     if trust_pickle:
         named = _plain(named, root)
-    if named.weights is not None and not named.is_program:
-        read_checkpoint(named.weights, named.weights_key)  # what is no weights is said before torch is imported
+    checkpoint = None
+    if named.weights is not None and not named.is_program:  # what is no weights is said before torch is imported
+        checkpoint = read_checkpoint(named.weights, named.weights_key)
 
     from edgekit.pipeline import guess
 
-    found = guess.guess(named, root, progress)
+    found = guess.guess(named, root, progress, checkpoint)
     for one in found.guesses:
         progress.note(f"guessed: {one}")
     return found

@@ -12,6 +12,8 @@ from typing import Any
 from edgekit.base.progress import Progress, Stages
 from edgekit.data.peek import Peek, merged, peek
 from edgekit.errors import ProjectError
+from edgekit.model.ready import Ready
+from edgekit.model.weights.checkpoint import Checkpoint
 from edgekit.pipeline import likely
 from edgekit.pipeline.datasets import peek_function
 from edgekit.pipeline.network import Network, described, load
@@ -32,15 +34,18 @@ class Guessed:
 
     project: OpenProject
     guesses: tuple[Guess, ...]
+    ready: Ready
+    """What was read and made for it, which a build needs not do again."""
 
 
-def guess(asked: Asked, root: Path, progress: Progress) -> Guessed:
+def guess(asked: Asked, root: Path, progress: Progress, checkpoint: Checkpoint | None = None) -> Guessed:
     """Make a project of what was named: run the model once, and look at the data.
 
     Args:
         asked: What was named; paths from the folder of this process.
         root: The folder that the project's paths start from.
         progress: Told about the stages.
+        checkpoint: The weights, where they were read before.
 
     Raises:
         SourceError: If the model cannot be made, given its weights, or run.
@@ -51,7 +56,7 @@ def guess(asked: Asked, root: Path, progress: Progress) -> Guessed:
     with stages("look at the data"):
         seen = _seen(asked)
     with stages("load the model") as detail:
-        network = load(asked)
+        network = load(asked, checkpoint)
         detail.append(f"{network.name}, {sum(tensor.numel() for tensor in network.module.parameters()):,} parameters")
     with stages("find out what it takes") as detail:
         network = described(network, asked, seen, guesses)
@@ -83,7 +88,7 @@ def guess(asked: Asked, root: Path, progress: Progress) -> Guessed:
     if spec is None or faults:
         raise ProjectError(schema.report("What was guessed of the model and the data", faults), hint=likely.HINT)
     project = OpenProject(root=root, spec=spec, notes=notes(guesses))
-    return Guessed(project=project, guesses=tuple(guesses))
+    return Guessed(project=project, guesses=tuple(guesses), ready=network.ready)
 
 
 def _seen(asked: Asked) -> Peek:

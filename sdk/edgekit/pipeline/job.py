@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgekit.base.memory import Memory
@@ -16,8 +16,10 @@ from edgekit.drift.custom import OwnMetric
 from edgekit.errors import DataError, ProjectError
 from edgekit.model import programs
 from edgekit.model.program import Source
+from edgekit.model.ready import Ready
 from edgekit.model.source.example import check_names
 from edgekit.model.source.model_file import load_model
+from edgekit.model.weights.checkpoint import read_checkpoint
 from edgekit.model.weights.stated import completed
 from edgekit.pipeline import datasets
 from edgekit.spec import Budget, Preprocessing, QuantSpec, TensorSpec, limits, schema
@@ -52,15 +54,23 @@ class Job:
     """What the build may take."""
 
 
-def of_project(project: OpenProject) -> Job:
+def of_project(project: OpenProject, ready: Ready | None = None) -> Job:
     """Load what a project file names.
+
+    Args:
+        project: The project.
+        ready: What of its model was read or made before.
 
     Raises:
         SourceError, DataError, BundleError: If the model, the data or the baseline cannot be loaded.
         ProjectError, ToolchainError: If what the budget limits cannot be measured.
     """
-    project, program = programs.complete(project)
-    project = project if program else completed(project)
+    ready = ready or Ready()
+    project, program = programs.complete(project, ready.program)
+    if program is None:
+        checkpoint = ready.checkpoint or read_checkpoint(project.weights, project.spec.model.weights_key)
+        ready = replace(ready, checkpoint=checkpoint)
+        project = completed(project, checkpoint)
     spec = project.spec
     own = check_gate(project)
 
@@ -69,7 +79,7 @@ def of_project(project: OpenProject) -> Job:
     data = datasets.of_project(project, memory)
     check_answers(spec.budget, spec.tensors, data.evaluation)
     return Job(
-        source=load_model(project, program),
+        source=load_model(project, program, ready),
         calibration=data.calibration,
         evaluation=data.evaluation,
         baseline=trace.load(project.baseline, memory) if project.baseline.is_file() else None,

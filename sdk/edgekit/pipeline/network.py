@@ -9,11 +9,12 @@ from torch import nn
 from edgekit.data.peek import Peek
 from edgekit.model import programs
 from edgekit.model.programs.program import Program
+from edgekit.model.ready import Ready
 from edgekit.model.source.example import source_from_example
 from edgekit.model.source.model_file import float_model
 from edgekit.model.source.own import own_copy
 from edgekit.model.source.trial import find_inputs
-from edgekit.model.weights.checkpoint import read_checkpoint
+from edgekit.model.weights.checkpoint import Checkpoint, read_checkpoint
 from edgekit.spec import Dimension, Preprocessing, TensorSpec, arguments
 from edgekit.spec.asked import Asked, AskedShape
 from edgekit.spec.dimensions import BATCH
@@ -42,10 +43,16 @@ class Network:
     preprocessing: Preprocessing | None = None
     unbatched: bool = False
     """Whether the module takes one sample without a batch."""
+    ready: Ready = field(default_factory=Ready)
+    """What a build needs not read or make again."""
 
 
-def load(asked: Asked) -> Network:
+def load(asked: Asked, checkpoint: Checkpoint | None = None) -> Network:
     """Make the network, with its weights.
+
+    Args:
+        asked: What was named.
+        checkpoint: The weights, where they were read before.
 
     Raises:
         SourceError: If it cannot be made or read, or the weights do not fit.
@@ -55,12 +62,13 @@ def load(asked: Asked) -> Network:
         return _program(asked)
     assert asked.weights is not None
     file, function = asked.source
-    checkpoint = read_checkpoint(asked.weights, asked.weights_key)
-    model = float_model(file, function, dict(asked.arguments), checkpoint).model
-    name = arguments.model_name(asked.name, type(model).__name__)
+    checkpoint = checkpoint or read_checkpoint(asked.weights, asked.weights_key)
+    loaded = float_model(file, function, dict(asked.arguments), checkpoint)
+    name = arguments.model_name(asked.name, type(loaded.model).__name__)
     return Network(
         name=name,
-        module=own_copy(name, model),
+        module=own_copy(name, loaded.model),
+        ready=Ready(checkpoint=checkpoint, loaded=loaded),
         labels=checkpoint.labels,
         normalisation=(checkpoint.mean, checkpoint.std),
     )
@@ -73,7 +81,13 @@ def _program(asked: Asked) -> Network:
     section = ModelSection(name=name, source=asked.model, weights=weights, arguments=dict(asked.arguments))
     spec = Project(model=section, data=DataSection(source="."))
     program = programs.read(OpenProject(root=Path(), spec=spec))
-    return Network(name=name, module=own_copy(name, program.module), program=program, labels=program.labels)
+    return Network(
+        name=name,
+        module=own_copy(name, program.module),
+        program=program,
+        labels=program.labels,
+        ready=Ready(program=program),
+    )
 
 
 def described(network: Network, asked: Asked, seen: Peek, guesses: list[Guess]) -> Network:

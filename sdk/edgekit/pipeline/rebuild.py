@@ -9,6 +9,7 @@ from edgekit.base.cache import Cache, Entry
 from edgekit.base.progress import Progress, Silent, Stages
 from edgekit.bundles.result import BuildResult, Built
 from edgekit.errors import BundleError
+from edgekit.model.ready import Ready
 from edgekit.model.weights.checkpoint import read_checkpoint
 from edgekit.model.weights.trust import trusted
 from edgekit.pipeline import buildkey
@@ -29,6 +30,7 @@ def build_project(
     keep: Path | None = None,
     trust_pickle: bool = False,
     native: NativePictures | None = None,
+    ready: Ready | None = None,
 ) -> BuildResult:
     """Build what a project file describes; bundles that were built before from the same things come from the cache.
 
@@ -41,9 +43,9 @@ def build_project(
         cache: False builds everything anew and keeps nothing.
         keep: Folder for every intermediate of the build, which is then done even if nothing has changed.
         trust_pickle: Run the code in the weights' pickle, in a process of its own, and take the weights out of it.
-
         native: Add a folder that runs without Python to every bundle; its program reads ``"png"``, or ``"jpeg"`` too.
             Unless given, what the project and the targets say.
+        ready: What of the project's model was read or made before.
 
     Raises:
         EdgeKitError: A subclass for what is wrong, with a hint.
@@ -57,9 +59,9 @@ def build_project(
         project = trusted(project)
     store = caches.for_builds() if cache else None
     if store is None:
-        result = _build(project, profiles, output, progress, None, keep)
+        result = _build(project, profiles, output, progress, None, keep, ready)
     else:
-        result = _changed(project, profiles, output, progress, store, keep)
+        result = _changed(project, profiles, output, progress, store, keep, ready)
     return natives.add(result, folders, progress, store)
 
 
@@ -70,6 +72,7 @@ def _changed(
     progress: Progress,
     store: Cache,
     keep: Path | None,
+    ready: Ready | None,
 ) -> BuildResult:
     """Build the bundles whose project or target has changed since the cache has kept them."""
     stages = Stages(progress)
@@ -90,7 +93,7 @@ def _changed(
                 detail.cached = True
     seconds, cached = tuple(stages.seconds), tuple(stages.cached)
     if missing:
-        fresh = _build(project, missing, output, progress, store, keep)
+        fresh = _build(project, missing, output, progress, store, keep, ready)
         found |= {built.manifest.target.name: built for built in fresh.bundles}
         seconds, cached = seconds + fresh.seconds, cached + fresh.cached
         if files is not None and files == buildkey.of_files(project):
@@ -109,14 +112,15 @@ def _build(
     progress: Progress,
     store: Cache | None,
     keep: Path | None,
+    ready: Ready | None,
 ) -> BuildResult:
-    if not project.is_program:
-        read_checkpoint(project.weights, project.spec.model.weights_key)  # what is no weights is said at once
+    if ready is None and not project.is_program:  # what is no weights is said at once
+        ready = Ready(checkpoint=read_checkpoint(project.weights, project.spec.model.weights_key))
 
     from edgekit.pipeline import job  # torch, which an unchanged build does without
     from edgekit.pipeline.build import build_job
 
-    return build_job(job.of_project(project), profiles, output, progress, store, keep)
+    return build_job(job.of_project(project, ready), profiles, output, progress, store, keep)
 
 
 def _kept(store: Cache, key: str | None, place: Path) -> Built | None:

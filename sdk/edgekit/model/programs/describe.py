@@ -81,8 +81,12 @@ def outputs_of(
     return described(found, DEFAULT_NAMES, [spec.name for spec in specs])
 
 
-def complete(project: OpenProject) -> tuple[OpenProject, Program | None]:
+def complete(project: OpenProject, program: Program | None = None) -> tuple[OpenProject, Program | None]:
     """Return a project that says all that goes in and out, and its program, if its model is one.
+
+    Args:
+        project: The project.
+        program: Its program, where it was read before.
 
     Raises:
         SourceError: If the program cannot be read, or does not say what the project leaves out.
@@ -90,7 +94,7 @@ def complete(project: OpenProject) -> tuple[OpenProject, Program | None]:
     """
     if not project.is_program:
         return project, None
-    program, spec = read(project), project.spec
+    program, spec = program or read(project), project.spec
     inputs = spec.taken or program.inputs
     if inputs is None:
         inputs = describe(program).inputs  # which says what is missing

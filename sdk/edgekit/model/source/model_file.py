@@ -10,6 +10,7 @@ from torch import nn
 from edgekit.errors import SourceError
 from edgekit.model.program import Source
 from edgekit.model.programs.program import Program
+from edgekit.model.ready import Ready
 from edgekit.model.source.module import source_from_module
 from edgekit.model.weights import into, stated
 from edgekit.model.weights.accuracy import accuracy_in
@@ -20,22 +21,25 @@ from edgekit.spec.sections import Project
 from edgekit.spec.usercode import contained, importable, load_function, place
 
 
-def load_model(project: OpenProject, program: Program | None = None) -> Source:
+def load_model(project: OpenProject, program: Program | None = None, ready: Ready | None = None) -> Source:
     """Make the project's model, with its weights, in eval mode.
 
     Args:
         project: What goes in and out of the model stands in it.
         program: The model, where it is no Python file of the project's; from `edgekit.model.programs.complete`.
+        ready: What of it was read or made before.
 
     Raises:
         SourceError: If the Python file fails, the weights do not fit, or the model returns other than is declared.
     """
     if program is not None:
         return _made(project.spec, program.module, program.notes)
-    spec = stated.completed(project).spec
     file, function = project.source
-    checkpoint = read_checkpoint(project.weights, spec.model.weights_key)
-    loaded = float_model(file, function, spec.model.arguments, checkpoint)
+    checkpoint = ready.checkpoint if ready is not None else None
+    checkpoint = checkpoint or read_checkpoint(project.weights, project.spec.model.weights_key)
+    spec = stated.completed(project, checkpoint).spec
+    loaded = ready.loaded if ready is not None else None
+    loaded = loaded or float_model(file, function, spec.model.arguments, checkpoint)
     made = _made(spec, loaded.model, (*loaded.notes, *stated.differences(spec, checkpoint)))
     return replace(made, stated_accuracy=accuracy_in(checkpoint.metrics))
 

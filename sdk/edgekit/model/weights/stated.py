@@ -13,15 +13,19 @@ _SHOWN = 4
 _ALIKE = 1e-3
 
 
-def completed(project: OpenProject) -> OpenProject:
+def completed(project: OpenProject, checkpoint: Checkpoint | None = None) -> OpenProject:
     """Return a project with the names of the classes that its weights hold, where it has none and they fit its outputs.
+
+    Args:
+        project: The project.
+        checkpoint: Its weights, where they were read before.
 
     Raises:
         SourceError: If the weights cannot be read.
     """
     if project.spec.labels:
         return project
-    found = read_checkpoint(project.weights, project.spec.model.weights_key).labels
+    found = (checkpoint or read_checkpoint(project.weights, project.spec.model.weights_key)).labels
     if not found or label_faults(found, project.spec.tensors):
         return project
     return replace(project, spec=project.spec.model_copy(update={"labels": found}))
