@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -118,7 +119,9 @@ def main() -> int:
     total = sum(result.counts.values())
     bad = {what: sum(one["what"] == what for one in result.findings) for what in _BAD}
     told = ", ".join(f"{count} {what}" for what, count in bad.items())
-    sys.stdout.write(f"{total:,} mutants from seed {asked.seed}: {told}\n")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = used.ru_utime + used.ru_stime
+    sys.stdout.write(f"{total:,} mutants from seed {asked.seed} in {seconds:.0f} seconds of the processor: {told}\n")
     return int(bool(result.findings) or not total)
 
 

@@ -1,5 +1,8 @@
 """ONNX files as models: operators against ONNX Runtime, dynamic sizes, the same quality in int8, hostile files."""
 
+import json
+import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +22,8 @@ from edgekit.base import external
 from edgekit.errors import EdgeKitError, SourceError
 from edgekit.model import programs
 from edgekit.model.capture import capture
+from edgekit.model.onnxfiles import process
+from edgekit.model.onnxfiles.worker import Worker
 from edgekit.model.source import samples_of
 from edgekit.spec import Dimension
 from tests.programs.networks import Small, Tokens, WellNamed, images
@@ -132,6 +137,16 @@ def test_a_file_computes_what_the_module_does(
             (found,) = source.model(*given).values()
             assert torch.allclose(found, wanted, atol=1e-4)
             assert torch.allclose(program(*given), wanted, atol=1e-4)
+
+
+def test_what_crashes_a_native_reader_is_an_error(tmp_path: Path) -> None:
+    """In any of its questions: the process that asks goes on."""
+    path = exported(WellNamed(), (torch.randn(3, 8),), tmp_path / "net.onnx", "old")
+    for when in ("before", "after"):
+        runtime = process.OnnxProcess(path)
+        os.kill(runtime._child._process.pid, signal.SIGSEGV if when == "after" else signal.SIGKILL)
+        with pytest.raises(SourceError, match=r"net\.onnx crashes .SIG(SEGV|KILL). when it is read"):
+            runtime.run({"x.0": np.zeros((3, 8), np.float32)})
 
 
 def test_names_that_are_no_text(tmp_path: Path) -> None:
@@ -371,12 +386,35 @@ def check(model: onnx.ModelProto, folder: Path) -> None:
     assert np.allclose(found, wanted, atol=1e-4, equal_nan=True)
 
 
+class Here:
+    """What answers as the process does, in this one: for operators by the hundred, which harm nothing."""
+
+    def __init__(self, module: str, *, memory: int) -> None:
+        self._worker = Worker()
+
+    def ask(self, facts: Any, parts: Any, *, seconds: float, most: int) -> Any:
+        """Return the answer."""
+        facts, found = self._worker.answer(json.loads(json.dumps(facts)), [bytes(part) for part in parts])
+        return facts, [bytes(part) for part in found]
+
+    def close(self) -> None:
+        """End nothing."""
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no process be started."""
+    monkeypatch.setattr(process, "Child", Here)
+
+
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("op", ONE)
 def test_operators_of_one_tensor(op: str, tmp_path: Path) -> None:
     """Each with its defaults."""
     check(graph_of([N(op, ["x"], ["y"])], {"x": (2, 4, 6, 6)}), tmp_path)
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("name", MORE)
 def test_operators(name: str, tmp_path: Path) -> None:
     """Each with what exporters write beside it."""
@@ -440,6 +478,7 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_built_is_named(name: str, tmp_path: Path) -> None:
     """With the operator and the node, in a second."""
@@ -493,6 +532,7 @@ def test_external_data_that_is_cut_off_is_refused(tmp_path: Path) -> None:
         programs.of_path(path)
 
 
+@pytest.mark.usefixtures("here")
 def test_damage_is_found(tmp_path: Path) -> None:
     """A flipped byte ends in an error of EdgeKit, or in a model that ONNX Runtime computes as well."""
     data = exported(Small(), (PICTURES[:2],), tmp_path / "net.onnx", "old").read_bytes()

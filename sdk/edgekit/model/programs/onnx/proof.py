@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnxruntime as ort
 import torch
 from torch import Tensor
 
 from edgekit.errors import SourceError
+from edgekit.model.onnxfiles.process import OnnxProcess
 from edgekit.model.programs.onnx.module import OnnxModule
 from edgekit.model.programs.program import Program
 
@@ -17,7 +16,7 @@ _ALIKE = 1e-3
 _AGAIN = "Export the float model again, or build the PyTorch model instead."
 
 
-def check_equal(path: Path, model: onnx.ModelProto, module: OnnxModule, program: Program) -> None:
+def check_equal(path: Path, runtime: OnnxProcess, module: OnnxModule, program: Program) -> None:
     """Run both on the same numbers.
 
     Raises:
@@ -30,26 +29,20 @@ def check_equal(path: Path, model: onnx.ModelProto, module: OnnxModule, program:
             found = module.results(*given)
     except Exception as error:  # anything may be raised by torch
         raise SourceError(f"{path} cannot be computed in torch: {error}", hint=_AGAIN) from error
-    wanted = _run(path, model, feeds)  # behind torch, where what is too large was refused
+    wanted = runtime.run(feeds)  # behind torch, where what is too large was refused
     names = dict(module.edgekit_graph.outputs)
     if all(_alike(found[name].numpy(), wanted[file_name]) for name, file_name in names.items()):
         return
     raise SourceError(
-        f"{path}: torch computes something else than ONNX Runtime{_first(path, model, module, given, feeds)}.",
+        f"{path}: torch computes something else than ONNX Runtime{_first(runtime, module, given, feeds)}.",
         hint=_AGAIN,
     )
 
 
-def _first(
-    path: Path, model: onnx.ModelProto, module: OnnxModule, given: list[Tensor], feeds: dict[str, np.ndarray]
-) -> str:
+def _first(runtime: OnnxProcess, module: OnnxModule, given: list[Tensor], feeds: dict[str, np.ndarray]) -> str:
     """Return the first node that differs, in words."""
-    whole = onnx.ModelProto()
-    whole.CopyFrom(model)
-    known = {value.name for value in whole.graph.output}
-    names = [name for node in whole.graph.node for name in node.output if name and name not in known]
-    whole.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    wanted = _run(path, whole, feeds)
+    wanted = runtime.run(feeds, everything=True)
+    names = [name for node in module.edgekit_graph.nodes for name in node.writes]
     with torch.no_grad():
         found = module.run(*given, keep=names)
     for node in module.edgekit_graph.nodes:
@@ -58,18 +51,6 @@ def _first(
             if isinstance(value, Tensor) and name in wanted and not _alike(value.numpy(), wanted[name]):
                 return f" from {node.op}, node {node.name}, on"
     return ""
-
-
-def _run(path: Path, model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    try:
-        session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        names = [output.name for output in session.get_outputs()]
-        return dict(zip(names, session.run(names, feeds), strict=True))
-    except Exception as error:  # the runtime has classes of its own, without a common base
-        raise SourceError(f"{path} does not run in ONNX Runtime: {str(error).splitlines()[0]}", hint=_AGAIN) from error
 
 
 def _values(shape: tuple[int | str, ...], dtype: str, seed: int) -> Tensor:

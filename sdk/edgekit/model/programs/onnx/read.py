@@ -7,10 +7,10 @@ import numpy as np
 import onnx
 import torch
 from onnx import helper, numpy_helper
-from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_model, uses_external_data
 from torch import Tensor
 
 from edgekit.errors import SourceError
+from edgekit.model.onnxfiles.process import OnnxProcess
 from edgekit.model.outputs import identifiers
 from edgekit.model.programs.onnx.elementwise import DTYPES
 from edgekit.model.programs.onnx.fusion import with_bias
@@ -35,15 +35,17 @@ def of_onnx(path: Path) -> Program:
         SourceError: If it cannot be read, is quantized, has an operator that is unknown here, or keeps tensors in files
             that are not beside it.
     """
-    model = _loaded(path)
+    runtime = OnnxProcess(path)
     try:
+        model = onnx.load_model_from_string(runtime.data)
         program = _program(path, model)
     except SourceError:
         raise
     except Exception as error:  # whatever stands in a file: names that are no text, numbers of other types
         raise SourceError(f"{path} is damaged: {error}", hint=_AGAIN) from error
     assert isinstance(program.module, OnnxModule)
-    check_equal(path, model, program.module, program)
+    check_equal(path, runtime, program.module, program)
+    runtime.close()
     return program
 
 
@@ -60,49 +62,6 @@ def _program(path: Path, model: onnx.ModelProto) -> Program:
     axes, dimensions = Axes(), dict[str, Dimension | None]()
     inputs = tuple(_spec(origin, name, value, axes, dimensions) for name, value in zip(names, values, strict=True))
     return Program(module=module, origin=origin, inputs=inputs, dimensions=dimensions)
-
-
-def _loaded(path: Path) -> onnx.ModelProto:
-    try:
-        model = onnx.load(path, load_external_data=False)
-        _check_external(path, model)
-        load_external_data_for_model(model, str(path.parent))
-        if model.functions:
-            from onnx import inliner
-
-            model = inliner.inline_local_functions(model)
-        onnx.checker.check_model(model)
-    except SourceError:
-        raise
-    except Exception as error:  # protobuf and onnx have classes of their own
-        lines = (str(error) or type(error).__name__).strip().splitlines()
-        raise SourceError(f"{path} cannot be read: {lines[0]}", hint=_AGAIN) from error
-    return model
-
-
-def _check_external(path: Path, model: onnx.ModelProto) -> None:
-    """Let tensors lie in files beside the model, whole, and nowhere else."""
-    folder = path.parent.resolve()
-    for tensor in (*model.graph.initializer, *_attribute_tensors(model.graph)):
-        if not uses_external_data(tensor):
-            continue
-        info = ExternalDataInfo(tensor)
-        place = folder / info.location
-        if Path(info.location).is_absolute() or not place.resolve().is_relative_to(folder) or place.is_symlink():
-            raise SourceError(
-                f"{path} keeps {tensor.name} in {info.location!r}, which is not beside it.",
-                hint="Put that file beside it, or save the model in one file: onnx.save(onnx.load(path), path).",
-            )
-        if not place.is_file():
-            raise SourceError(
-                f"{path} keeps {tensor.name} in {place}, which does not exist.", hint="Copy it there too."
-            )
-        if (info.offset or 0) + (info.length or 0) > place.stat().st_size:
-            raise SourceError(f"{place}, which holds tensors of {path}, is cut off.", hint="Copy it again.")
-
-
-def _attribute_tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
-    return [attribute.t for node in graph.node for attribute in node.attribute if attribute.HasField("t")]
 
 
 def _check_operators(path: Path, graph: onnx.GraphProto) -> None:
