@@ -26,7 +26,7 @@ from edgekit.quantization.attributes import attribute
 from edgekit.quantization.observers import HistogramObserver, PerChannelWeightObserver
 from edgekit.quantization.placement import Placement
 from edgekit.quantization.ranges import affine_parameters, quantization_error, shares
-from edgekit.quantization.rounding import round_adaptively
+from edgekit.quantization.rounding import gather, patches, round_adaptively
 from edgekit.quantization.static import prepare
 from edgekit.spec import (
     Cpu,
@@ -631,3 +631,29 @@ def test_rounding_grows_with_the_width_and_not_with_its_cube(width: int, monkeyp
     rounded_layer(width)
     assert max(inverted) <= 1536
     assert sum(inverted) <= 2 * width + 2  # once for its inverse, and once for the factor of that
+
+
+@pytest.mark.parametrize("reach", [1e-7, 1.0, 3e6])
+def test_what_is_held_in_half_precision_keeps_eleven_bits(reach: float) -> None:
+    """Whatever the unit of the values is; what lies far outside of the range stays finite."""
+    seen = observer(Ranges.MINMAX)
+    values = torch.randn(4096, generator=torch.Generator().manual_seed(0)) * reach
+    seen(values)
+    back = seen.from_half(seen.to_half(values))
+    assert ((back - values).norm() / values.norm()).item() < 2**-11
+    assert torch.isfinite(seen.from_half(seen.to_half(values * 1e6))).all()
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_patches_of_parts_lie_together(groups: int) -> None:
+    """As they are taken part by part, also when the last one is smaller and gives more of each sample."""
+    graph = fx.Graph()
+    data, weight = torch.randn(70, 4, 40, 40), torch.randn(8, 4 // groups, 3, 3)
+    target = torch.ops.aten.conv2d.default
+    node = graph.call_function(target, (None, None, None, [1, 1], [1, 1], [1, 1], groups))
+    parts = [*torch.split(data, 32)]
+    assert len(parts[-1]) < len(parts[0])
+    most = 16384 // len(parts)
+    wanted = torch.cat([patches(node, part, weight, most) for part in parts], 1)
+    assert torch.equal(gather(node, iter(parts), len(parts), weight), wanted)
+    assert wanted.shape[0] == groups

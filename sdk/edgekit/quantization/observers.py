@@ -30,6 +30,9 @@ EPS = 2.0**-60
 # and beside the largest channel a step of this is 2**-21 of the range.
 _LEAST_OF_LARGEST = 2.0**-14
 
+# The largest float16.
+_HALF_MOST = 65504.0
+
 
 class _Fold:
     """What was seen of a fold of the samples."""
@@ -205,6 +208,19 @@ class HistogramObserver(ObserverBase):
         """Return what was packed, to the bit."""
         scale, zero_point = self.parameters_chosen
         return packed.float().sub_(zero_point).mul_(scale)
+
+    def to_half(self, real: Tensor) -> Tensor:
+        """Return float values as float16, a half of the memory, in a unit in which their range is about 1."""
+        return (real / self._unit).clamp_(-_HALF_MOST, _HALF_MOST).half()
+
+    def from_half(self, held: Tensor) -> Tensor:
+        """Return what `to_half` gave in float32: 11 bits of each value, wherever the range lies."""
+        return held.float().mul_(self._unit)
+
+    @property
+    def _unit(self) -> float:
+        scale, _ = self.parameters_chosen
+        return float(2.0 ** round(math.log2(scale * (self.quant_max - self.quant_min))))
 
     def calculate_qparams(self, **_unused: Any) -> tuple[Tensor, Tensor]:
         """Return the scale, float32 of shape (1,), and the zero point, int32 of shape (1,)."""

@@ -30,10 +30,10 @@ def taken(captured: Captured, scheme: Scheme, samples: Samples) -> Samples:
 
     Args:
         captured: The float program.
-        scheme: How it is quantized: of static int8, one of the two streams is held in 8 bits.
+        scheme: How it is quantized: of static int8, one of the two streams is held in 8 bits and the other in 16.
         samples: All calibration samples.
     """
-    held = max((5 if scheme in STATIC_INT8 else 8) * _most_between_layers(captured, numbers(captured)), 1)
+    held = max((3 if scheme in STATIC_INT8 else 8) * _most_between_layers(captured, numbers(captured)), 1)
     # Samples beyond what is held between two layers, of both streams, are left out.
     return samples.spread(min(len(samples), max(1, int(captured.memory.streams / held))))
 

