@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from edgekit.base.memory import Memory
 from edgekit.base.progress import Silent
 from edgekit.data.peek import Peek, peek
 from edgekit.data.preprocess import open_picture
@@ -22,12 +23,14 @@ from edgekit.model.source import load_model
 from edgekit.model.source.trial import Tried, find_inputs
 from edgekit.model.weights import torchfile
 from edgekit.model.weights.checkpoint import read_checkpoint
-from edgekit.pipeline import job
+from edgekit.pipeline import datasets, job
 from edgekit.pipeline.guess import guess
-from edgekit.spec import project
+from edgekit.spec import Audio, project
 from edgekit.spec.asked import Asked, AskedShape, asked
 from edgekit.spec.scaffold import write
 from edgekit.spec.written import written
+from tests.unit.test_media import tone
+from tests.unit.test_media import write as wav
 
 NOWHERE = Path("net.py")
 
@@ -373,6 +376,56 @@ def test_a_table_tells_what_folders_do(named: Asked, tmp_path: Path, name: str, 
     assert "of 18 pictures are right" in next(
         one.reason for one in guessed.guesses if one.place == "preprocessing.mean"
     )
+
+
+HEARS = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv1d(1, 4, 80, 16), nn.Linear(4, 2)
+
+    def forward(self, wave):
+        return self.head(self.conv(wave).mean(2))
+"""
+
+
+@pytest.mark.parametrize("table", [True, False])
+def test_sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: bool) -> None:
+    """Their rate and their length are those of the recordings, their labels those of folders or of a table."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(HEARS)
+    space: dict[str, Any] = {}
+    exec(HEARS, space)  # noqa: S102 - our own
+    torch.save(space["Net"]().state_dict(), "w.pth")
+    for number in range(8):
+        wav(tmp_path / "sounds" / ("no", "yes")[number % 2] / f"{number}.wav", tone(8000, 0.2, 300 + 20 * number), 8000)
+    lines = [f"sounds/{name}/{number}.wav,{name}" for number in range(8) for name in [("no", "yes")[number % 2]]]
+    (tmp_path / "t.csv").write_text("\n".join(["file,label", *lines]))
+    data = "t.csv" if table else "sounds"
+    made = guess(asked("net.py:Net", Path("w.pth"), data=data), tmp_path, Silent())
+    spec = made.project.spec
+    assert (spec.inputs[0].shape, spec.audio, spec.labels) == (("batch", 1, 1600), Audio(rate=8000), ("no", "yes"))
+    assert "audio.rate = 8000: that of the recordings" in map(str, made.guesses)
+    write(tmp_path, written(spec, made.guesses))
+    assert len(datasets.of_project(project.load(tmp_path), Memory()).evaluation) > 1
+
+
+def test_spectrograms_are_not_guessed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network of pictures with a folder of sounds: reading it says which table is missing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(NET)
+    space: dict[str, Any] = {}
+    exec(NET, space)  # noqa: S102 - our own
+    torch.save(space["Net"](channels=1).state_dict(), "w.pth")
+    wav(tmp_path / "sounds" / "1.wav", tone(8000), 8000)
+    given = asked("net.py:Net", Path("w.pth"), data="sounds", shapes=("1x40x32",), arguments=("channels=1",))
+    made = guess(given, tmp_path, Silent())
+    assert made.project.spec.audio is None
+    with pytest.raises(EdgeKitError, match=r"\[audio\.features\] where the model takes a spectrogram"):
+        datasets.of_project(made.project, Memory())
 
 
 def test_pictures_without_classes_try_no_mean(named: Asked, tmp_path: Path) -> None:

@@ -40,7 +40,11 @@ class Wanted:
         """
         images = [spec.name for spec in self.inputs if spec.meaning == "image"]
         if self.preprocessing is None or len(images) != 1:
-            raise DataError(f"{path} holds pictures, which need [preprocessing] and an input of images.", hint=HINT)
+            raise DataError(
+                f"{path} holds pictures or sounds: pictures need [preprocessing] and an input of images, sounds need "
+                "[audio], and [audio.features] where the model takes a spectrogram.",
+                hint=HINT,
+            )
         return images[0], self.preprocessing
 
     @property

@@ -1,4 +1,4 @@
-"""What data tells of a model that it is for, before anything is known of the model: pictures, arrays, classes."""
+"""What data tells of a model that it is for, before anything is known of it: pictures, sounds, arrays, classes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +12,7 @@ from edgekit.data.folders import visible
 from edgekit.data.found import class_of
 from edgekit.data.media import PICTURES
 from edgekit.data.rows import Rows
+from edgekit.data.sounds import SUFFIXES, sizes_of
 from edgekit.errors import DataError
 
 _OPENED = 24
@@ -30,6 +31,12 @@ class Peek:
     """Height and width of the pictures, where all that were looked at have the same."""
     grey: bool = False
     """Whether all of them are grey."""
+    sounds: bool = False
+    """Whether it holds sounds."""
+    rate: int = 0
+    """Samples a second of the sounds, where all that were looked at have the same; else 0."""
+    length: int = 0
+    """Samples of the sounds, where all that were looked at have as many; else 0."""
     labels: tuple[str, ...] = ()
     """Names of the classes, in order."""
     told: str = ""
@@ -57,11 +64,15 @@ def merged(seen: Sequence[Peek]) -> Peek:
     """Return what several data sets tell of one model."""
     pictures = [one for one in seen if one.pictures]
     sizes = {one.size for one in pictures}
+    rates, lengths = ({getattr(one, key) for one in seen if one.sounds} for key in ("rate", "length"))
     orders = {one.labels for one in seen if one.labels}
     return Peek(
         pictures=bool(pictures),
         size=sizes.pop() if len(sizes) == 1 else None,
         grey=bool(pictures) and all(one.grey for one in pictures),
+        sounds=any(one.sounds for one in seen),
+        rate=rates.pop() if len(rates) == 1 else 0,
+        length=lengths.pop() if len(lengths) == 1 else 0,
         labels=orders.pop() if len(orders) == 1 else tuple(sorted({name for order in orders for name in order})),
         told=next((one.told for one in seen if one.told), ""),
         arrays={name: kind for one in seen for name, kind in one.arrays.items()},
@@ -76,27 +87,28 @@ def _folder(path: Path) -> Peek:
         files = [file for folder in folders or [path] for file in visible(folder)]
     except DataError:
         return Peek()  # the build says what is wrong with it
-    named = tuple(
-        folder.name for folder in folders if any(_is_picture(file) for file in files if file.parent == folder)
-    )
+    read = {file.parent for file in files if file.suffix.lower() in (*PICTURES, *SUFFIXES)}
+    named = tuple(folder.name for folder in folders if folder in read)
     told = "the folders of the data, in order" if named else ""
-    return replace(_pictures(files), labels=named, told=told, classes=len(named))
+    return replace(_media(files), labels=named, told=told, classes=len(named))
 
 
-def _pictures(files: Sequence[Path]) -> Peek:
-    """Return what some pictures tell, of which a few are opened; files of other kinds are left out."""
-    pictures = [file for file in files if _is_picture(file)]
+def _media(files: Sequence[Path]) -> Peek:
+    """Return what some pictures or sounds tell, of which a few are opened; files of other kinds are left out."""
+    pictures = [file for file in files if file.suffix.lower() in PICTURES]
+    sounds = [file for file in files if file.suffix.lower() in SUFFIXES]
+    heard = [sizes_of(file) for file in sounds[:: len(sounds) // _OPENED + 1]]
+    rates, lengths = ({one[place] for one in heard} for place in (0, 1))
     kinds = [kind for file in pictures[:: len(pictures) // _OPENED + 1] if (kind := _kind(file))]
     sizes = {size for size, _ in kinds}
     return Peek(
         pictures=bool(pictures),
         size=sizes.pop() if len(sizes) == 1 else None,
         grey=bool(kinds) and all(grey for _, grey in kinds),
+        sounds=bool(sounds),
+        rate=rates.pop() if len(rates) == 1 else 0,
+        length=lengths.pop() if len(lengths) == 1 else 0,
     )
-
-
-def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in PICTURES
 
 
 def _kind(file: Path) -> tuple[tuple[int, int], bool] | None:
@@ -112,7 +124,7 @@ def _file(path: Path) -> Peek:
         if path.suffix.lower() in tables.SUFFIXES:
             return _table(path)
         if path.suffix.lower() == ".json":
-            return _pictures(coco.pictures_of(path))
+            return _media(coco.pictures_of(path))
     except Exception:  # whatever stands in it: the build says what is wrong with it
         return Peek()
     arrays = _arrays(path)
@@ -135,7 +147,7 @@ def _table(path: Path) -> Peek:
             files.append(path.parent / name)
         if (label := tables.class_in(values)) is not None and len(found) <= _MOST:
             found[label] = None
-    seen, numbers = _pictures(files), [class_of(label, ()) for label in found]
+    seen, numbers = _media(files), [class_of(label, ()) for label in found]
     if len(found) > _MOST or not found:
         return seen
     if all(number is not None for number in numbers):

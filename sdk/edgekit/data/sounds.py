@@ -76,6 +76,15 @@ def of_file(file: Path, audio: Audio) -> Wave:
     return prepared(samples, own, audio)
 
 
+def sizes_of(file: Path) -> tuple[int, int]:
+    """Return samples a second and samples of a WAV file of PCM; zeros of any other, which is not opened further."""
+    try:
+        with wave.open(str(file), "rb") as sound:
+            return sound.getframerate(), sound.getnframes()
+    except (OSError, EOFError, wave.Error):
+        return 0, 0
+
+
 def prepared(samples: Wave, own: int, audio: Audio) -> Wave:
     """Turn samples at their own rate into what a model takes, exactly: apps follow this, see `edgekit.data.features`.
 

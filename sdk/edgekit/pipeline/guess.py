@@ -74,6 +74,7 @@ def guess(asked: Asked, root: Path, progress: Progress, checkpoint: Checkpoint |
             and not all(network.normalisation)
         ):
             steps = likely.tried(steps, network.module, inputs, outputs, labels, data[0], guesses)
+    sounds = None if steps is not None else likely.audio(inputs, seen, guesses)
     content = {
         **({"labels": list(labels)} if labels else {}),
         "model": _model(asked, network.name, root),
@@ -81,6 +82,7 @@ def guess(asked: Asked, root: Path, progress: Progress, checkpoint: Checkpoint |
         "outputs": [_tensor(spec) for spec in outputs],
         **({"dimensions": _sizes(network)} if network.dimensions else {}),
         **({} if steps is None else {"preprocessing": steps.model_dump(mode="json", exclude_unset=True)}),
+        **({} if sounds is None else {"audio": {"rate": sounds.rate}}),
         "data": _data(asked, root, guesses),
     }
     spec, faults = schema.check(content, Project)

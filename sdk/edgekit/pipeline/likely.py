@@ -1,4 +1,4 @@
-"""What outputs probably mean and how pictures probably become the input, where nobody says it."""
+"""What outputs probably mean and how pictures and sounds probably become the input, where nobody says it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,8 @@ from edgekit.data.files import find
 from edgekit.data.found import Wanted
 from edgekit.data.peek import Peek
 from edgekit.model.outputs import flattened
-from edgekit.spec import Preprocessing, TensorSpec
+from edgekit.spec import Audio, Preprocessing, TensorSpec
+from edgekit.spec.fits import sound_faults
 from edgekit.spec.preprocessing import Resize
 from edgekit.spec.written import Guess
 
@@ -23,6 +24,7 @@ _NONE = ((0.0,), (1.0,))
 _DIGITS = ((0.1307,), (0.3081,))
 _NAMES = {_IMAGENET: "ImageNet's", _HALF: "-1 to 1", _NONE: "0 to 1", _DIGITS: "MNIST's"}
 _TRIED = 48
+_RATE = 16000
 _BATCH = 8
 
 
@@ -95,6 +97,18 @@ def preprocessing(
     ]
     marked = image.model_copy(update={"meaning": "image"})
     return tuple(marked if spec is image else spec for spec in inputs), steps
+
+
+def audio(inputs: tuple[TensorSpec, ...], seen: Peek, guesses: list[Guess]) -> Audio | None:
+    """Return how sounds become the input; None: the data holds none, or it is a spectrogram, which nobody can guess."""
+    if not seen.sounds or seen.pictures:
+        return None
+    reason = "that of the recordings" if seen.rate else "usual"
+    found = Audio(rate=seen.rate or _RATE)
+    if sound_faults(found, inputs):
+        return None
+    guesses.append(Guess(place="audio.rate", value=str(found.rate), reason=reason))
+    return found
 
 
 def tried(

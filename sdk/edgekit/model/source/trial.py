@@ -132,7 +132,7 @@ def _tries(
             known[name] = (seen.arrays[name][1], "the data")
     free = [name for name in names if name not in known]
     # Inputs of which nothing is known are tried with one shape: two pictures, or tokens and their mask.
-    others = list(shapes(model, seen.size, grey=seen.grey)) if free else [((), "")]
+    others = [*_heard(seen), *shapes(model, seen.size, grey=seen.grey)] if free else [((), "")]
     for sizes, reason in others:
         whole = [known.get(name, (sizes, reason)) for name in names]
         for dtypes in itertools.product(*(_dtypes(model, name, said, seen) for name in names)):
@@ -145,6 +145,12 @@ def _tries(
         without = known[names[0]][0][1:]  # the batch was said, too
         for dtype, why in _dtypes(model, names[0], said, seen):
             yield (without,), (dtype,), (("--shape without its batch of 1", why),)
+
+
+def _heard(seen: Peek) -> list[tuple[Sizes, str]]:
+    """Return the shapes of sounds as they are, where that is what the data holds."""
+    length, reason = (seen.length, "as long as the recordings") if seen.length else (seen.rate, "a second of sound")
+    return [(sizes, reason) for sizes in ((1, length), (length,))] if seen.sounds and length else []
 
 
 def _dtypes(model: nn.Module, name: str, said: Mapping[str, AskedShape], seen: Peek) -> tuple[tuple[DType, str], ...]:
