@@ -1,19 +1,16 @@
 """Verifying a bundle by the native program: on this machine, and through ARM's real kernels under an emulator."""
 
 import json
-import os
 import stat
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from filelock import FileLock
 from torch import nn
 
 import edgekit
 from edgekit.apps.emulation import emulator as emulators
-from edgekit.apps.emulation import kit
 from edgekit.apps.emulation.emulator import Emulator
 from edgekit.base import cache as caches
 from edgekit.base.progress import Silent
@@ -22,31 +19,16 @@ from edgekit.bundles.own import foreign
 from edgekit.cli import main
 from edgekit.errors import RunError, TargetError, ToolchainError
 from edgekit.pipeline import emulate
-from tests.native.conftest import Folder, picture_samples
+from tests.native.conftest import Folder, persons_kit, picture_samples
 
 pytestmark = pytest.mark.slow
-
-
-def persons_kit() -> Path | None:
-    """The kit of whoever runs the tests, whose cache they do not use otherwise."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "edgekit"
-    name = kit.place()
-    assert name is not None
-    found = base / name.name
-    return found if (found / kit.COMPLETE).is_file() else None
 
 
 @pytest.fixture(scope="module")
 def emulator(_one_cache: None) -> Emulator:
     """An emulator, if this machine has one."""
-    found, place = persons_kit(), kit.place()
-    assert place is not None
-    if found is None:
+    if persons_kit() is None:
         pytest.skip("no emulator for ARM in the cache: edgekit verify --setup puts one there")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(place.with_suffix(".lock")):
-        if not place.exists():
-            place.symlink_to(found)
     return emulators.find()
 
 

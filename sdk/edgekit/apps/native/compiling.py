@@ -30,7 +30,7 @@ _FLAGS = (
 _CXX = ("-std=c++17", "-fvisibility-inlines-hidden")
 # What ExecuTorch's libraries were compiled with, so that both see the same types.
 _EXECUTORCH = ("-DC10_USING_CUSTOM_GENERATED_MACROS", "-DET_EVENT_TRACER_ENABLED", "-DET_USE_THREADPOOL")
-_SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g")
+_SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 _JPEG = "-l:libjpeg.a"
 
 
@@ -90,7 +90,7 @@ def _compile(toolchain: Toolchain, runtime: Runtime, scratch: Path, *, jpeg: boo
 
     def compile_one(unit: Path) -> Path:
         made = scratch / f"{unit.stem}.o"
-        level = "-O2" if unit.name in _FAST or sanitize else "-Os"
+        level = "-O1" if sanitize else "-O2" if unit.name in _FAST else "-Os"
         if unit.suffix == ".c":
             _run(toolchain, [*toolchain.c, level, *common, "-c", str(unit), "-o", str(made)])
         else:
