@@ -176,7 +176,7 @@ def judged(code: int, out: str, error: str) -> tuple[str, str]:
         return "FOUND something unforeseen", said
     lines = error.splitlines()
     wanted = 1 if code not in (0, 20) else 0
-    if len(lines) != wanted or any(ord(c) < 32 for c in "".join(lines)):
+    if len(lines) != wanted or any(ord(c) < 32 or 127 <= ord(c) < 160 for c in "".join(lines)):
         return "FOUND other than one line", said
     return f"exit code {code}", said
 

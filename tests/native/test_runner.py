@@ -109,6 +109,13 @@ def no_model(own: Folder) -> None:
     (own.path / "model.pte").unlink()
 
 
+def steering_model(own: Folder) -> None:
+    """Whose identifier would steer a terminal."""
+    data = bytearray((own.path / "model.pte").read_bytes())
+    data[4:8] = b"\x1b[2\x85"
+    own.replace_model(bytes(data))
+
+
 def damaged_manifest(own: Folder) -> None:
     """It ends early."""
     path = own.path / "manifest.json"
@@ -164,6 +171,7 @@ def missing_kernel(own: Folder) -> None:
     [
         (damaged_model, 11, "model.pte was changed: its sha256 is not the manifest's"),
         (cut_model, 11, "the model cannot be loaded: the file is truncated or is no .pte (0x23"),
+        (steering_model, 11, "(0x23: Program identifier '?[2?' != expected 'ET12')"),
         (no_model, 11, "model.pte cannot be read: No such file or directory"),
         (damaged_manifest, 11, "manifest.json is no JSON: "),
         (path_out_of_the_folder, 11, "the manifest breaks its schema: a path leads elsewhere"),

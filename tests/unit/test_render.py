@@ -123,6 +123,24 @@ def test_a_long_list_is_not_cut_in_a_log() -> None:
     assert "and 3 more (--json lists all)" in " ".join(shown(80).split())
 
 
+def test_what_computes_in_float_is_told_by_its_reason() -> None:
+    """How many operations of each kind, one line a reason; nothing where there is none."""
+    named = (
+        "hardswish (stem.2): there is no int8 kernel for it",
+        "mean (head): it reads float from hardswish",
+        "hardswish (head.2): there is no int8 kernel for it",
+        "gelu: there is no int8 kernel for it",
+    )
+    made = examples.manifest()
+    told = made.model_copy(update={"artifacts": (made.artifacts[0].model_copy(update={"in_float": named}),)})
+    first, second = io.StringIO(), io.StringIO()
+    tables.show_artifacts(Console(file=first, width=120), told)
+    assert "model.pte in float: 2 hardswish, 1 gelu: there is no int8 kernel for it" in first.getvalue()
+    assert "model.pte in float: 1 mean: it reads float from hardswish" in first.getvalue()
+    tables.show_artifacts(Console(file=second, width=120), made)
+    assert "in float" not in second.getvalue()
+
+
 def test_values_that_are_not_numbers_are_shown() -> None:
     """A column of its own appears only when there are some."""
     legs = (examples.leg("total", "model.pte", non_finite=7),)

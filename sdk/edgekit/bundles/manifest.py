@@ -103,6 +103,8 @@ class ArtifactInfo(Spec):
     the inputs alone."""
     not_delegated: tuple[str, ...]
     """Operations that stay outside the delegates."""
+    in_float: tuple[str, ...] = ()
+    """Operations of a static int8 .pte that compute in float, each with its layer and the reason."""
     verified_batches: tuple[Count, ...]
     """Batch sizes at which the file was run and gave the same answers."""
     within_size: bool

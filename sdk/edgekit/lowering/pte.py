@@ -24,7 +24,7 @@ from edgekit.model import graph
 from edgekit.model.artifact import Artifact
 from edgekit.model.narrow import can_narrow, with_batch
 from edgekit.model.program import Quantized
-from edgekit.spec import Format, PteSettings
+from edgekit.spec import Format, PteSettings, Scheme
 from edgekit.spec.schemes import obstacle
 
 # Linear layers in the bodies of loops, which no decomposition may have put there otherwise.
@@ -140,6 +140,7 @@ def _write(quantized: Quantized, settings: PteSettings, partitioner: Partitioner
         delegated_fraction=inside / max(inside + len(outside), 1),
         int8_fraction=graph.int8_fraction(quantized.program.graph, _int8_operations()),
         not_delegated=outside,
+        in_float=_in_float(quantized),
         # The first entry is no buffer. What a delegate allocates for itself when it is loaded is not among them.
         planned_bytes=sum(plan.non_const_buffer_sizes[1:]),
     )
@@ -156,6 +157,13 @@ def _shares(edge: EdgeProgramManager) -> tuple[int, tuple[str, ...]]:
         outside += [node for node in part.graph.nodes if graph.is_compute(node)]
     left = [node for node in outside if graph.operation(node) not in ("executorch_call_delegate", "scan")]
     return inside, tuple(map(graph.place, left))
+
+
+def _in_float(quantized: Quantized) -> tuple[str, ...]:
+    """Return what computes in float of what was to compute with integers; of other schemes that is what they mean."""
+    if quantized.scheme not in (Scheme.INT8, Scheme.INT8_MIXED):
+        return ()
+    return graph.in_float(quantized.program.graph, _int8_operations(), quantized.float_layers)
 
 
 def _int8_operations() -> frozenset[str]:

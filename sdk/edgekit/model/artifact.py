@@ -25,6 +25,8 @@ class Artifact:
     the inputs alone. The others compute in float."""
     not_delegated: tuple[str, ...]
     """Operations that stay outside, each with the module it came from."""
+    in_float: tuple[str, ...] = ()
+    """Operations of a static int8 .pte that compute in float, each with the module it came from and the reason."""
     planned_bytes: int | None = None
     """Memory that the file plans for the largest inputs; None where the runtime plans it."""
 

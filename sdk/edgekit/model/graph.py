@@ -2,6 +2,7 @@
 
 import operator
 import re
+from collections.abc import Collection
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,36 @@ def int8_fraction(graph: fx.Graph, int8_operations: frozenset[str]) -> float:
     """
     nodes = [node for node in graph.nodes if is_compute(node) and not _is_fused_activation(node)]
     return sum(_runs_int8(node, int8_operations) for node in nodes) / len(nodes) if nodes else 0.0
+
+
+def in_float(graph: fx.Graph, int8_operations: frozenset[str], kept: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the compute operations that a runtime runs in float, each with its module and the reason.
+
+    Args:
+        graph: A quantized graph.
+        int8_operations: As in `int8_fraction`.
+        kept: Paths of the modules that settings keep in float.
+    """
+    nodes = [node for node in graph.nodes if is_compute(node) and not _is_fused_activation(node)]
+    return tuple(
+        f"{place(node)}: {_why_float(node, int8_operations, kept)}"
+        for node in nodes
+        if not _runs_int8(node, int8_operations)
+    )
+
+
+def _why_float(node: fx.Node, int8_operations: frozenset[str], kept: Collection[str]) -> str:
+    if any(f"{module_path(node)}.".startswith(f"{path}.") for path in kept):
+        return "the settings or fallback keep it in float"
+    if operation(node) not in int8_operations:
+        return "there is no int8 kernel for it"
+    data = [source for source in node.all_input_nodes if source.op == "call_function"]
+    float_inputs = [operation(source) for source in data if not is_dequantize(source)]
+    if float_inputs:
+        return f"it reads float from {', '.join(dict.fromkeys(float_inputs))}"
+    readers = [user for user in _users_behind_activation(node) if not is_quantize(user)]
+    named = dict.fromkeys("the output" if user.op == "output" else operation(user) for user in readers)
+    return f"{', '.join(named)} reads its result in float"
 
 
 def _is_fused_activation(node: fx.Node) -> bool:

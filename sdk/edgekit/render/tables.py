@@ -1,5 +1,7 @@
 """Results as a person reads them."""
 
+from collections import Counter
+
 from rich.console import Console
 from rich.text import Text
 
@@ -61,6 +63,20 @@ def show_artifacts(console: Console, manifest: Manifest) -> None:
             names = numbers.shortened(item.not_delegated)
             line = Text.assemble((f"{item.file} not delegated: ", "yellow"), names)
             console.print(indented(line))
+        for told in _in_float(item):
+            console.print(indented(Text(told, "dim")))
+
+
+def _in_float(item: ArtifactInfo) -> list[str]:
+    """Return a line for each reason why operations compute in float, with how many there are of each kind."""
+    found: dict[str, Counter[str]] = {}
+    for one in item.in_float:
+        place, _, reason = one.partition(": ")
+        found.setdefault(reason, Counter())[place.partition(" ")[0]] += 1
+    return [
+        f"{item.file} in float: {', '.join(f'{count} {kind}' for kind, count in kinds.most_common())}: {reason}"
+        for reason, kinds in found.items()
+    ]
 
 
 def _artifact_row(console: Console, item: ArtifactInfo, float_bytes: int) -> list[Text]:

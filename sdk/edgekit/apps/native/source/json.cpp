@@ -273,4 +273,19 @@ std::string quoted(std::string_view text) {
   return found + '"';
 }
 
+std::string plain(std::string_view text) {
+  std::string found;
+  while (!text.empty()) {
+    const size_t length = length_of(text);
+    const auto byte = [&text](size_t place) { return static_cast<unsigned char>(text[place]); };
+    const bool steers = byte(0) < 0x20 || byte(0) == 0x7f || (length == 2 && byte(0) == 0xc2 && byte(1) < 0xa0);
+    if (length == 0 || steers)
+      found += '?';
+    else
+      found += text.substr(0, length);
+    text.remove_prefix(length == 0 ? 1 : length);
+  }
+  return found;
+}
+
 }  // namespace edgekit

@@ -41,4 +41,7 @@ class Json {
 // A text as JSON writes it, with its quotes; what is no UTF-8 becomes "?".
 std::string quoted(std::string_view text);
 
+// A text for a terminal: what would steer it, and what is no UTF-8, becomes "?".
+std::string plain(std::string_view text);
+
 }  // namespace edgekit

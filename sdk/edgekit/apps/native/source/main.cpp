@@ -5,6 +5,7 @@
 #include <new>
 
 #include "failure.h"
+#include "json.h"
 #include "main.h"
 #include "picture.h"
 #include "verbs.h"
@@ -95,13 +96,13 @@ extern "C" int edgekit_main(int count, char** arguments, const char* folder, edg
   try {
     return edgekit::run(count, arguments, folder);
   } catch (const edgekit::Failure& failure) {
-    std::fprintf(stderr, "edgekit-run: %s\n", failure.what());
+    std::fprintf(stderr, "edgekit-run: %s\n", edgekit::plain(failure.what()).c_str());
     return failure.status;
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "edgekit-run: there is not enough memory\n");
     return EDGEKIT_RUN;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "edgekit-run: %s\n", error.what());
+    std::fprintf(stderr, "edgekit-run: %s\n", edgekit::plain(error.what()).c_str());
     return EDGEKIT_OTHER;
   }
 }

@@ -34,12 +34,6 @@ std::string joined(const std::vector<std::string>& parts) {
   return found;
 }
 
-// Text from a file, for a terminal: no character of it steers the terminal.
-std::string plain(const std::string& text) {
-  std::string found = quoted(text);
-  return found.substr(1, found.size() - 2);
-}
-
 double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
