@@ -155,13 +155,17 @@ def test_bombs_in_pictures(tmp_path: Path) -> None:
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    bomb = (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(bytes(10**6)))
-        + chunk(b"IEND", b"")
-    )
-    (tmp_path / "bomb.png").write_bytes(bomb)
-    with pytest.raises(DataError, match="is too large"):
-        load_samples(tmp_path, IMAGE, STEPS, ())
+    for width, height, words in (
+        (60_000, 60_000, "60000 x 60000|3600000000"),
+        (11, 7_995_401, "87,949,411 pixels in 1,"),
+    ):
+        header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+        bomb = (
+            b"\x89PNG\r\n\x1a\n"
+            + chunk(b"IHDR", header)
+            + chunk(b"IDAT", zlib.compress(bytes(10**6)))
+            + chunk(b"IEND", b"")
+        )
+        (tmp_path / "bomb.png").write_bytes(bomb)
+        with pytest.raises(DataError, match=f"is too large: .*({words})"):
+            load_samples(tmp_path, IMAGE, STEPS, ())

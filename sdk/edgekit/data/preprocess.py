@@ -37,6 +37,8 @@ _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HS
 # Not all that Pillow knows: some start other programs. Which of these it has depends on how it was built.
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _HINT = "Save the picture again as an ordinary PNG or JPEG."
+# No format packs a picture of such a size so tightly but one of a single colour: deflate comes to 1,032 bytes for one.
+_PLENTY, _PER_BYTE = 2**24, 4096
 
 
 def open_picture(path: Path) -> Image.Image:
@@ -64,6 +66,7 @@ def decoded(source: Path | IO[bytes], name: str) -> Image.Image:
             # not caught: threads read pictures, and filters of warnings belong to all of them.
             if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or math.inf):
                 raise Image.DecompressionBombError(f"{picture.width} x {picture.height} pixels")
+            _check_claim(picture.width * picture.height, source)
             return _upright(picture)
     except DataError as error:
         raise DataError(f"{name}: {error.message}", hint=error.hint) from error
@@ -71,6 +74,18 @@ def decoded(source: Path | IO[bytes], name: str) -> Image.Image:
         raise DataError(f"{name} is too large: {error}", hint="Scale the picture down first.") from error
     except Exception as error:  # damaged bytes end in whatever a decoder stumbles over
         raise DataError(f"{name} cannot be read as a picture: {error}", hint=_HINT) from error
+
+
+def _check_claim(pixels: int, source: Path | IO[bytes]) -> None:
+    """Refuse what claims many more pixels than its bytes hold: decoders take memory for them and fill it with zeros."""
+    if isinstance(source, Path):
+        size = source.stat().st_size
+    else:
+        place = source.tell()
+        size = source.seek(0, 2)
+        source.seek(place)
+    if pixels > _PLENTY and pixels > _PER_BYTE * size:
+        raise Image.DecompressionBombError(f"{pixels:,} pixels in {size:,} bytes")
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from edgekit.errors import SourceError
 from edgekit.model.outputs import flattened, identifiers, is_named
 from edgekit.model.programs.evaluation import set_to_eval
 from edgekit.model.programs.program import Axes, Program, limited
+from edgekit.model.programs.recompose.layers import recompose
 from edgekit.spec import Dimension, DType, TensorSpec
 
 _aten = torch.ops.aten
@@ -53,6 +54,7 @@ def of_exported(program: ExportedProgram, origin: str) -> Program:
     )
     outputs = _outputs(origin, program, names, axes, dimensions)
     _flat_call(module, names, program)
+    recompose(module)
     notes = _plain(module, program, set_to_eval(module))
     return Program(module=module, origin=origin, inputs=inputs, outputs=outputs, dimensions=dimensions, notes=notes)
 
