@@ -3,6 +3,8 @@
 import importlib
 import io
 import json
+import shutil
+import wave
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -19,18 +21,20 @@ from edgekit.base import cache
 from edgekit.base.telling import kind_of
 from edgekit.bundles import device_profile, profile
 from edgekit.bundles.compare import compare_builds, read_side
-from edgekit.bundles.manifest import report
+from edgekit.bundles.manifest import parse, report
 from edgekit.bundles.result import Built
 from edgekit.data import trace
 from edgekit.data.files import checked, find, load_samples
 from edgekit.data.found import Wanted
 from edgekit.data.peek import peek
 from edgekit.data.rows import whole
+from edgekit.data.sounds import of_file, prepared
 from edgekit.errors import RunError
 from edgekit.model.weights.checkpoint import read_checkpoint
 from edgekit.render import cases, inspection, junit, markdown, tables
 from edgekit.render.terminal import console
-from edgekit.spec import Dimension, Preprocessing, Resize, TensorSpec
+from edgekit.spec import Audio, Dimension, Features, Preprocessing, Resize, TensorSpec
+from edgekit.spec.fits import sound_faults
 from edgekit.spec.media import Text
 from edgekit.spec.project import load as load_project
 from edgekit.spec.scaffold import init
@@ -255,6 +259,29 @@ def _tokenizer(folder: Path) -> None:
     checked(find(path, wanted), path, wanted, {"batch": Dimension(max=64)})
 
 
+def _make_sound(folder: Path) -> None:
+    with wave.open(str(folder / "a.wav"), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(8000)
+        sound.writeframes(_PIXELS.tobytes())
+
+
+def _sound(folder: Path) -> None:
+    peek([folder])
+    of_file(folder / "a.wav", Audio(rate=16000, length=400, features=Features(n_fft=64, hop_length=32, n_mels=8)))
+
+
+def _make_heard(folder: Path) -> None:
+    shutil.copy(Path(__file__).parent.parent / "vectors/manifests/valid/sound.json", folder / "manifest.json")
+
+
+def _heard(folder: Path) -> None:
+    found = parse((folder / "manifest.json").read_text(encoding="utf-8", errors="replace"), where="it")
+    if found.audio is not None and found.audio.length is not None and not sound_faults(found.audio, found.inputs):
+        prepared(np.zeros(200, np.float32), 8000, found.audio)
+
+
 def _installed(library: str) -> tuple[str, ...]:
     return (library,) if find_spec(library) else ()
 
@@ -283,5 +310,7 @@ FORMATS: tuple[Format, ...] = (
     _of("coco", "instances.json", "json", _make_coco, _table("instances.json"), 5),
     *(_of("parquet", "a.parquet", "", _make_parquet, _samples("a.parquet")) for _ in _installed("pyarrow")),
     *(_of("tokenizer", "tokenizer.json", "json", _make_tokenizer, _tokenizer) for _ in _installed("tokenizers")),
+    _of("wav", "a.wav", "", _make_sound, _sound, 2),
+    _of("manifest of sounds", "manifest.json", "json", _make_heard, _heard, 3),
     _of("any file", "a.bin", "zip", _make_any, lambda folder: kind_of(folder / "a.bin"), 2),
 )

@@ -18,6 +18,7 @@ public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
         case runFailed = "run_failed"
         case wrongOutput = "wrong_output"
         case noPictureInput = "no_picture_input"
+        case noSoundInput = "no_sound_input"
         case badPicture = "bad_picture"
         case nothingToRun = "nothing_to_run"
         case cannotWrite = "cannot_write"
@@ -87,6 +88,8 @@ extension Failure.Code {
             ("{file} gave {found} for {output}; the manifest says {expected}.", Self.buildAgain)
         case .noPictureInput:
             ("{model} takes no picture.", "Run the self-test, which uses the inputs in the bundle.")
+        case .noSoundInput:
+            ("{model} takes no sound.", "Run the self-test, which uses the inputs in the bundle.")
         case .badPicture:
             ("The picture cannot be read: {reason}.", "Choose an ordinary PNG or JPEG.")
         case .nothingToRun:

@@ -115,7 +115,7 @@ extension Manifest {
     private static let mostNumbers = 1 << 31
 
     /// Whether the product of sizes is no larger than a limit; a product that overflows ends the app.
-    private static func product(_ sizes: [Int], atMost limit: Int) -> Bool {
+    static func product(_ sizes: [Int], atMost limit: Int) -> Bool {
         var product = 1
         for size in sizes {
             let (found, overflow) = product.multipliedReportingOverflow(by: size)

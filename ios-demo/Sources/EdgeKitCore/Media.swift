@@ -6,6 +6,9 @@ public struct Audio: Decodable, Sendable {
     public let length: Int
     /// The spectrogram that the input is; nil: the samples themselves.
     public let features: Features?
+
+    /// Numbers of the input.
+    public var size: Int { features.map { $0.frames(length) * $0.bands } ?? length }
 }
 
 /// How a text becomes the inputs, as data. The file is a `tokenizer.json` of Hugging Face's library `tokenizers`, which an
@@ -71,7 +74,7 @@ public struct Features: Decodable, Sendable {
 
 extension Audio {
     // As in the SDK: no model for phones takes more.
-    private static let mostRate = 1_000_000, mostSamples = 3600 * 48_000, mostBins = 1 << 15, mostBands = 1 << 10
+    private static let mostRate = 1_000_000, mostSamples = 1 << 25, mostBins = 1 << 15, mostBands = 1 << 10
     private static let mostFeatures = 1 << 25, mostFramed = 1 << 30
 
     /// Where a manifest asks for what cannot be, and why; nil: nowhere.

@@ -93,7 +93,7 @@ func isOlder(_ version: String, than needed: String) -> Bool {
     return padded(have).lexicographicallyPrecedes(padded(want))
 }
 
-/// An artifact that answers for pictures: preprocessing before it, classes behind it.
+/// An artifact that answers for pictures and sounds: preprocessing before it, classes behind it.
 public struct Predictor: Sendable {
     /// What the model says of one input.
     public struct Answer: Sendable {
@@ -119,6 +119,11 @@ public struct Predictor: Sendable {
             throw Failure(.noPictureInput, ["model": manifest.model.name])
         }
         return try await answer([preprocess(picture, spec, name: manifest.inputs[0].name)])
+    }
+
+    /// Runs a sound: the mean of its channels, from -1 to 1, at so many samples a second.
+    public func answer(_ samples: [Float], rate: Int) async throws -> Answer {
+        try await answer([manifest.heard(samples, rate: rate)])
     }
 
     /// Runs inputs that are tensors already.

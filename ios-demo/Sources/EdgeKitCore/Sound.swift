@@ -14,6 +14,18 @@ public func heard(_ samples: [Float], rate: Int, _ audio: Audio, input spec: Ten
     return Tensor(name: spec.name, shape: [1] + sizes, floats: values)
 }
 
+extension Manifest {
+    /// The input that a recording becomes; throws a `Failure` where the model takes no sound.
+    public func heard(_ samples: [Float], rate: Int) throws -> Tensor {
+        let shape = inputs.first.map { $0.shape.dropFirst() } ?? []
+        let sizes: [Int] = shape.map { if case .size(let size) = $0 { size } else { 0 } }
+        guard let audio, inputs.count == 1, inputs[0].dtype == .float32, Self.product(sizes, atMost: audio.size),
+              sizes.reduce(1, *) == audio.size
+        else { throw Failure(.noSoundInput, ["model": model.name]) }
+        return EdgeKitCore.heard(samples, rate: rate, audio, input: inputs[0])
+    }
+}
+
 /// Samples at another rate, by a windowed sinc.
 func resampled(_ samples: [Float], from: Int, to: Int) -> [Float] {
     if from == to || samples.isEmpty { return samples }

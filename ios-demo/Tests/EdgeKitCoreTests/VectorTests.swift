@@ -88,6 +88,15 @@ import Testing
         }
     }
 
+    @Test("A sound becomes the input of a bundle's model, and of no other") func soundOfManifest() throws {
+        func manifest(_ name: String) throws -> Manifest { try Manifest.parse(Vectors.data("manifests/valid/\(name).json")) }
+        #expect(try manifest("sound").heard([Float](repeating: 0, count: 44100), rate: 44100).shape == [1, 1, 80, 25])
+        #expect(try manifest("text").text?.inputs["mask"] == .mask)
+        for name in ["classifier", "text"] {
+            #expect { try manifest(name).heard([0], rate: 8000) } throws: { ($0 as? Failure)?.code == .noSoundInput }
+        }
+    }
+
     @Test("A wrong step for sounds shows") func soundsTwin() throws {
         let cases: [SoundCase] = try Vectors.cases("sounds/cases.json")
         let item = try #require(cases.first { $0.name.hasPrefix("whisper") })

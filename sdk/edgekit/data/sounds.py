@@ -21,9 +21,11 @@ from edgekit.spec.media import Audio
 Wave = npt.NDArray[np.float32]
 SUFFIXES = (".flac", ".ogg", ".wav")
 _NEEDED = 'Install it: pip install "edgekit[audio]"; or write PCM with 8 to 32 bits.'
-# An hour of stereo at 48 kHz; a recording of more is cut before it is read.
+# An hour at 48 kHz; a recording of more is cut before it is read.
 _MOST_FRAMES = 3600 * 48_000
 _MOST_CHANNELS, _MOST_RATE = 64, 1_000_000
+# A recording of more, four minutes at 16 kHz, does not tell how much a model takes at once.
+_MOST_TOLD = 2**22
 # torchaudio's own choice: zero crossings on each side, and how far below the Nyquist frequency the filter ends.
 _CROSSINGS, _ROLLOFF = 6, 0.99
 
@@ -80,9 +82,10 @@ def sizes_of(file: Path) -> tuple[int, int]:
     """Return samples a second and samples of a WAV file of PCM; zeros of any other, which is not opened further."""
     try:
         with wave.open(str(file), "rb") as sound:
-            return sound.getframerate(), sound.getnframes()
-    except (OSError, EOFError, wave.Error):
+            rate, count = sound.getframerate(), sound.getnframes()
+    except Exception:  # damaged bytes end in whatever the reader stumbles over: the build says what is wrong with them
         return 0, 0
+    return (rate if 0 < rate <= _MOST_RATE else 0), (count if 0 < count <= _MOST_TOLD else 0)
 
 
 def prepared(samples: Wave, own: int, audio: Audio) -> Wave:

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from edgekit.base.values import Positive, Spec
 
 # No model for phones takes more; what a manifest of others asks for must not exhaust a phone.
-_MOST_RATE, _MOST_SAMPLES = 1_000_000, 3600 * 48_000
+_MOST_RATE, _MOST_SAMPLES = 1_000_000, 2**25
 _MOST_BINS, _MOST_BANDS = 2**15, 2**10
 _MOST_FEATURES, _MOST_FRAMED = 2**25, 2**30
 

@@ -53,6 +53,10 @@ enum class Code(val says: String, val action: String) {
         "{model} takes no picture.",
         "Run the self-test, which uses the inputs in the bundle.",
     ),
+    NO_SOUND_INPUT(
+        "{model} takes no sound.",
+        "Run the self-test, which uses the inputs in the bundle.",
+    ),
     BAD_PICTURE(
         "The picture cannot be read: {reason}.",
         "Choose an ordinary PNG or JPEG.",

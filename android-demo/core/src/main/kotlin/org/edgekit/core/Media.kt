@@ -52,10 +52,13 @@ data class Tokenizer(val file: String, val sha256: String, val length: Int, val 
 
 /** How a sound becomes the input: the steps of `audio` in the manifest. */
 data class Audio(val rate: Int, val length: Int, val features: Features?) {
+    /** Numbers of the input. */
+    val size: Long get() = features?.let { it.frames(length).toLong() * it.bands } ?: length.toLong()
+
     companion object {
         // As in the SDK: no model for phones takes more.
         private const val MOST_RATE = 1_000_000
-        private const val MOST_SAMPLES = 3600 * 48_000
+        private const val MOST_SAMPLES = 1 shl 25
         private const val MOST_BINS = 1 shl 15
         private const val MOST_BANDS = 1 shl 10
         private const val MOST_FEATURES = 1L shl 25

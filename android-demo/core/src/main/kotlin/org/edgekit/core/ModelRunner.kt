@@ -53,7 +53,7 @@ internal fun older(version: String, needed: String): Boolean {
     return false
 }
 
-/** An artifact that answers for pictures: preprocessing before, classes behind. */
+/** An artifact that answers for pictures and sounds: preprocessing before, classes behind. */
 class Predictor(private val manifest: Manifest, private val runner: ModelRunner) : AutoCloseable by runner {
     /** What the model says of one input. */
     class Answer(val input: Tensor, val outputs: List<Tensor>, val classes: List<Ranked>, val milliseconds: Double)
@@ -64,6 +64,9 @@ class Predictor(private val manifest: Manifest, private val runner: ModelRunner)
         if (spec == null || input == null) throw Failure(Code.NO_PICTURE_INPUT, "model" to manifest.modelName)
         return run(listOf(Preprocess.tensor(picture, input.name, spec)))
     }
+
+    /** Runs a sound: the mean of its channels, from -1 to 1, at so many samples a second. */
+    fun run(samples: FloatArray, rate: Int): Answer = run(listOf(Sound.tensor(samples, rate, manifest)))
 
     /** Runs inputs that are tensors already. */
     fun run(inputs: List<Tensor>): Answer {

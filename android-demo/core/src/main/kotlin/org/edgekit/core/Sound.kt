@@ -35,6 +35,16 @@ object Sound {
         return Tensor.of(spec.name, IntArray(spec.shape.size) { if (it == 0) 1 else spec.shape[it].size!! }, values)
     }
 
+    /** The input of the model of a bundle; throws a [Failure] where it takes no sound. */
+    fun tensor(samples: FloatArray, rate: Int, manifest: Manifest): Tensor {
+        val (audio, input) = manifest.audio to manifest.inputs.singleOrNull()
+        val sizes = input?.shape.orEmpty().drop(1).map { it.size?.toLong() ?: 0L }
+        if (audio == null || input == null || sizes.fold(1L, Long::times) != audio.size || input.dtype != DType.FLOAT32) {
+            throw Failure(Code.NO_SOUND_INPUT, "model" to manifest.modelName)
+        }
+        return tensor(samples, rate, input, audio)
+    }
+
     /** Samples at another rate, by a windowed sinc. */
     internal fun resampled(samples: FloatArray, from: Int, to: Int): FloatArray {
         if (from == to || samples.isEmpty()) return samples

@@ -42,6 +42,26 @@ class SoundTest {
         assertEquals(48000, Sound.resampled(FloatArray(66150), 44100, 32000).size)
     }
 
+    /** What an app calls: shapes from the manifest, labels behind. */
+    @Test
+    fun `a sound is answered`() {
+        fun manifest(name: String) = Manifest.parse(java.io.File(Vectors.folder, "manifests/valid/$name.json").readText())
+        val given = mutableListOf<Tensor>()
+        val runner = object : ModelRunner {
+            override val kernels = "none"
+            override val threads = 1
+            override fun run(inputs: List<Tensor>) = listOf(Tensor.of("logits", intArrayOf(1, 10), FloatArray(10) { it.toFloat() })).also { given += inputs }
+            override fun close() = Unit
+        }
+        val answer = Predictor(manifest("sound"), runner).run(FloatArray(44100), 44100)
+        assertArrayEquals(intArrayOf(1, 1, 80, 25), given.single().shape)
+        assertEquals(10, answer.classes.size)
+        for (other in listOf(manifest("classifier"), manifest("sound").copy(audio = Audio(16000, 800, null)))) {
+            val failure = org.junit.jupiter.api.Assertions.assertThrows(Failure::class.java) { Predictor(other, runner).run(FloatArray(9), 8000) }
+            assertEquals(Code.NO_SOUND_INPUT, failure.code)
+        }
+    }
+
     private fun audio(case: JsonObject) = Audio.of(Node(case.getValue("audio"), "audio"))
 
     private fun found(case: JsonObject, audio: Audio): Tensor {
