@@ -10,11 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from edgekit.lowering.rewriting.folding import ALIKE
 from edgekit.lowering.rewriting.writer import Writer, arguments, is_float, rank, shape, tensor_of
 
 _aten = torch.ops.aten
 # Stands for minus infinity: what is masked with it is zero behind a softmax, unless all of the row is.
 _MASKED = -1e30
+_HUGE = 1e38
 _SOFTMAX = {_aten.softmax.int, _aten._softmax.default}
 
 
@@ -133,11 +135,11 @@ def masked(write: Writer, node: fx.Node) -> fx.Node | None:
         return None
     if str(shape(data)) != str(shape(node)):
         return None
+    known = tensor_of(write.program, condition)
     if math.isinf(number):
         if number > 0 or not node.users or any(user.target not in _SOFTMAX for user in node.users):
-            return None
+            return _infinite(write, data, condition if known is None else known, number, where)
         number = _MASKED
-    known = tensor_of(write.program, condition)
     if known is not None:
         keep = (~known if where else known).float()
         kept = write.constant(f"keep_{condition.name}_{where}", keep)
@@ -149,6 +151,22 @@ def masked(write: Writer, node: fx.Node) -> fx.Node | None:
     return write.add(write.mul(data, kept), bias)
 
 
+def _infinite(write: Writer, data: fx.Node, condition: fx.Node | Tensor, number: float, where: bool) -> fx.Node:
+    """Write the choice between data and an infinity as a sum with it, or with nothing."""
+    if isinstance(condition, Tensor):
+        return write.add(data, write.unnamed(torch.where(condition == where, number, 0.0)))
+    flags = write(_aten._to_copy.default, condition, dtype=torch.float32)
+    chosen = flags if where else write.add(write.mul(flags, -1.0), 1.0)
+    # A product that is too large for a float is infinite, and zero stays zero: zero times infinity would be no number.
+    return write.add(data, write.mul(write.mul(chosen, math.copysign(_HUGE, number)), _HUGE))
+
+
 def _number(write: Writer, node: fx.Node) -> float | None:
+    """Return the value that a tensor has throughout, if it is known."""
+    if node.target in ALIKE:
+        given = arguments(node)
+        value = given.get("fill_value", ALIKE[node.target])
+        return float(value) if isinstance(value, int | float) else None
     known = tensor_of(write.program, node)
-    return float(known) if known is not None and known.numel() == 1 else None
+    same = known is not None and known.numel() and bool((known == known.flatten()[0]).all())
+    return float(known.flatten()[0]) if known is not None and same else None

@@ -1,9 +1,11 @@
 """Write numbers beside float values so that they cost no conversion, neither of types nor of memory layout."""
 
+from typing import Any
+
 import torch
 from torch import fx
 
-from edgekit.lowering.rewriting.writer import Writer, is_float
+from edgekit.lowering.rewriting.writer import Writer, is_float, tensor_of
 from edgekit.model.graph import is_dequantize
 
 _aten = torch.ops.aten
@@ -14,10 +16,17 @@ def write_numbers(write: Writer) -> None:
     """Write whole numbers as float, for each would be a tensor of its own type, and those beside pictures as such."""
     for node in list(write.program.graph.nodes):
         if node.op == "call_function" and node.target in _SCALED and is_float(node) and len(node.args) == 2:
+            node.args = tuple(_as_float(write, one) for one in node.args)
             data, number = node.args
             if isinstance(number, int | float) and not isinstance(number, bool) and isinstance(data, fx.Node):
                 node.args = (data, write.beside(data, float(number)))
     write.finish()
+
+
+def _as_float(write: Writer, operand: Any) -> Any:
+    """Return a constant of another type, as coordinates and masks are, as float32: nothing is left to convert."""
+    known = tensor_of(write.program, operand)
+    return operand if known is None or known.dtype is torch.float32 else write.unnamed(known.float())
 
 
 def read_apart(graph: fx.Graph) -> None:
