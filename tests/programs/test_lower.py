@@ -10,7 +10,7 @@ import onnx.parser
 import onnx_ir as ir
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgekit.data.rows import Array, whole
 from edgekit.data.trace import Trace
@@ -29,6 +29,7 @@ from edgekit.model.source.module import source_from_module
 from edgekit.quantization import quantize
 from edgekit.spec import Cpu, Format, OnnxSettings, PteSettings, QuantSpec, Scheme, TensorSpec
 from tests.programs.networks import IMAGE, images, small_source
+from tests.programs.on_device import on_device
 
 EVALUATION = images(100, seed=2)
 
@@ -189,3 +190,25 @@ def test_a_clip_goes_only_where_quantizing_saturates(high: float, kept: bool) ->
     )
     lower_onnx.qdq.tidy(model, OnnxSettings())
     assert [node.op_type for node in model.graph] == ["Clip"] * kept + ["QuantizeLinear"]
+
+
+class Parted(nn.Module):
+    """Takes what a layer gives apart, as attention does with query, key and value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv, self.last = nn.Conv1d(4, 12, 1), nn.Conv1d(4, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (batch, 4, 6) of signals (batch, 4, 8)."""
+        query, key, value = self.qkv(x).chunk(3, 1)
+        y: Tensor = self.last(query * key + value)
+        return y
+
+
+def test_what_a_lowering_takes_a_batch_for_is_forgotten() -> None:
+    """ExecuTorch's checks evaluate a split for the batch that was traced; the program is for any batch afterwards."""
+    torch.manual_seed(0)
+    found = on_device(Parted(), (4, 8), scheme=Scheme.INT8, batch="batch")
+    (batch,) = [node.meta["val"].shape[0] for node in found.program.program.graph.nodes if node.name == "x"]
+    assert batch.node.expr.free_symbols

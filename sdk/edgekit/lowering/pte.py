@@ -20,6 +20,7 @@ from edgekit.lowering.rewriting import drop_unused, has_recurrent_layers, inline
 from edgekit.lowering.shape import infer_batches, pool_means, widen_convolutions
 from edgekit.lowering.shortcuts import shortcuts
 from edgekit.lowering.steps import keep_steps
+from edgekit.lowering.symbols import keeping_sizes
 from edgekit.model import graph
 from edgekit.model.artifact import Artifact
 from edgekit.model.narrow import can_narrow, with_batch
@@ -76,7 +77,8 @@ def _lowering(quantized: Quantized, settings: PteSettings, check: Check | None, 
     def write(outside: frozenset[str]) -> Try:
         partitioner = Partitioner(outside)
         try:
-            artifact, pieces = _write(quantized, settings, partitioner)
+            with keeping_sizes(quantized.program):
+                artifact, pieces = _write(quantized, settings, partitioner)
             if batch is not None:
                 artifact = replace(artifact, batch=batch, notes=(_FIXED.format(file=artifact.file, batch=batch),))
             if check is not None:

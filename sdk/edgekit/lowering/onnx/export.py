@@ -19,6 +19,7 @@ from edgekit.lowering.onnx import dynamic, qdq, recurrent
 from edgekit.lowering.onnx.names import metadata, name_by_operator, name_interface
 from edgekit.lowering.rewriting import rewrite_ceil_pools
 from edgekit.lowering.shortcuts import shortcuts
+from edgekit.lowering.symbols import keeping_sizes
 from edgekit.model.artifact import Artifact
 from edgekit.model.graph import reads_integers
 from edgekit.model.program import Captured, Quantized, Source
@@ -115,7 +116,7 @@ def _export(program: ExportedProgram, source: Source, opset: int | None = None) 
     rewrite_ceil_pools(program)
     write_functional(program)
     try:
-        with warnings.catch_warnings(), shortcuts(), traced_by_shape():
+        with warnings.catch_warnings(), shortcuts(), traced_by_shape(), keeping_sizes(program):
             warnings.simplefilter("ignore")
             exported = torch.onnx.export(
                 program,
