@@ -281,3 +281,27 @@ def test_the_file_does_not_grow_with_the_length() -> None:
     short, long = (on_device(Layers(**FAMILY["gru"]), (steps, 4)) for steps in (4, 64))
     assert len(long.artifact.data) < 1.05 * len(short.artifact.data)
     check(long)
+
+
+class Projecting(nn.Module):
+    """An LSTM whose state is projected to fewer numbers, which goes on from a state, or starts with none."""
+
+    def __init__(self, given: bool) -> None:
+        super().__init__()
+        self.given = given
+        self.layers = nn.LSTM(4, 8, 2, proj_size=3, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor, hidden: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return scores of sequences (batch, 6, 4), and the states behind them, of states (batch, 4, 3 and 8)."""
+        states = hidden.transpose(0, 1).contiguous(), cells.transpose(0, 1).contiguous()
+        steps, (last, cell) = self.layers(x, states) if self.given else self.layers(x)
+        return self.head(steps), last.transpose(0, 1) + hidden, cell.transpose(0, 1) + cells
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+@pytest.mark.parametrize(("format", "given"), [(Format.PTE, True), (Format.ONNX, True), (Format.ONNX, False)])
+def test_projected_states(format: Format, given: bool) -> None:
+    """Neither runtime has them: the weights are multiplied, and a linear layer follows."""
+    torch.manual_seed(0)
+    check(on_device(Projecting(given), (6, 4), (4, 3), (4, 8), format=format), at_least=90)

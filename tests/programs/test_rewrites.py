@@ -36,6 +36,15 @@ def convolution() -> nn.Module:
     return nn.Conv2d(3, 4, 3, padding=1)
 
 
+def write_over(x: Tensor, values: Tensor) -> Tensor:
+    """Write to parts of a copy of pictures, as the heads of detectors do: values, rows of others, one number."""
+    y = x.clone()
+    y[:, :2, 1:4] = values
+    y[:, 3] = x[:, 0] + 1
+    y[..., -1] = 0.5
+    return y
+
+
 OF_PICTURES: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax over the width": lambda x: x.softmax(-1),
     "softmax over channels": lambda x: x.softmax(1),
@@ -79,6 +88,7 @@ OF_PICTURES: dict[str, Callable[[Tensor], Tensor]] = {
     "root": lambda x: (x * x + 1) ** -0.75,
     "whole numbers": lambda x: (x * 2 + 1) / 3,
     "beside a grid": lambda x: x * torch.stack(torch.meshgrid(torch.arange(8), torch.arange(8), indexing="xy")).sum(0),
+    "written over": lambda x: write_over(x, 2 * x[:, :2, 1:4]),
     "in part": lambda x: torch.where(torch.arange(8) > 3, x, torch.zeros_like(x)),
 }  # fmt: skip
 

@@ -162,6 +162,50 @@ def _gathered(write: Writer, data: fx.Node, axis: int, rows: list[int]) -> fx.No
     return write.cat([write.slice(data, axis, start, end) for start, end in runs], axis)
 
 
+def scattered(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write what replaces some rows that follow each other, as a write to a slice does, as these between the others."""
+    given = arguments(node)
+    data, rows = given["self"], given["src"]
+    if not (is_float(data) and is_float(rows) and is_fixed(data, rows)) or rank(data) > MOST_DIMENSIONS:
+        return None
+    axis, sizes = given["dim"] % rank(data), shape(data)
+    length = sizes[axis]
+    if node.target is _aten.select_scatter.default:
+        start = given["index"] % length
+        rows = write.reshape(rows, [*sizes[:axis], 1, *sizes[axis + 1 :]])
+    else:
+        start = given["start"] or 0
+        start = min(max(start + length, 0) if start < 0 else start, length)
+    if given.get("step", 1) != 1:
+        return None
+    end = start + shape(rows)[axis]
+    parts = [(0, start), (end, length)]
+    before, behind = ([write.slice(data, axis, *part)] if part[0] < part[1] else [] for part in parts)
+    return write.cat([*before, rows, *behind], axis)
+
+
+def copied(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write values that take the place of all others as themselves."""
+    source = node.args[1]
+    if isinstance(source, int | float) and is_float(node) and is_fixed(node):
+        return write.unnamed(torch.full(shape(node), float(source)))
+    if (
+        not isinstance(source, fx.Node)
+        or not (is_float(node) and is_fixed(node, source))
+        or rank(node) > MOST_DIMENSIONS
+    ):
+        return None
+    whole = [*[1] * (rank(node) - rank(source)), *shape(source)]
+    known = tensor_of(write.program, source)
+    if known is not None and whole != shape(node):
+        return write.unnamed(known.float().expand(shape(node)))
+    if not is_float(source):
+        return None
+    times = [1 if size == wanted else wanted for size, wanted in zip(whole, shape(node), strict=True)]
+    turned = write.reshape(source, whole)
+    return turned if whole == shape(node) else write.mul(turned, write.constant(f"ones_{times}", torch.ones(times)))
+
+
 def drop_ones(write: Writer, node: fx.Node) -> fx.Node | None:
     """Write what adds or drops dimensions of size one as a view."""
     data = node.args[0]

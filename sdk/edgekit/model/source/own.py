@@ -14,6 +14,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from edgekit.errors import SourceError
+from edgekit.model.source.projected import without_projections
 
 _QUANTIZED = (
     "torch.ao.nn.quantized", "torch.ao.nn.qat", "torch.ao.nn.intrinsic.quantized", "torch.ao.nn.intrinsic.qat",
@@ -43,6 +44,8 @@ def own_copy(name: str, model: nn.Module) -> nn.Module:
         made = copy.deepcopy(inner, {id(tensor): tensor.detach().clone() for tensor in _computed(inner)})
         made = _without_wrappers(made).cpu().eval()
         _plain_weights(made)
+        with torch.no_grad():
+            made = without_projections(made)
     except Exception as error:  # anything may be raised by a module's own way of copying
         raise SourceError(
             f"{name} cannot be copied: {type(error).__name__}: {error}",
