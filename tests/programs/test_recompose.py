@@ -108,6 +108,16 @@ class Near(nn.Module):
         return scores.softmax(-1) @ x + hard + gate + x.mean((0, 1), keepdim=True)
 
 
+def test_one_picture_alone() -> None:
+    """A batch of one, which matrices may lack and fit all the same: attention is of tensors of one rank."""
+    core = export(Vision().eval(), (PICTURES[:1],)).run_decompositions()
+    found: Any = programs.of_object(core)
+    calls = [node for node in found.module.graph.nodes if "scaled_dot_product" in str(node.target)]
+    assert len(calls) == 2
+    for call in calls:
+        assert [part.meta["val"].dim() for part in call.args[:3]] == [4, 4, 4]
+
+
 def test_what_is_none_stays() -> None:
     """The answers are those of the module."""
     model, x = Near(), torch.randn(3, 4, 4)

@@ -1,6 +1,5 @@
 """Products of matrices: of a weight, they are linear layers; two with a softmax in between are attention."""
 
-import itertools
 import math
 from typing import Any
 
@@ -41,15 +40,18 @@ def batched(node: fx.Node) -> bool:
     merged = len(users) == 1 and called(users[0], _aten.view.default, _aten._unsafe_view.default)
     ends = [*([users[0]] if merged else []), node]
     given = [(a, b) for b in stripped(node.args[1], 2)[::-1] for a in stripped(node.args[0], 2)[::-1]]
-    for end, (a, b) in itertools.product(ends, given):
-        if (found := _product(shape_of(a) or (), shape_of(b) or ())) is None or found != shape_of(end):
-            continue
-        weight = _weight(b)
-        if weight is not None:
-            new(end, _aten.linear.default, (a, weight))
-        else:
-            new(end, _aten.matmul.default, (a, b))
-        return True
+    for end in ends:
+        wanted = shape_of(end) or ()
+        fitting = [(a, b) for a, b in given if _product(shape_of(a) or (), shape_of(b) or ()) == wanted]
+        for a, b in fitting:
+            if (weight := _weight(b)) is not None:
+                new(end, _aten.linear.default, (a, weight))
+                return True
+        # Of a batch of one, matrices without it fit as well: those of the result's own rank are what was multiplied.
+        fitting.sort(key=lambda pair: sum(len(shape_of(one) or ()) != len(wanted) for one in pair))
+        if fitting:
+            new(end, _aten.matmul.default, fitting[0])
+            return True
     return False
 
 
@@ -108,6 +110,8 @@ def attention(node: fx.Node) -> bool:
     if one is None or one != other or not called(turned, _aten.permute.default) or list(turned.args[1]) != order:
         return False
     key = turned.args[0]
+    if {len(shape_of(one) or ()) for one in (key, value)} != {rank}:
+        return False
     new(node, _aten.scaled_dot_product_attention.default, (query, key, value, mask), {"scale": one * one})
     return True
 
