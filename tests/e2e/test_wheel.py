@@ -50,6 +50,9 @@ def test_the_wheel_holds_the_data(wheel: Path) -> None:
     parts = {f"edgekit/render/page/{path.relative_to(page)}" for path in page.rglob("*.*") if path.suffix != ".pyc"}
     assert {Path(part).suffix for part in parts} == {".py", ".jinja", ".css", ".js"}
     assert parts <= set(names)
+    program = ROOT / "sdk" / "edgekit" / "apps" / "native" / "source"
+    assert {f"edgekit/apps/native/source/{path.name}" for path in program.iterdir()} <= set(names)
+    assert "edgekit/apps/native/source/edgekit.h" in names
     assert not [name for name in names if name.startswith(("tests/", "scripts/", "targets/"))]
 
 

@@ -77,6 +77,40 @@ def test_the_image_holds_what_the_libraries_need(made: Folder) -> None:
     assert "@" not in (made.path / "edgekit-selftest.service").read_text("utf-8")
 
 
+def test_the_image_starts_with_nothing_but_what_is_copied(made: Folder, tmp_path: Path) -> None:
+    """The files that the Dockerfile copies, as the root of a file system: the self-test passes there."""
+    root = tmp_path / "root"
+    text = (made.path / "Dockerfile").read_text("utf-8")
+    for source, target in re.findall(r"^COPY --from=system (\S+) (\S+)", text, re.MULTILINE):
+        place = root / target.lstrip("/")
+        if target.endswith("/"):
+            place /= Path(source).name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not Path(source).exists():
+            pytest.skip(f"this system has no {source}: it is no Debian")
+        shutil.copy(Path(source).resolve(), place)
+    shutil.copytree(made.path, root / "edgekit")
+    (root / "proc").mkdir()
+    command = f"mount -t proc proc {root}/proc && exec chroot {root} /edgekit/edgekit-run selftest"
+    alone = ["unshare", "--map-root-user", "--mount", "--pid", "--fork"]
+    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no namespaces here: the image cannot be tried")
+    done = subprocess.run([*alone, "sh", "-c", command], capture_output=True, text=True, check=False, env={})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "PASSED  5 of 5 golden vectors, 5 identical"
+
+
+def test_the_unit_is_one(made: Folder, tmp_path: Path) -> None:
+    """No fault is found by systemd once the program is where it says."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd-analyze here")
+    unit = tmp_path / "edgekit-selftest.service"
+    text = (made.path / unit.name).read_text("utf-8")
+    unit.write_text(text.replace("/opt/edgekit", str(made.path)), "utf-8")
+    done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_table_names_every_file(made: Folder) -> None:
     """What the page says of the folder is what is in it."""
     found = native.read(made.bundle)

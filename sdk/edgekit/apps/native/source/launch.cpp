@@ -1,8 +1,11 @@
 // edgekit-run itself: it needs the C library alone, so that it can say which of the folder's libraries is missing.
 #include <dlfcn.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "edgekit.h"
@@ -31,15 +34,26 @@ static void watch_crashes() {
 static void watch_crashes() {}  // the sanitizer says more
 #endif
 
+// The folder that this program lies in; where /proc is not mounted, by the name that it was started by.
+static bool find_folder(char* folder) {
+  const ssize_t length = readlink("/proc/self/exe", folder, PATH_MAX - 1);
+  const char* name = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+  if (length > 0)
+    folder[length] = 0;
+  else if (name == nullptr || realpath(name, folder) == nullptr)
+    return false;
+  char* last = strrchr(folder, '/');
+  if (last == nullptr) return false;
+  *last = 0;
+  return true;
+}
+
 int main(int count, char** arguments) {
-  char folder[4096];
-  const ssize_t length = readlink("/proc/self/exe", folder, sizeof folder - 32);
-  if (length <= 0) {
-    fputs("edgekit-run: /proc is not mounted, so that its folder cannot be found\n", stderr);
+  char folder[PATH_MAX];
+  if (!find_folder(folder)) {
+    fputs("edgekit-run: its own folder cannot be found\n", stderr);
     return EDGEKIT_LIBRARY;
   }
-  folder[length] = 0;
-  *strrchr(folder, '/') = 0;
   watch_crashes();
   char library[sizeof folder + 32];
   snprintf(library, sizeof library, "%s/libedgekit.so", folder);
