@@ -155,6 +155,8 @@ def test_named_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert made.source.inputs[0].shape == (1, 3, 12, 12)
     assert made.source.outputs[0].shape == (1, 4)
     assert made.source.model(torch.zeros(1, 3, 12, 12)).shape == (1, 4)
+    nodes = capture(made.source, made.calibration).program.graph.nodes
+    assert not [node for node in nodes if "squeeze" in str(node.target)]
 
 
 def test_more_than_one_sample_is_refused(tmp_path: Path) -> None:

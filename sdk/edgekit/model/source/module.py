@@ -62,7 +62,16 @@ def source_from_module(
     notes += as_declared(name, own, inputs, outputs)
     _check_outputs(name, own, inputs, outputs, free, cast_hint(model))
     return measured(
-        name, own, inputs, outputs, free, labels=labels, preprocessing=preprocessing, audio=audio, notes=notes
+        name,
+        own,
+        inputs,
+        outputs,
+        free,
+        labels=labels,
+        preprocessing=preprocessing,
+        audio=audio,
+        unbatched=unbatched,
+        notes=notes,
     )
 
 

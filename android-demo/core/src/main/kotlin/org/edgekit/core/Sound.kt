@@ -205,7 +205,8 @@ internal class Fourier(private val size: Int) {
         val part = count / factor
         for (k in 0 until factor) transform(values, from + k * step, step * factor, part, to + k * part)
         for (j in 0 until count) {
-            var (x, y) = 0.0 to 0.0
+            var x = 0.0
+            var y = 0.0
             for (k in 0 until factor) {
                 val turn = (k.toLong() * j * step % size).toInt()
                 val at = to + k * part + j % part
