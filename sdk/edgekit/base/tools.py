@@ -25,6 +25,14 @@ class Tool:
 
 _TOOLS = (
     Tool(
+        name="g++",
+        command=("g++", "--version"),
+        purpose="compiles the program of native folders",
+        linux="sudo apt install g++",
+        mac="Needs Linux.",
+        least=(11,),
+    ),
+    Tool(
         name="JDK",
         command=("javac", "-version"),
         purpose="builds the Android demo",
@@ -66,7 +74,8 @@ _TOOLS = (
 def wanted(system: str) -> tuple[Tool, ...]:
     """Return the tools that make sense on a system (``sys.platform``), each with its remedy there."""
     mac = system == "darwin"
-    fitting = [item for item in _TOOLS if mac or item.name != "Xcode"]
+    elsewhere = "g++" if mac else "Xcode"
+    fitting = [item for item in _TOOLS if item.name != elsewhere]
     return tuple(Tool(**{**vars(item), "remedy": item.mac if mac else item.linux}) for item in fitting)
 
 
