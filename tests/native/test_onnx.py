@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 
 from edgekit import bundles
+from edgekit.apps.emulation import kit
 from edgekit.apps.native import folder as folders
 from edgekit.apps.native import runtime
 from edgekit.base.cache import Cache
+from edgekit.base.progress import Silent
 from edgekit.data.samples import Samples
 from edgekit.errors import ToolchainError
 from edgekit.execution.artifact import open_artifact
+from edgekit.pipeline import emulate
 from edgekit.spec import Format
 from tests.native.conftest import Folder, build_bundle, persons_kit, picture_samples
 
@@ -85,3 +88,12 @@ def test_without_the_header_the_way_out_is_named(bundle: Path, monkeypatch: pyte
     with pytest.raises(ToolchainError, match=r"onnxruntime_c_api\.h, is not on this machine") as caught:
         runtime.of_artifact(info, bundles.read(bundle).target.cpu, runtime.host_folder(Format.ONNX))
     assert "libonnxruntime-dev" in caught.value.hint
+
+
+def test_what_cannot_be_verified_is_an_error_with_the_reason(onnx: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bundle of which nothing can be run has not passed."""
+    monkeypatch.setattr(runtime, "_HEADER_PLACES", ())
+    monkeypatch.setattr(kit, "headers", lambda: ())
+    with pytest.raises(ToolchainError, match=r"Nothing of .* can be run: ONNX Runtime's C header") as caught:
+        emulate.verify(onnx.bundle, None, Silent(), emulate=False)
+    assert "edgekit verify --setup" in caught.value.hint
