@@ -85,12 +85,16 @@ def verify(
                 detail.append(f"skipped: {error.message}")
                 continue
             detail.cached = made.cached
+        with tempfile.TemporaryDirectory() as scratch:
+            program = made.write(Path(scratch) / "native")
+            for place in places:  # nothing else of an emulator that fails these is believed
+                _check_golden(replace(program, under=place.under), place)
+            answers = [(place, _run(program, made, manifest, info, place, reference, stages)) for place in places]
         host = _on_host(folder, manifest, info, reference)
-        for place in places:
-            with stages(f"run {info.file} on {place.name}") as detail:
-                candidate = _run(made, manifest, info, place, reference)
+        for place, candidate in answers:
+            with stages(f"compare {info.file} on {place.name}") as detail:
                 one = _compared(info, place, host, candidate)
-                detail.append(f"{len(reference)} samples, {100 * (one.identical or 0):.4g} % identical to this host's")
+                detail.append(f"{100 * (one.identical or 0):.4g} % identical to this host's")
             runs.append(one)
             legs += _legs(manifest, f"{info.file} on {place.name}", reference, host, candidate)
     if not legs:
@@ -142,21 +146,29 @@ def _on_host(folder: Path, manifest: Manifest, info: ArtifactInfo, reference: Tr
     return run_artifact(opened, cpu, reference.samples, batch=batch, model=model, scheme=info.quantization)
 
 
-def _run(made: Assembled, manifest: Manifest, info: ArtifactInfo, place: Place, reference: Trace) -> Trace:
-    """Run the golden vectors, then all samples."""
-    with tempfile.TemporaryDirectory() as scratch:
-        program = replace(made.write(Path(scratch) / "native"), under=place.under)
-        _check_golden(program, place)
+def _run(
+    program: Program,
+    made: Assembled,
+    manifest: Manifest,
+    info: ArtifactInfo,
+    place: Place,
+    reference: Trace,
+    stages: Stages,
+) -> Trace:
+    """Run all samples."""
+    with stages(f"run {info.file} on {place.name}") as detail, tempfile.TemporaryDirectory() as scratch:
         inputs = []
         for spec in manifest.inputs:
             file = Path(scratch) / f"{spec.name}.npy"
             np.save(file, np.ascontiguousarray(reference.samples.array(spec.name), np.dtype(spec.dtype)))
             inputs += ["--input", f"{spec.name}={file}"]
         arguments = ["predict", *inputs, "--output", scratch, "--top", "1", "--json"]
-        done = launch(program, arguments, seconds=_LEAST_S + _SECONDS_A_SAMPLE * len(reference))
+        seconds = _LEAST_S + _SECONDS_A_SAMPLE * len(reference)
+        done = launch(replace(program, under=place.under), arguments, seconds=seconds)
         if done.code != 0:
             raise RunError(f"{info.file} does not run on {place.name}: {done.reason}", hint="Build the bundle again.")
         outputs = {spec.name: np.load(Path(scratch) / f"{spec.name}.npy") for spec in manifest.outputs}
+        detail.append(f"{len(reference)} samples")
     origin = Origin(
         program="artifact",
         device="cpu",

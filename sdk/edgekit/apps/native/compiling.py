@@ -63,7 +63,7 @@ def compiled(
     if entry is not None and entry.files.keys() == {PROGRAM, LIBRARY}:
         return Compiled(program=entry.files[PROGRAM], library=entry.files[LIBRARY], cached=True)
     with tempfile.TemporaryDirectory() as scratch:
-        found = _compile(toolchain, runtime, Path(scratch), jpeg=jpeg, sanitize=sanitize)
+        found = _compile(toolchain, runtime, Path(scratch), cache, jpeg=jpeg, sanitize=sanitize)
     if cache is not None:
         caches.put(cache, "native", key, Entry(files={PROGRAM: found.program, LIBRARY: found.library}))
     return found
@@ -82,7 +82,9 @@ def _facts(runtime: Runtime) -> list[str]:
     ]
 
 
-def _compile(toolchain: Toolchain, runtime: Runtime, scratch: Path, *, jpeg: bool, sanitize: bool) -> Compiled:
+def _compile(
+    toolchain: Toolchain, runtime: Runtime, scratch: Path, cache: Cache | None, *, jpeg: bool, sanitize: bool
+) -> Compiled:
     others = set(_ENGINES.values()) - {_ENGINES[runtime.format]}
     units = [file for file in sorted(SOURCE.glob("*.cpp")) if file.name not in others]
     includes = [part for folder in runtime.include for part in ("-isystem", str(folder))]
@@ -91,13 +93,17 @@ def _compile(toolchain: Toolchain, runtime: Runtime, scratch: Path, *, jpeg: boo
     def compile_one(unit: Path) -> Path:
         made = scratch / f"{unit.stem}.o"
         level = "-O1" if sanitize else "-O2" if unit.name in _FAST else "-Os"
-        if unit.suffix == ".c":
-            _run(toolchain, [*toolchain.c, level, *common, "-c", str(unit), "-o", str(made)])
-        else:
-            _run(
-                toolchain,
-                [*toolchain.cxx, level, *_CXX, *common, *_EXECUTORCH, *includes, "-c", str(unit), "-o", str(made)],
-            )
+        own = [*_EXECUTORCH, *includes] if unit.name in _ENGINES.values() else []
+        kind = [*toolchain.c] if unit.suffix == ".c" else [*toolchain.cxx, *_CXX]
+        # Of what is the same for all runtimes the object is kept, so that a second one takes a moment.
+        key = digest.of_json([_sources(), toolchain.version, kind, level, common, unit.name]) if not own else ""
+        entry = caches.get(cache, "native", key) if cache is not None and key else None
+        if entry is not None and entry.files.keys() == {unit.name}:
+            made.write_bytes(entry.files[unit.name])
+            return made
+        _run(toolchain, [*kind, level, *common, *own, "-c", str(unit), "-o", str(made)])
+        if cache is not None and key:
+            caches.put(cache, "native", key, Entry(files={unit.name: made.read_bytes()}))
         return made
 
     units += [SOURCE / "jpeg.c"] if jpeg else []
