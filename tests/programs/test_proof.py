@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from edgekit.data.rows import Array, Rows
 from edgekit.data.samples import Samples
-from edgekit.errors import RunError
+from edgekit.errors import RunError, SourceError
 from edgekit.execution.eager import run_quantized
 from edgekit.execution.orders import at_length, few, orders, tried
 from edgekit.execution.proof import Tolerance, prove, quantization_db
@@ -140,7 +140,14 @@ def test_lengths_grow_and_shrink(format: Format, scheme: Scheme) -> None:
     source = source_from_module("model", Lengths().eval(), inputs, outputs, {"length": 40})
     samples = noise(20, 3, 24)
     program = quantize(capture(source, samples), scheme, QuantSpec(bias_correction=False), samples)
-    proved(lowered(program, format), program, noise(5, 3, 24))
+    artifact = lowered(program, format)
+    proved(artifact, program, noise(5, 3, 24))
+
+    def fixed(part: Samples) -> Mapping[str, Rows]:
+        raise SourceError(f"It takes length 24 alone, not {part.inputs['x'].shape[-1]}.", hint="")
+
+    with pytest.raises(RunError, match="none of the sizes that were tried for length, length 10 for"):
+        prove(artifact, source, noise(5, 3, 24), Cpu.ARM64, fixed)
 
 
 def test_orders_grow_from_the_least_and_from_the_middle() -> None:

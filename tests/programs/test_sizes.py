@@ -1,7 +1,7 @@
 """Sizes: fixed ones, ranges, what is derived from them, and one program for many samples here and one on the phone."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +116,39 @@ def test_a_program_for_one_sample_computes_what_that_for_many_does(make: type[nn
         found, expected = (program.module()(data[3:4]) for program in (narrowed, captured.program))
     for ours, theirs in zip(*((one,) if isinstance(one, Tensor) else one for one in (found, expected)), strict=True):
         assert torch.equal(ours, theirs)
+
+
+class Sizes(nn.Module):
+    """Has operations whose shape torch works out in C++, unless it is asked for it in Python."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function, self.layer = function, nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """Return (batch, 4, time, 8) of audio (batch, 4, time)."""
+        x = self.layer(audio[..., None].expand(-1, -1, -1, 8))
+        return self.function(x, audio)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, audio: nn.functional.pad(x, (0, 0, 2, 0)),
+        lambda x, audio: nn.functional.interpolate(x[:, :, ::2], (audio.shape[-1], 8), mode="bilinear"),
+        lambda x, audio: nn.functional.instance_norm(x),
+    ],
+    ids=["pad", "resize", "norm"],
+)
+def test_other_sizes_stay_symbolic_for_one_sample(function: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Whatever is evaluated for it: a file for one sample then takes every length, as was asked for."""
+    shapes, dimensions = {"audio": ("batch", 4, "time")}, {"time": Dimension(min=8, max=64)}
+    source = source_from_example("net", Sizes(function), AUDIO[:1], shapes=shapes, dimensions=dimensions)
+    captured = capture(source, samples_of(AUDIO, source, what="data"))
+    assert captured.any_batch
+    for program in (for_device(captured.program, captured), captured.program):
+        (taken,) = [node.meta["val"].shape[-1] for node in program.graph.nodes if node.name == "audio"]
+        assert taken.node.expr.free_symbols
 
 
 def test_ranges_of_sizes() -> None:

@@ -180,14 +180,21 @@ def _prove_lengths(
         *({**{other: one.max for other, one in sizes.items()}, name: size.least} for name, size in sizes.items()),
         {name: orders.middle(size) for name, size in sizes.items()},
     ]
-    opened, amounts = load(), _amounts(source.outputs)
+    opened, amounts, refused = load(), _amounts(source.outputs), 0
     for step in steps:
         part = orders.at_length(rows, source.inputs, step)
+        where = ", ".join(f"{name} {size}" for name, size in step.items())
         try:
             computed = program(part)
-        except SourceError:  # the range is wider than what the model computes
+        except SourceError as error:  # the range is wider than what the model computes
+            refused += 1
+            if refused == len(steps):
+                raise RunError(
+                    f"{source.name} computes none of the sizes that were tried for {', '.join(sizes)}, {where} for "
+                    f"instance, though they are within the ranges given: {error.message}",
+                    hint="Fix these dimensions: give them as numbers in [[inputs]].shape.",
+                ) from error
             continue
-        where = ", ".join(f"{name} {size}" for name, size in step.items())
         alone, got = load().run(part, batch.least), opened.run(part, batch.least)
         for name, expected in alone.items():
             if what := tolerances[name].excess(expected, got[name]):

@@ -11,6 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
+from edgekit.model.graph import evaluate
 from edgekit.model.program import Captured, Source
 from edgekit.spec.dimensions import filled
 
@@ -103,9 +104,8 @@ def _evaluate(program: ExportedProgram, inputs: list[fx.Node], symbols: Mapping[
     for node in list(graph.nodes):
         if node.op != "call_function":
             continue
-        args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda one: one.meta["val"])
         with mode:
-            value = node.target(*args, **kwargs)
+            value = evaluate(node)
         if isinstance(value, int | float | bool):
             node.replace_all_uses_with(value)
         else:
