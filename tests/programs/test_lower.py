@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from edgekit.data.rows import Array, whole
 from edgekit.data.trace import Trace
 from edgekit.drift.metrics import sqnr_db
-from edgekit.errors import RunError
+from edgekit.errors import LowerError, RunError
 from edgekit.execution import artifact as runs
 from edgekit.execution.eager import run_float, run_quantized
 from edgekit.execution.proof import prove
@@ -212,3 +212,17 @@ def test_what_a_lowering_takes_a_batch_for_is_forgotten() -> None:
     found = on_device(Parted(), (4, 8), scheme=Scheme.INT8, batch="batch")
     (batch,) = [node.meta["val"].shape[0] for node in found.program.program.graph.nodes if node.name == "x"]
     assert batch.node.expr.free_symbols
+
+
+def test_what_an_exporter_says_to_its_own_developers_is_left_out(
+    quantized: Quantized, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cause alone is passed on, without colours."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("\x1b[96mStep 2\x1b[0m of 3. Create an issue.\n\n## Exception summary\n\nIt has no\nsize.")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    with pytest.raises(LowerError) as caught:
+        lower_onnx.lower(quantized, OnnxSettings())
+    assert caught.value.message == "torch.onnx cannot export small: It has no size."

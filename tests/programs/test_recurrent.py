@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,11 +11,16 @@ from torch._decomp import decompositions
 from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses import FakeTensorMode
 
-from edgekit.errors import CaptureError
+from edgekit.data.samples import Samples
+from edgekit.errors import CaptureError, LowerError
+from edgekit.lowering import pte
 from edgekit.lowering.rewriting import has_recurrent_layers
+from edgekit.model.capture import capture
 from edgekit.model.graph import reads_integers
 from edgekit.model.recurrence import traced_by_shape
-from edgekit.spec import Format, Scheme
+from edgekit.model.source.module import source_from_module
+from edgekit.quantization import quantize
+from edgekit.spec import Format, PteSettings, QuantSpec, Scheme, TensorSpec
 from tests.programs.on_device import OnDevice, on_device, ratio
 
 pytestmark = pytest.mark.slow
@@ -305,3 +311,19 @@ def test_projected_states(format: Format, given: bool) -> None:
     """Neither runtime has them: the weights are multiplied, and a linear layer follows."""
     torch.manual_seed(0)
     check(on_device(Projecting(given), (6, 4), (4, 3), (4, 8), format=format), at_least=90)
+
+
+def test_a_loop_of_any_length_is_refused_at_once() -> None:
+    """A .pte's loops have a fixed number of steps; any number of sequences is another matter."""
+    source = source_from_module(
+        "words",
+        Layers("gru", batch_first=True).eval(),
+        (TensorSpec(name="x", shape=("batch", "time", 4)),),
+        (TensorSpec(name="y", shape=("batch", 3)),),
+        {"batch": 4, "time": 16},
+    )
+    samples = Samples(inputs={"x": np.ones((4, 6, 4), np.float32)})
+    program = quantize(capture(source, samples), Scheme.FLOAT, QuantSpec(), samples)
+    with pytest.raises(LowerError, match=r"gru \(layers.* fixed number of steps") as caught:
+        pte.lower(program, PteSettings())
+    assert "edgekit.streaming" in caught.value.hint

@@ -1,7 +1,8 @@
 """Name the operation that an exporter has no form for, in place of the exporter's own text."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from executorch.exir.dialects.edge._ops import EdgeOpOverload
@@ -36,6 +37,24 @@ def check_kernels(name: str, program: fx.Graph) -> None:
                 hint="Write it with operations that there are kernels for, an upsampling and a convolution for "
                 "instance; or leave the format out: formats = ['onnx'].",
             )
+        if graph.is_recurrent(node) and _has_other_lengths(program, node):
+            raise LowerError(
+                f"{name} cannot be lowered to .pte: {graph.place(node, with_line=True)} is a loop over time there, "
+                f"which takes a fixed number of steps, and the length of its sequence is not fixed.",
+                hint="Fix the length: give it as a number in [[inputs]].shape, or in shapes=; take the sequence in "
+                "pieces, with edgekit.streaming; or leave the format out: formats = ['onnx'].",
+            )
+
+
+def _has_other_lengths(program: fx.Graph, layer: fx.Node) -> bool:
+    """Whether a layer reads a tensor of symbolic sizes that do not follow from the batch."""
+    inputs = [node.meta.get("val") for node in program.find_nodes(op="placeholder")]
+    batch = _symbols([one.shape[0] for one in inputs if isinstance(one, torch.Tensor) and one.dim()])
+    return not _symbols(layer.all_input_nodes[0].meta["val"].shape) <= batch
+
+
+def _symbols(sizes: Iterable[Any]) -> set[Any]:
+    return {symbol for size in sizes if isinstance(size, torch.SymInt) for symbol in size.node.expr.free_symbols}
 
 
 def blamed(

@@ -1,6 +1,7 @@
 """Write a captured program as float ONNX, or a quantized one in the form that ONNX Runtime fuses for its scheme."""
 
 import copy
+import re
 import tempfile
 import warnings
 from pathlib import Path
@@ -29,6 +30,7 @@ from edgekit.spec.schemes import obstacle
 
 # Protocol buffers end at 2 GiB, and an app wants one file anyway.
 _LARGEST = 2**31 - 1
+_MOST_SAID = 600
 _DATA_MOVEMENT = {
     "Cast", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Shape", "Slice", "Split", "Squeeze", "Transpose",
     "Unsqueeze",
@@ -130,13 +132,20 @@ def _export(program: ExportedProgram, source: Source, opset: int | None = None) 
         if known := blamed(source.name, program.graph, Format.ONNX, error):
             raise known from error
         raise LowerError(
-            f"torch.onnx cannot export {source.name}: {error}",
+            f"torch.onnx cannot export {source.name}: {_said(error)}",
             hint='Leave "onnx" out of the target\'s formats, or rewrite the operation it names.',
         ) from error
     if exported is None:  # only the legacy exporter returns nothing
         raise LowerError(f"torch.onnx exported nothing for {source.name}.")
     recurrent.store_integers(exported.model.graph)
     return exported.model
+
+
+def _said(error: Exception) -> str:
+    """Return what the exporter says of the cause, without its colours and its advice to its own developers."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    advice, _, summary = text.partition("## Exception summary")
+    return " ".join((summary or advice).split())[:_MOST_SAID]
 
 
 def _finish(model: ir.Model, source: Source) -> bytes:
