@@ -16,6 +16,7 @@ from edgekit.drift.report import DriftReport
 from edgekit.render import json as render_json
 from edgekit.render import numbers, tables, verdict
 from edgekit.render.drift import COLUMNS, columns_of, show_drift
+from edgekit.render.layout import simple_table
 from edgekit.render.profile import show_profile
 from edgekit.render.terminal import TerminalProgress, console
 from edgekit.spec.limits import RULES
@@ -44,6 +45,29 @@ def test_a_build_fits_the_width(width: int) -> None:
     assert "…" not in text
     for needed in ("PASSED", "SQNR dB", "total pte", "lowering onnx", "360", "note: The evaluation set"):
         assert needed in text
+
+
+@pytest.mark.parametrize("width", [50, 60, 70, 80, 100, 120])
+def test_no_word_and_no_number_is_broken(width: int) -> None:
+    """Where rows have no room they are turned, or listed one by one."""
+    text = shown(width)
+    for whole in ("model.onnx", "80.0 ✓", "27.3 %", "1, 16, 64", "top1_agreement", "total onnx", "0.9817 to 1.002"):
+        assert whole in text
+    for title in ("artifact", "limit kB", "delegated", "plans kB", "allowed", "measured"):
+        assert re.search(rf"(^| ){title}( |$)", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("width", range(24, 60, 3))
+def test_texts_are_wrapped_between_words_as_long_as_there_is_room(width: int) -> None:
+    """Of a table with a short and a long text; all of it stands there at any width."""
+    stream = io.StringIO()
+    table = simple_table(("name", "left"), ("count", "right"), ("what it says", "left"))
+    table.add_row("one", "1,234.5", "a sentence of some length")
+    table.add_row("another", "7", "short")
+    Console(file=stream, width=width).print(table)
+    words = stream.getvalue().split()
+    assert {"name", "one", "another", "count", "1,234.5", "7", "sentence", "length", "short"} <= set(words)
+    assert max(map(len, stream.getvalue().splitlines())) <= width
 
 
 def test_at_80_columns_accuracy_and_agreement_are_there() -> None:
