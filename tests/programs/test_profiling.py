@@ -26,6 +26,7 @@ from edgekit.execution.eager import Precision, run_float, run_quantized
 from edgekit.model.capture import capture
 from edgekit.model.program import Captured, Quantized
 from edgekit.model.source.module import source_from_module
+from edgekit.pipeline.bisecting.bisect import standing_out
 from edgekit.pipeline.build import build_job
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.profiling import classes, cost, departures, measure, noise, values
@@ -185,12 +186,16 @@ def ranked(outlier: float) -> tuple[Simulation, Suspects]:
 
 
 def test_the_faulty_layer_is_named_and_the_healthy_one_is_not() -> None:
-    """With the lines that keep it in float, and what that buys."""
-    _, found = ranked(100)
+    """With the lines that keep it in float, and what that buys; bisection names it, too, and no healthy one."""
+    simulation, found = ranked(100)
+    suspect = standing_out(simulation, EVALUATION)
+    assert suspect is not None
+    assert suspect.path == "middle"
     assert found.sensitivities.ranking[0].layer.path == "middle"
     assert "middle" in found.paste[1]
     assert "Keeping middle" in found.note
-    _, healthy = ranked(1)
+    whole, healthy = ranked(1)
+    assert standing_out(whole, EVALUATION) is None
     assert healthy.sensitivities.ranking[0].layer.path != "middle"
     assert not any("middle" in line for line in healthy.paste)
 

@@ -3,7 +3,7 @@
 import click
 
 from edgekit import __version__
-from edgekit.cli import baseline, build, cache, drop, look, profile, publish, setup, verify
+from edgekit.cli import baseline, bisect, build, cache, drop, look, profile, publish, setup, verify
 from edgekit.cli.shell import HELP_OPTIONS, Group
 
 
@@ -24,6 +24,7 @@ main.add_command(build.compare)
 main.add_command(verify.verify)
 main.add_command(baseline.baseline)
 main.add_command(profile.profile)
+main.add_command(bisect.bisect)
 main.add_command(drop.drop)
 main.add_command(publish.publish)
 main.add_command(look.inspect)

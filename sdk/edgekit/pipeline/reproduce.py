@@ -97,10 +97,10 @@ for batch in BATCHES:
 """
 
 
-def text_of(script: str, error: str) -> str:
+def text_of(script: str, error: str, *, opening: str = "Fails as the build did") -> str:
     """Return a script with the first line of an error as its docstring, whatever stands in it."""
     summary = line(error.strip().partition("\n")[0]).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"""Fails as the build did: {summary}"""\n\n{script}'
+    return f'"""{opening}: {summary}"""\n\n{script}'
 
 
 def run_of(format: Format, sizes: tuple[int, ...]) -> str:

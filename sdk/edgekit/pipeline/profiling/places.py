@@ -26,12 +26,21 @@ class Spot:
     """The value's name in the .onnx."""
     scale: float
     zero_point: int
-    """Both of the .onnx, where the integers may be unsigned."""
+    """Both of the .onnx, the zero point as of signed integers."""
+    shift: int
+    """What its integers have more than signed ones: they may be unsigned."""
 
     def of_artifact(self, steps: Array) -> Doubles:
-        """Return what the artifact's integers stand for."""
-        values: Doubles = (steps.astype(np.float64) - self.zero_point) * self.scale
+        """Return what the artifact's integers stand for by the program's step: a step of its own is a difference."""
+        scale, zero_point, _, _ = self._own
+        values: Doubles = (steps.astype(np.float64) - self.shift - zero_point) * scale
         return values
+
+    def exact(self, values: Tensor) -> Doubles:
+        """Return what the program rounds here, within the range of its integers."""
+        scale, zero_point, low, high = self._own
+        found: Doubles = np.clip(values.double().numpy(), (low - zero_point) * scale, (high - zero_point) * scale)
+        return found
 
     def of_program(self, steps: Tensor) -> Doubles:
         """Return what the program's integers stand for."""
@@ -49,10 +58,47 @@ class Spot:
         return self._own[0]
 
     @property
+    def rounds_otherwise(self) -> bool:
+        """Whether step or zero point in the .onnx are others than the program's."""
+        return not _is_of(self.node, self.scale, self.zero_point)
+
+    @property
+    def zero(self) -> int:
+        """The program's zero point."""
+        return self._own[1]
+
+    @property
     def _own(self) -> tuple[float, int, int, int]:
         _, scale, zero_point, low, high, *_ = self.node.args
         # The types of an fx node's arguments are wide.
         return float(scale), int(zero_point), int(low), int(high)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tap:
+    """A float value of the program between roundings, and the value of the .onnx that stands for it."""
+
+    node: fx.Node
+    output: str
+    """The value's name in the .onnx."""
+    step: float | None = None
+    """A float value has none."""
+
+    def of_artifact(self, values: Array) -> Doubles:
+        """Return the artifact's values."""
+        return values.astype(np.float64)
+
+    def of_program(self, values: Tensor) -> Doubles:
+        """Return the program's values."""
+        found: Doubles = values.double().numpy()
+        return found
+
+    def as_program(self, values: Doubles, like: Tensor) -> Tensor:
+        """Return values as the program holds them."""
+        return torch.from_numpy(values).to(like.dtype).reshape(like.shape)
+
+
+Place = Spot | Tap
 
 
 def spots(model: onnx.ModelProto, program: fx.Graph) -> tuple[tuple[Spot, ...], int]:
@@ -71,19 +117,19 @@ def spots(model: onnx.ModelProto, program: fx.Graph) -> tuple[tuple[Spot, ...], 
         if node.op_type == "QuantizeLinear" and node.input[0] not in constants:
             scale, zero = (numpy_helper.to_array(constants[name]) for name in node.input[1:3])
             shift = 0 if np.issubdtype(zero.dtype, np.signedinteger) else np.iinfo(zero.dtype).max // 2 + 1
-            theirs.append((node.output[0], float(scale), int(zero), int(zero) - shift))
+            theirs.append((node.output[0], float(scale), int(zero) - shift, shift))
     ours = [node for node in program.nodes if _rounds_per_tensor(node) and node.all_input_nodes[0].op != "get_attr"]
     found: list[Spot] = []
     waiting = list(theirs)
     for node in ours:
         place: int | None = 0
         if len(ours) != len(theirs):  # the exporter left some out: step and zero point say which
-            fits = (at for at, (_, scale, _, zero) in enumerate(waiting) if _is_of(node, scale, zero))
+            fits = (at for at, (_, scale, zero, _) in enumerate(waiting) if _is_of(node, scale, zero))
             place = next(fits, None)
         if place is not None:
-            output, step, zero_point, _ = waiting[place]
+            output, step, zero_point, shift = waiting[place]
             del waiting[: place + 1]
-            found.append(Spot(node=node, output=output, scale=step, zero_point=zero_point))
+            found.append(Spot(node=node, output=output, scale=step, zero_point=zero_point, shift=shift))
     return tuple(found), len(ours) - len(found)
 
 

@@ -23,7 +23,7 @@ from edgekit.pipeline.verify import runs_at_all
 from edgekit.quantization import quantize
 from edgekit.quantization.simulate import Simulation, simulate
 from edgekit.quantization.simulate import program as program_of
-from edgekit.spec import STATIC_INT8, Format, QuantSpec, Target
+from edgekit.spec import STATIC_INT8, Format, QuantSpec, Scheme, Target
 
 _HINT = "Build the bundle again, or check out what it was built from."
 
@@ -64,6 +64,57 @@ def settings(job: Job, manifest: Manifest) -> QuantSpec:
     return job.quantization.model_copy(update={"float_layers": manifest.float_layers})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Requantized:
+    """A model quantized as it was for its bundle."""
+
+    quantized: Mapping[Scheme, Quantized]
+    programs: Mapping[Format, Quantized]
+    """The program that each format is lowered from."""
+    simulation: Simulation | None
+
+
+def requantize(job: Job, manifest: Manifest, captured: Captured, stages: Stages) -> Requantized:
+    """Quantize a model again as its bundle's manifest says.
+
+    Raises:
+        QuantizeError: If that fails.
+    """
+    schemes = {info.format: info.quantization for info in manifest.artifacts}
+    simulation = None
+    with stages("quantize") as detail:
+        kinds = dict.fromkeys(schemes.values())
+        quantized = {}
+        for kind in kinds:
+            if kind in STATIC_INT8:  # calibrated once for both
+                simulation = simulate(captured, settings(job, manifest), job.calibration)
+                quantized[kind] = program_of(simulation)
+            else:
+                quantized[kind] = quantize(captured, kind, settings(job, manifest), job.calibration)
+        detail += kinds
+    programs = {format: quantized[kind] for format, kind in schemes.items()}
+    return Requantized(quantized=quantized, programs=programs, simulation=simulation)
+
+
+def relower(
+    made: Requantized, manifest: Manifest, target: Target, stages: Stages, cache: Cache | None
+) -> tuple[Artifact, ...]:
+    """Lower the programs again.
+
+    Raises:
+        ProjectError: If other artifacts come out than the bundle holds.
+        LowerError: If that fails.
+    """
+    artifacts = []
+    with stages("lower") as detail:
+        for info in manifest.artifacts:
+            program = made.programs[info.format]
+            artifact, detail.cached = lowering.lower(info.format, target, program, cache, runs_at_all(program, target))
+            _check_same(artifact, info, manifest)
+            artifacts.append(artifact)
+    return tuple(artifacts)
+
+
 def remake(job: Job, manifest: Manifest, target: Target, stages: Stages, cache: Cache | None) -> Remade:
     """Capture, quantize, lower and run the model again.
 
@@ -79,28 +130,11 @@ def remake(job: Job, manifest: Manifest, target: Target, stages: Stages, cache: 
         EdgeKitError: A subclass for the stage that failed.
     """
     start = ground(job, stages, Keep(folder=None))
-    schemes = {info.format: info.quantization for info in manifest.artifacts}
-    simulation = None
-    with stages("quantize") as detail:
-        kinds = dict.fromkeys(schemes.values())
-        quantized = {}
-        for kind in kinds:
-            if kind in STATIC_INT8:  # calibrated once for both
-                simulation = simulate(start.captured, settings(job, manifest), job.calibration)
-                quantized[kind] = program_of(simulation)
-            else:
-                quantized[kind] = quantize(start.captured, kind, settings(job, manifest), job.calibration)
-        programs = {format: quantized[kind] for format, kind in schemes.items()}
-        detail += kinds
+    made = requantize(job, manifest, start.captured, stages)
+    quantized, simulation = made.quantized, made.simulation
     with stages("run quantized program"):
         answers = {kind: run_quantized(program, job.evaluation) for kind, program in quantized.items()}
-    artifacts = []
-    with stages("lower") as detail:
-        for info in manifest.artifacts:
-            program = programs[info.format]
-            artifact, detail.cached = lowering.lower(info.format, target, program, cache, runs_at_all(program, target))
-            _check_same(artifact, info, manifest)
-            artifacts.append(artifact)
+    artifacts = relower(made, manifest, target, stages, cache)
     with stages("run artifacts") as detail:
         references = start.references(
             {info.file: (quantized[info.quantization], answers[info.quantization]) for info in manifest.artifacts}
@@ -115,9 +149,9 @@ def remake(job: Job, manifest: Manifest, target: Target, stages: Stages, cache: 
         detail.append(f"{len(job.evaluation)} samples")
     return Remade(
         captured=start.captured,
-        programs=programs,
+        programs=made.programs,
         references=references,
-        artifacts=tuple(artifacts),
+        artifacts=artifacts,
         traces=traces,
         report=report,
         simulation=simulation,

@@ -1,0 +1,75 @@
+"""Run an .onnx with inner values as outputs, in this process or in one of its own."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import onnx
+
+from edgekit.data.rows import Array
+from edgekit.data.samples import Samples
+from edgekit.errors import RunError
+from edgekit.execution import isolated
+from edgekit.execution import onnx as runtime
+from edgekit.model.program import Source
+from edgekit.pipeline.profiling.places import Place
+from edgekit.spec import Cpu, Format, TensorSpec
+
+Run = Callable[[Samples], Mapping[str, Array]]
+# Numbers of a value for one sample, which bound a process that runs a file of somebody else.
+_NUMBERS = 2**14
+
+
+def tapped(
+    file: str, model: onnx.ModelProto, places: Sequence[Place], cpu: Cpu, source: Source, *, foreign: bool
+) -> Run:
+    """Return what runs a batch through a copy of a model, and gives its outputs and its values at some places by name.
+
+    Args:
+        file: The file's name, for messages.
+        model: The model, which is left as it was.
+        places: Where to tap it.
+        cpu: The processor family whose arithmetic the kernels follow.
+        source: Its inputs and outputs.
+        foreign: Whether the file is of somebody else: it is then run in a process of its own.
+
+    Raises:
+        RunError: If ONNX Runtime cannot load the copy, or, when it is called, run it.
+    """
+    # A file of somebody else may have names that no output of a project has.
+    inner = {name: f"edgekit_tap_{at}" for at, name in enumerate(dict.fromkeys(place.output for place in places))}
+    data = _with_outputs(model, inner)
+    specs = (*source.outputs, *(TensorSpec(name=name, shape=("batch", _NUMBERS)) for name in inner.values()))
+    names = {name: name for name in (spec.name for spec in source.outputs)} | inner
+    if foreign:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "tapped.onnx"
+            path.write_bytes(data)
+            child = isolated.load(path, Format.ONNX, cpu, source.inputs, specs)
+        run: Run = partial(isolated.call, child, source.inputs, specs)
+    else:
+        run = partial(runtime.call, runtime.load(data, cpu), source.inputs, specs)
+
+    def named(part: Samples) -> Mapping[str, Array]:
+        try:
+            found = run(part)
+        except RunError as error:
+            raise RunError(f"{file} fails with its inner values as outputs: {error}", hint=error.hint) from error
+        return {name: found[new] for name, new in names.items()}
+
+    return named
+
+
+def _with_outputs(model: onnx.ModelProto, names: Mapping[str, str]) -> bytes:
+    """Return a model whose inner values are outputs, too, under new names."""
+    types = {item.name: item.data_type for item in model.graph.initializer}
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for node in copy.graph.node:
+        for listed in (node.input, node.output):
+            listed[:] = [names.get(name, name) for name in listed]
+        if node.output[0] in names.values():
+            kind = types[node.input[2]] if node.op_type == "QuantizeLinear" else onnx.TensorProto.FLOAT
+            copy.graph.output.append(onnx.helper.make_tensor_value_info(node.output[0], kind, None))
+    return bytes(copy.SerializeToString())
