@@ -61,7 +61,7 @@ def _inputs(manifest: Manifest, folder: Path, given: str | Path) -> Mapping[str,
         raise BundleError(f"The manifest of {folder} contradicts itself: {faults[0]}", hint="Build the bundle again.")
     if manifest.text is not None:
         return _of_text(manifest.text, manifest.inputs, folder, given)
-    given, first = Path(given), manifest.inputs[0]
+    given, first = _file(given), manifest.inputs[0]
     if manifest.audio is not None and manifest.audio.length is not None:
         sizes = [size for size in first.shape[1:] if isinstance(size, int)]
         return {first.name: of_file(given, manifest.audio).reshape(1, *sizes)}
@@ -71,6 +71,16 @@ def _inputs(manifest: Manifest, folder: Path, given: str | Path) -> Mapping[str,
             hint="Use the Python API, edgekit.execution.artifact.open_artifact, to feed it arrays.",
         )
     return {first.name: to_array(open_picture(given), manifest.preprocessing)}
+
+
+def _file(given: str | Path) -> Path:
+    path = Path(given)
+    try:
+        path.stat()
+    except (OSError, ValueError) as error:  # also a name that no file can have
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise DataError(f"{path} cannot be read: {reason}", hint="Give the file of a picture or a sound.") from error
+    return path
 
 
 def _of_text(text: Tokenizer, inputs: tuple[TensorSpec, ...], folder: Path, given: str | Path) -> Mapping[str, Array]:
