@@ -12,6 +12,7 @@ from edgekit.bundles.compare import compare_builds, read_side
 from edgekit.bundles.manifest import report
 from edgekit.drift.report import DriftReport, Leg
 from edgekit.drift.statistics import Interval
+from edgekit.render.changes import artifact_row
 from edgekit.spec import Bootstrap
 from tests import pages
 from tests.unit import examples, profiles
@@ -110,6 +111,14 @@ def test_files_and_settings() -> None:
     same = compare_builds(side(a_leg()), side(a_leg()))
     assert same.settings == ()
     assert not any(getattr(one, f"{kind}_added") for one in same.artifacts for kind in ("operators", "delegates"))
+
+
+def test_a_report_may_say_that_a_file_had_no_bytes() -> None:
+    """Nothing is larger than nothing by a share of it."""
+    empty = (examples.artifact(bytes=0), examples.artifact("model.onnx"))
+    found = compare_builds(side(a_leg(), artifacts=empty), side(a_leg()))
+    assert artifact_row(found.artifacts[0])[1] == "0 B to 63.4 kB"
+    assert artifact_row(found.artifacts[1])[1].endswith(" %)")
 
 
 def test_bare_files_are_matched_whatever_their_names() -> None:

@@ -86,7 +86,8 @@ def artifact_row(change: ArtifactChange) -> tuple[str, ...]:
         one = new or old
         assert one is not None
         return (f"{change.file} ({'removed' if new is None else 'new'})", numbers.kilobytes(one.bytes), "", "")
-    size = f"{numbers.kilobytes(old.bytes)} to {numbers.kilobytes(new.bytes)} ({_percent(old.bytes, new.bytes)})"
+    share = f" ({_percent(old.bytes, new.bytes)})" if old.bytes else ""  # a report may have been written by anybody
+    size = f"{numbers.kilobytes(old.bytes)} to {numbers.kilobytes(new.bytes)}{share}"
     if old.bytes == new.bytes:
         size = numbers.kilobytes(new.bytes)
     shares = [
