@@ -13,7 +13,7 @@ from torch import Tensor, fx
 from edgekit.quantization.attributes import attribute, behind_observers
 from edgekit.quantization.functions import WEIGHTED
 from edgekit.quantization.observers import PerChannelWeightObserver
-from edgekit.quantization.rounding import centred, most_patches, patches
+from edgekit.quantization.rounding import Gathered, centred, most_patches, patches
 from edgekit.quantization.uses import families
 
 
@@ -53,7 +53,7 @@ def joint(prepared: fx.GraphModule, parts: Sequence[tuple[Tensor, ...]]) -> dict
         for part in parts:
             collect.run(*part)
         for layer, seen in collect.seen.items():
-            found[_stored(layer)].inputs.append(centred(torch.cat(seen, 1)))
+            found[_stored(layer)].inputs.append(centred(seen.whole))
     return found
 
 
@@ -82,8 +82,8 @@ class _Collect(fx.Interpreter):
     def __init__(self, module: fx.GraphModule, wanted: dict[fx.Node, Joint], parts: int) -> None:
         super().__init__(module)
         self._graph_module, self._wanted, self._parts = module, wanted, parts
-        self.seen: dict[fx.Node, list[Tensor]] = {}
-        """What each layer read, in parts."""
+        self.seen: dict[fx.Node, Gathered] = {}
+        """What each layer read."""
 
     def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
         """Read through an observer."""
@@ -96,5 +96,5 @@ class _Collect(fx.Interpreter):
             assert isinstance(data, fx.Node)
             weight = attribute(self._graph_module, stored)
             most = max(1, most_patches(n, weight) // (self._wanted[stored].uses * self._parts))
-            self.seen.setdefault(n, []).append(patches(n, self.env[data], weight, most))
+            self.seen.setdefault(n, Gathered(self._parts, most)).add(patches(n, self.env[data], weight, most))
         return super().run_node(n)

@@ -32,15 +32,35 @@ def gather(node: fx.Node, parts: Iterable[Tensor], count: int, weight: Tensor) -
         weight: Its weight, output channels first.
     """
     most = max(1, most_patches(node, weight) // count)
-    found, used = weight.new_empty(0), 0
+    gathered = Gathered(count, most)
     for part in parts:
-        some = patches(node, part, weight, most)
-        if not used:
-            # In one piece: many small ones that stay keep the large ones between them from being used again.
-            found = some.new_empty(some.shape[0], most * count, some.shape[2])
-        found[:, used : used + some.shape[1]] = some
-        used += some.shape[1]
-    return found[:, :used]
+        gathered.add(patches(node, part, weight, most))
+    return gathered.whole
+
+
+class Gathered:
+    """Patches of all parts, in one piece of memory.
+
+    Many small ones that stay would keep the large ones between them from being used again.
+    """
+
+    def __init__(self, count: int, most: int) -> None:
+        """Take none yet, of at most ``count`` parts with at most ``most`` patches each."""
+        self._room, self._used = count * most, 0
+        self._memory = torch.empty(0)
+
+    def add(self, some: Tensor) -> None:
+        """Take those of a part, from `patches`."""
+        if not self._used:
+            self._memory = some.new_empty(some.shape[0], self._room, some.shape[2])
+        end = self._used + some.shape[1]
+        self._memory[:, self._used : end] = some
+        self._used = end
+
+    @property
+    def whole(self) -> Tensor:
+        """What was taken, of shape (groups, patches, inputs of one output)."""
+        return self._memory[:, : self._used]
 
 
 def most_patches(node: fx.Node, weight: Tensor) -> int:
