@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 import edgekit
 from edgekit import lowering, targets
+from edgekit.chips.cpu import runs_at_all
 from edgekit.data.samples import Samples
 from edgekit.errors import EdgeKitError, LowerError, RunError
 from edgekit.execution import artifact as runs
@@ -17,7 +18,6 @@ from edgekit.execution.proof import try_out
 from edgekit.lowering import pte
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Quantized
-from edgekit.pipeline.verify import runs_at_all
 from edgekit.render import verdict
 from edgekit.spec import Cpu, Format, PteSettings, Scheme
 from tests.programs.networks import quantized

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from edgekit import targets
+from edgekit import chips, targets
 from edgekit.errors import TargetError
 from edgekit.spec import Cpu, Format, Platform
 
-SHIPPED = (
+CPUS = (
     "android-arm64",
     "android-x86_64",
     "ios-arm64",
@@ -20,6 +20,11 @@ SHIPPED = (
     "linux-arm64",
     "linux-x86_64",
 )
+CHIPS = (
+    "snapdragon-8-elite",
+    "snapdragon-8-gen-3",
+)
+SHIPPED = (*CPUS, *CHIPS)
 
 
 def profile(**changes: str) -> str:
@@ -33,10 +38,19 @@ def profile(**changes: str) -> str:
 
 def test_shipped_names() -> None:
     """The shipped profiles are known by name, in order."""
-    assert targets.names() == SHIPPED
+    assert targets.names() == tuple(sorted(SHIPPED))
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", CHIPS)
+def test_shipped_profiles_of_chips_load(name: str) -> None:
+    """Every shipped profile of a chip is valid, and names a chip that there is."""
+    target = targets.load(name)
+    assert target.name == name
+    assert target.chip.name in chips.names()
+    assert target.chip.name != "cpu"
+
+
+@pytest.mark.parametrize("name", CPUS)
 def test_shipped_profiles_load(name: str) -> None:
     """Every shipped profile is valid, writes both formats, and is what its name says."""
     target = targets.load(name)
@@ -48,7 +62,7 @@ def test_shipped_profiles_load(name: str) -> None:
     assert target.budget.total.min_accuracy_ratio == 0.98
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", CPUS)
 def test_weights_are_unsigned_on_x86(name: str) -> None:
     """Signed weights saturate on x86 without VNNI, so only ARM profiles have them."""
     target = targets.load(name)
@@ -145,7 +159,7 @@ def test_an_installed_package_has_its_own_profiles(tmp_path: Path) -> None:
 
     assert "The target profiles are not installed" in run().stderr
     shutil.copytree(package.parents[1] / "targets", tmp_path / "edgekit" / "profiles")
-    assert run().stdout.split() == [str(tmp_path / "edgekit" / "profiles"), *SHIPPED]
+    assert run().stdout.split() == [str(tmp_path / "edgekit" / "profiles"), *sorted(SHIPPED)]
 
 
 def test_importing_stays_light() -> None:

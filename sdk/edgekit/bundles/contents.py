@@ -7,6 +7,7 @@ from edgekit.bundles.emulated import EMULATED_FILE
 from edgekit.bundles.manifest import MANIFEST_FILE, ArtifactInfo, Manifest, report
 from edgekit.bundles.profile import PROFILE_FILE
 from edgekit.model.artifact import Artifact
+from edgekit.model.onchip import OnChip
 from edgekit.spec import SizeLimit
 from edgekit.targets.runtimes.check import minimum
 
@@ -17,7 +18,13 @@ ADDED = (PROFILE_FILE, DEVICE_FILE, EMULATED_FILE)
 
 
 def describe(
-    artifact: Artifact, *, limit: SizeLimit, weight_bytes: int, batches: tuple[int, ...], pins: Mapping[str, str]
+    artifact: Artifact,
+    *,
+    limit: SizeLimit,
+    weight_bytes: int,
+    batches: tuple[int, ...],
+    pins: Mapping[str, str],
+    on_chip: OnChip | None = None,
 ) -> ArtifactInfo:
     """Return an artifact's entry in the manifest.
 
@@ -27,6 +34,7 @@ def describe(
         weight_bytes: Bytes of the weights as the scheme stores them.
         batches: Batch sizes that were verified.
         pins: Versions of the runtimes that an app pins.
+        on_chip: Where the file was executed, if that was no CPU.
     """
     allowed = allowed_bytes(limit, weight_bytes)
     return ArtifactInfo(
@@ -46,6 +54,7 @@ def describe(
         within_size=len(artifact.data) <= allowed,
         size_limit=allowed,
         planned_bytes=artifact.planned_bytes,
+        on_chip=on_chip,
     )
 
 
@@ -55,7 +64,12 @@ def allowed_bytes(limit: SizeLimit, weight_bytes: int) -> int:
 
 
 def contents(
-    manifest: Manifest, artifacts: tuple[Artifact, ...], golden: dict[str, bytes], page: str, tokenizer: bytes = b""
+    manifest: Manifest,
+    artifacts: tuple[Artifact, ...],
+    golden: dict[str, bytes],
+    page: str,
+    tokenizer: bytes = b"",
+    compiled: Mapping[str, bytes] | None = None,
 ) -> dict[str, bytes]:
     """Return the content of all files of a bundle, by path within its folder.
 
@@ -65,10 +79,12 @@ def contents(
         golden: The golden vectors that it names.
         page: The text of the report's page.
         tokenizer: The file that it names, if it names one.
+        compiled: The files that it says were compiled for chips.
     """
     return {
         **{artifact.file: artifact.data for artifact in artifacts},
         **golden,
+        **(compiled or {}),
         **({} if manifest.text is None else {manifest.text.file: tokenizer}),
         REPORT_FILE: report(manifest).to_json().encode(),
         PAGE_FILE: page.encode(),

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 from edgekit.drift.report import DriftReport
 from edgekit.errors import BundleError
 from edgekit.model.layers import FallbackReport
+from edgekit.model.onchip import OnChip
 from edgekit.spec import (
     Audio,
     Budget,
@@ -75,6 +76,10 @@ class TargetInfo(Spec):
     """CPU family of the device."""
     runtimes: dict[Package, Version]
     """Versions that an app pins, by package coordinate."""
+    chip: Name = "cpu"
+    """What computes."""
+    socs: tuple[str, ...] = ()
+    """Systems on a chip that the files are for; none: any."""
 
 
 class ArtifactInfo(Spec):
@@ -114,6 +119,8 @@ class ArtifactInfo(Spec):
     planned_bytes: Count | None = None
     """Memory that a .pte plans for inputs and outputs of its largest sizes and what lies between its delegates, in
     bytes; null for an .onnx, whose runtime plans when it runs."""
+    on_chip: OnChip | None = None
+    """Where the file was executed, and what was seen of it there; null: on a CPU."""
 
 
 class Tokenizer(Spec):

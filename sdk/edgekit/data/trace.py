@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from edgekit.base.memory import Memory
 from edgekit.data import archives
-from edgekit.data.rows import Array, Rows, in_memory, whole
+from edgekit.data.rows import Array, Rows, in_memory, some, whole
 from edgekit.data.samples import Samples
 from edgekit.errors import BundleError
 from edgekit.spec import Cpu, Scheme, Spec
@@ -33,7 +33,7 @@ class Origin(Spec):
     program: Literal["float", "quantized", "artifact", "device"]
     """What was run; ``device``: an artifact in an app on a device, which wrote the trace."""
     device: Literal["cuda", "cpu"]
-    """Kind of device."""
+    """Kind of device that computed; a simulation of a chip runs on a CPU."""
     device_name: str
     """The device as its driver or operating system names it."""
     dtype: Literal["float32", "float16", "bfloat16", "unknown"] | Scheme
@@ -93,6 +93,17 @@ class Trace:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def first(self, count: int) -> "Trace":
+        """Return the trace of so many samples, the first ones; the trace itself if it has no more."""
+        if count >= len(self):
+            return self
+        rows = slice(0, count)
+        return Trace(
+            samples=self.samples.rows(rows),
+            outputs={name: some(output, rows) for name, output in self.outputs.items()},
+            origin=self.origin,
+        )
 
     def array(self, name: str) -> Array:
         """Return an output as an array; what lies in a file is mapped."""

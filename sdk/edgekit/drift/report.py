@@ -49,6 +49,8 @@ class Leg(Spec):
     """The leg."""
     artifact: str | None
     """The artifact's file, for the legs that end in one."""
+    samples: int | None = None
+    """Number of samples, the first ones, where they are fewer than the report's."""
     output: str
     """The output's name."""
     reference: str

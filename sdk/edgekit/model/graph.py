@@ -25,6 +25,7 @@ _RECURRENT = {
     _aten.lstm.input, _aten.gru.input, _aten.rnn_tanh.input, _aten.rnn_relu.input,
     _aten.lstm_cell.default, _aten.gru_cell.default, _aten.rnn_tanh_cell.default, _aten.rnn_relu_cell.default,
 }  # fmt: skip
+_WEIGHTED = {_aten.conv1d.default, _aten.conv2d.default, _aten.linear.default}
 _FRAME = re.compile(r'File "(.+)", line (\d+), in ')
 _TORCH = str(Path(torch.__file__).parent)
 
@@ -151,6 +152,8 @@ def _why_float(node: fx.Node, int8_operations: frozenset[str], kept: Collection[
         return "the settings or fallback keep it in float"
     if operation(node) not in int8_operations:
         return "there is no int8 kernel for it"
+    if _has_float_weights(node):
+        return "its weights are float"
     data = [source for source in node.all_input_nodes if source.op == "call_function"]
     float_inputs = [operation(source) for source in data if not is_dequantize(source)]
     if float_inputs:
@@ -169,10 +172,16 @@ def _runs_int8(node: fx.Node, int8_operations: frozenset[str]) -> bool:
     if is_table_read(node):
         return True
     data = [source for source in node.all_input_nodes if source.op == "call_function"]
-    if operation(node) not in int8_operations or not all(map(is_dequantize, data)):
+    if operation(node) not in int8_operations or not all(map(is_dequantize, data)) or _has_float_weights(node):
         return False
     # Quantized when they are there, the inputs are integers and the outputs float.
     return any(map(is_dynamic, data)) or all(map(is_quantize, _users_behind_activation(node)))
+
+
+def _has_float_weights(node: fx.Node) -> bool:
+    """Whether a layer's weights are parameters as they were trained; a bias always is."""
+    weight = node.args[1] if node.target in _WEIGHTED and len(node.args) > 1 else None
+    return isinstance(weight, fx.Node) and weight.op in ("get_attr", "placeholder")
 
 
 def _users_behind_activation(node: fx.Node) -> list[fx.Node]:

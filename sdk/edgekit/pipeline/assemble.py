@@ -47,6 +47,7 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
             weight_bytes=attempt.programs[artifact.format].weight_bytes,
             batches=batches(source, artifact),
             pins=target.runtimes,
+            on_chip=attempt.tried[artifact.file].on_chip,
         )
         for artifact in attempt.artifacts
     )
@@ -59,7 +60,14 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
             parameters=source.parameters,
             float_bytes=source.float_bytes,
         ),
-        target=TargetInfo(name=target.name, platform=target.platform, cpu=target.cpu, runtimes=target.runtimes),
+        target=TargetInfo(
+            name=target.name,
+            platform=target.platform,
+            cpu=target.cpu,
+            runtimes=target.runtimes,
+            chip=target.chip.name,
+            socs=target.chip.socs,
+        ),
         artifacts=infos,
         refused=attempt.refused,
         inputs=source.inputs,
@@ -80,7 +88,8 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
         verdict="passed" if good else "failed",
         producer={"edgekit": __version__, **installed(*_PRODUCERS)},
     )
-    content = bundles.contents(manifest, attempt.artifacts, files, page.of_bundle(manifest), tokenizer)
+    compiled = {file: data for tried in attempt.tried.values() for file, data in tried.files.items()}
+    content = bundles.contents(manifest, attempt.artifacts, files, page.of_bundle(manifest), tokenizer, compiled)
     bundles.write(folder, content)
     return Built(folder=folder, manifest=manifest, files=content)
 

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from edgekit import lowering
+from edgekit import chips
 from edgekit.base.cache import Cache
 from edgekit.base.progress import Stages
 from edgekit.bundles.manifest import Refusal
+from edgekit.chips import Trial, Tried
 from edgekit.data.trace import Trace
 from edgekit.drift.report import DriftReport
 from edgekit.errors import CompatibilityError, EdgeKitError, LowerError, RunError
@@ -17,13 +18,13 @@ from edgekit.pipeline.job import Job
 from edgekit.pipeline.keep import Keep
 from edgekit.pipeline.legs import Ground, References, drift_report
 from edgekit.pipeline.likeness import unlike
-from edgekit.pipeline.verify import batches, compatible, runs_at_all, verify
+from edgekit.pipeline.verify import batches
 from edgekit.quantization import quantize
-from edgekit.spec import Format, Scheme, Target
+from edgekit.spec import Format, Placing, Scheme, Target
 from edgekit.spec.schemes import calibrated, of_target
 
 _FloatLayers = tuple[str, ...]
-_Run = Callable[[Artifact, Target, Job, tuple[Quantized, Trace], Trace], Trace]
+_Run = Callable[[Trial], Tried]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,8 @@ class Attempt:
     artifacts: tuple[Artifact, ...]
     traces: dict[str, Trace]
     """The artifacts' answers, by file name."""
+    tried: Mapping[str, Tried]
+    """What else was seen of them where they were run, by file name."""
     report: DriftReport
     refused: tuple[Refusal, ...] = ()
     """The formats that could not be built."""
@@ -50,8 +53,8 @@ class Attempts:
     stages: Stages
     cache: Cache | None
     keep: Keep
-    _quantized: dict[tuple[Scheme, _FloatLayers], tuple[Quantized, Trace]] = field(default_factory=dict)
-    _lowered: dict[tuple[str, _FloatLayers], Artifact] = field(default_factory=dict)
+    _quantized: dict[tuple[Scheme, Placing, _FloatLayers], tuple[Quantized, Trace]] = field(default_factory=dict)
+    _lowered: dict[tuple[str, Placing, _FloatLayers], Artifact] = field(default_factory=dict)
 
     def at(self, target: Target, float_layers: _FloatLayers, number: int = 1) -> Attempt:
         """Quantize, lower and verify for a target.
@@ -66,7 +69,8 @@ class Attempts:
         """
         again = f", attempt {number}" if number > 1 else ""
         schemes = of_target(target, self.job.quantization)
-        found = {format: self._program(scheme, float_layers, again) for format, scheme in schemes.items()}
+        placing = chips.of_target(target).placing
+        found = {format: self._program(scheme, placing, float_layers, again) for format, scheme in schemes.items()}
         artifacts, errors = [], dict(self.ground.refused)
         for format, (program, _) in found.items():
             if format not in errors:
@@ -80,18 +84,21 @@ class Attempts:
             detail.append(f"batches {', '.join(map(str, tried))}")
         return made
 
-    def _program(self, scheme: Scheme, float_layers: _FloatLayers, again: str) -> tuple[Quantized, Trace]:
+    def _program(
+        self, scheme: Scheme, placing: Placing, float_layers: _FloatLayers, again: str
+    ) -> tuple[Quantized, Trace]:
         """Quantize the captured program and run it on the evaluation samples."""
-        key = scheme, float_layers
+        key = scheme, placing, float_layers
         if key not in self._quantized:
             job, captured = self.job, self.ground.captured
             spec = job.quantization.model_copy(update={"float_layers": float_layers})
-            name = f"{scheme}{again.replace(', attempt ', '-')}"
-            with self.stages(f"quantize {scheme}{again}") as detail:
-                with self.keep.quantizing(name, captured, scheme, spec, job.calibration):
-                    program = quantize(captured, scheme, spec, job.calibration)
+            where = " everywhere" if placing.everywhere else ""
+            name = f"{scheme}{where.replace(' ', '-')}{again.replace(', attempt ', '-')}"
+            with self.stages(f"quantize {scheme}{where}{again}") as detail:
+                with self.keep.quantizing(name, captured, scheme, spec, job.calibration, placing):
+                    program = quantize(captured, scheme, spec, job.calibration, placing)
                 detail += [calibrated(scheme, len(job.calibration)), *program.notes]
-            with self.stages(f"run {program.scheme} program{again}") as detail:
+            with self.stages(f"run {program.scheme} program{where}{again}") as detail:
                 answers = run_quantized(program, job.evaluation)
                 detail.append(f"{len(job.evaluation)} samples")
             self.keep.quantized(name, program, answers)
@@ -102,25 +109,27 @@ class Attempts:
         self, format: Format, target: Target, program: Quantized, float_layers: _FloatLayers, again: str
     ) -> Artifact:
         """Lower a quantized program, or take what was lowered from it for another target."""
-        name = lowering.name(format, target, program.scheme)
-        key = name, float_layers
+        chip = chips.of_target(target)
+        name = chip.name_of(format, target, program.scheme)
+        key = name, chip.placing, float_layers
         if key not in self._lowered:
             with self.stages(f"lower {name}{again}") as detail:
                 with self.keep.lowering(format, target, program):
-                    artifact, detail.cached = lowering.lower(
-                        format, target, program, self.cache, runs_at_all(program, target)
-                    )
+                    artifact, detail.cached = chip.lower(format, target, program, self.cache)
                 detail.append(f"{len(artifact.data) / 1000:.1f} kB")
             self._lowered[key] = artifact
         return self._lowered[key]
 
-    def _verify(
-        self, artifact: Artifact, target: Target, job: Job, program: tuple[Quantized, Trace], host: Trace
-    ) -> Trace:
-        with self.keep.verifying(artifact, target, job.evaluation, batches(job.source, artifact)):
-            answers = verify(artifact, target, job, program, host)
-        self.keep.trace(f"{target.name}-{artifact.file}", answers)
-        return answers
+    def _verify(self, trial: Trial) -> Tried:
+        artifact, target = trial.artifact, trial.target
+        with self.keep.verifying(artifact, target, trial.samples, batches(trial.source, artifact)):
+            tried = _on_chip(trial)
+        self.keep.trace(f"{target.name}-{artifact.file}", tried.answers)
+        return tried
+
+
+def _on_chip(trial: Trial) -> Tried:
+    return chips.of_target(trial.target).run(trial)
 
 
 def measured(
@@ -129,7 +138,7 @@ def measured(
     ground: Ground,
     programs: Mapping[Format, tuple[Quantized, Trace]],
     artifacts: tuple[Artifact, ...],
-    run: _Run = verify,
+    run: _Run = _on_chip,
     errors: Mapping[Format, EdgeKitError] | None = None,
 ) -> Attempt:
     """Hold artifacts against what the app's runtimes carry, run them, and measure every leg.
@@ -140,35 +149,48 @@ def measured(
         ground: The float answers.
         programs: For each format the program that was lowered, and its answers.
         artifacts: One for each format.
-        run: Runs an artifact on the evaluation samples, and proves it in all orders of batches.
+        run: Runs an artifact on the evaluation samples.
         errors: Why formats could not be lowered.
 
     Raises:
         CompatibilityError, LowerError, RunError: If no format is left: one could not be lowered, or a runtime lacks
             what its artifact needs, or that does not load or run, or gives other answers at another batch size.
     """
-    traces, errors = {}, dict(errors or {})
-    lacking: list[str] = []
+    tried: dict[str, Tried] = {}
+    errors = dict(errors or {})
     for one in artifacts:
+        program, answers = programs[one.format]
+        trial = Trial(
+            artifact=one,
+            target=target,
+            source=job.source,
+            samples=job.evaluation,
+            quantized=program,
+            answers=answers,
+            host=ground.host,
+            memory=job.memory,
+        )
         try:
-            lacking += compatible(one, target, programs[one.format][0])
-            traces[one.file] = run(one, target, job, programs[one.format], ground.host)
+            tried[one.file] = run(trial)
         except (CompatibilityError, RunError) as error:
             errors[one.format] = error
-    if not traces:
+    if not tried:
         raise next(iter(errors.values()))
     made = {format: pair for format, pair in programs.items() if format not in errors}
-    more = (*lacking, *(note for one in artifacts for note in one.notes))
+    notes = (*(one.notes for one in tried.values()), *(one.notes for one in artifacts))
+    more = tuple(note for each in notes for note in each)
     if all(program.calibration_sha256 != job.evaluation.digest for program, _ in made.values()):
         each = {id(program): (program, answers) for program, answers in made.values()}  # formats share programs
         said = (unlike(program, ground.host, answers) for program, answers in each.values())
         more = (*more, *dict.fromkeys(note for notes in said for note in notes))
     references = ground.references({f"model.{format}": pair for format, pair in made.items()}, more=more)
+    traces = {file: one.answers for file, one in tried.items()}
     return Attempt(
         programs={format: program for format, (program, _) in made.items()},
         references=references,
         artifacts=tuple(one for one in artifacts if one.file in traces),
         traces=traces,
+        tried=tried,
         report=drift_report(job, target, references, traces),
         refused=tuple(Refusal(format=format, reason=str(one), hint=one.hint) for format, one in errors.items()),
     )

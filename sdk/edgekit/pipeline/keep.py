@@ -15,7 +15,7 @@ from edgekit.model import store
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Captured, Quantized, Source
 from edgekit.pipeline import reproduce
-from edgekit.spec import Format, QuantSpec, Scheme, Target
+from edgekit.spec import CPU_PLACING, Format, Placing, QuantSpec, Scheme, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +54,20 @@ class Keep:
         return self._stage("float-onnx", reproduce.FLOAT_ONNX, lambda folder: store.save_captured(captured, folder))
 
     def quantizing(
-        self, name: str, captured: Captured, scheme: Scheme, spec: QuantSpec, samples: Samples
+        self,
+        name: str,
+        captured: Captured,
+        scheme: Scheme,
+        spec: QuantSpec,
+        samples: Samples,
+        placing: Placing = CPU_PLACING,
     ) -> AbstractContextManager[None]:
         """Keep the float program, the settings and the samples if the quantization within fails."""
 
         def save(folder: Path) -> None:
             store.save_captured(captured, folder)
             (folder / "quantize.json").write_text(spec.model_dump_json(indent=1))
+            (folder / "placing.json").write_text(placing.model_dump_json(indent=1))
             _save_inputs(samples, folder / "calibration.npz")
 
         return self._stage(f"quantize-{name}", reproduce.QUANTIZE.replace("SCHEME", scheme), save)

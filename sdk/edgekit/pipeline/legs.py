@@ -10,7 +10,7 @@ from edgekit.data.rows import Rows, chunks
 from edgekit.data.trace import Trace
 from edgekit.drift.compare import leg_of
 from edgekit.drift.metrics import is_counted, sqnr_db
-from edgekit.drift.report import DriftReport, Leg
+from edgekit.drift.report import DriftReport, Leg, LegName
 from edgekit.errors import DataError, EdgeKitError, LowerError
 from edgekit.execution import onnx
 from edgekit.execution.calls import execute
@@ -196,9 +196,10 @@ def drift_report(job: Job, target: Target, references: References, artifacts: Ma
     for file, program in programs.items() if len(schemes) > 1 else [(None, next(iter(programs.values())))]:
         legs += measured("quantization", host, program, artifact=file)
     for file, trace in artifacts.items():
-        legs += measured("lowering", programs[file], trace, artifact=file)
+        if trace is not programs[file]:  # of a file that nothing runs here, its program stands in
+            legs += _of_first(measured, "lowering", programs[file], trace, file)
     for file, trace in artifacts.items():
-        legs += measured("total", baseline, trace, artifact=file)
+        legs += _of_first(measured, "total", baseline, trace, file)
     return DriftReport(
         samples=len(baseline),
         samples_sha256=baseline.samples.digest,
@@ -206,3 +207,12 @@ def drift_report(job: Job, target: Target, references: References, artifacts: Ma
         legs=tuple(legs),
         notes=references.notes,
     )
+
+
+def _of_first(
+    measured: "functools.partial[tuple[Leg, ...]]", name: LegName, reference: Trace, trace: Trace, file: str
+) -> tuple[Leg, ...]:
+    """Measure a leg on the samples that an artifact was run on: a simulation may have no time for all."""
+    count = len(trace)
+    legs = measured(name, reference.first(count), trace, artifact=file)
+    return legs if count == len(reference) else tuple(one.model_copy(update={"samples": count}) for one in legs)

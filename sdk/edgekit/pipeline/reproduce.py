@@ -35,24 +35,25 @@ import numpy as np
 from edgekit.data.samples import Samples
 from edgekit.model.store import load_captured
 from edgekit.quantization import quantize
-from edgekit.spec import QuantSpec, Scheme
+from edgekit.spec import Placing, QuantSpec, Scheme
 
 here = Path(__file__).parent
 spec = QuantSpec.model_validate_json((here / "quantize.json").read_text())
+placing = Placing.model_validate_json((here / "placing.json").read_text())
 samples = Samples(inputs=dict(np.load(here / "calibration.npz")))
-quantize(load_captured(here), Scheme("SCHEME"), spec, samples)
+quantize(load_captured(here), Scheme("SCHEME"), spec, samples, placing)
 """
 
 LOWER = """\
 from pathlib import Path
 
-from edgekit.lowering import lower
+from edgekit import chips
 from edgekit.model.store import load_quantized
 from edgekit.spec import Format, Target
 
 here = Path(__file__).parent
 target = Target.model_validate_json((here / "target.json").read_text())
-lower(Format("FORMAT"), target, load_quantized(here, "quantized"), cache=None)
+chips.of_target(target).lower(Format("FORMAT"), target, load_quantized(here, "quantized"), None)
 """
 
 _RUN_PTE = """\

@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 from torch.export import ExportedProgram
 
-from edgekit import bundles, lowering, targets
+from edgekit import bundles, chips, targets
 from edgekit.base.memory import Memory
 from edgekit.bundles.result import Built
 from edgekit.errors import ProjectError
@@ -25,7 +25,6 @@ from edgekit.pipeline.assemble import assemble
 from edgekit.pipeline.attempt import Attempt, measured
 from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
 from edgekit.pipeline.legs import float_answers
-from edgekit.pipeline.verify import runs_at_all
 from edgekit.quantization import quantize as quantize_captured
 from edgekit.spec import Audio, Budget, Dimension, Meaning, Preprocessing, QuantSpec, Scheme, Target, arguments
 
@@ -139,7 +138,7 @@ def lower(quantized: Quantized, *, target: str | Path, format: str) -> Artifact:
     """
     (wanted,) = arguments.formats_of([format])
     profile = targets.load(target)
-    artifact, _ = lowering.lower(wanted, profile, quantized, None, runs_at_all(quantized, profile))
+    artifact, _ = chips.of_target(profile).lower(wanted, profile, quantized, None)
     return artifact
 
 

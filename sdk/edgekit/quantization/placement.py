@@ -9,13 +9,14 @@ from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, SharedQu
 
 from edgekit.model.graph import is_compute
 from edgekit.quantization.configuration import configuration
+from edgekit.quantization.everywhere import annotate_everywhere
 from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, RECTIFIERS, WEIGHTED
 from edgekit.quantization.grouping import ANNOTATION, chosen, group
 from edgekit.quantization.outermost import float_layers
 from edgekit.quantization.recurrent import annotate_recurrent
 from edgekit.quantization.scalars import is_float, write_scalars
 from edgekit.quantization.tables import annotate_tables
-from edgekit.spec import DYNAMIC, QuantSpec, Scheme
+from edgekit.spec import CPU_PLACING, DYNAMIC, OutermostLayer, Placing, QuantSpec, Scheme
 
 _aten = torch.ops.aten
 _CONCATENATION = _aten.cat.default
@@ -32,10 +33,18 @@ _ELEMENTWISE = {
 class Placement(XNNPACKQuantizer):
     """The XNNPACK quantizer, less the roundings that buy nothing."""
 
-    def __init__(self, scheme: Scheme, spec: QuantSpec, name: str, unbounded: frozenset[str] = frozenset()) -> None:
-        """Take the scheme, the settings, the model's name for messages, and the names of values that are not finite."""
+    def __init__(
+        self,
+        scheme: Scheme,
+        spec: QuantSpec,
+        name: str,
+        unbounded: frozenset[str] = frozenset(),
+        placing: Placing = CPU_PLACING,
+    ) -> None:
+        """Take what `static.prepare` is given, and the model's name for messages."""
         super().__init__()
-        self._unbounded = unbounded
+        self._unbounded, self._placing = unbounded, placing
+        self._activation = None if scheme in DYNAMIC else configuration(scheme, spec).output_activation
         self._spec = spec
         self._name = name
         self._groups = spec.group_size if scheme is Scheme.W4_DYNAMIC else 1
@@ -58,30 +67,50 @@ class Placement(XNNPACKQuantizer):
         self._skip_batch_norms(model)
         annotated = super().annotate(model)
         _leave_integers(annotated.graph)
-        _leave_first_steps(annotated.graph)
-        for node in annotated.graph.nodes:
-            names = {one.name for one in (node, *node.all_input_nodes)}
-            if node.target in _WEIGHTLESS and not names.isdisjoint(self._unbounded):
-                node.meta.pop(ANNOTATION, None)  # what is not finite has no step
+        if self._activation is None or not self._placing.everywhere:
+            _leave_first_steps(annotated.graph)
+        else:
+            annotate_everywhere(annotated.graph, self._placing, self._activation)
+        self._leave_unbounded(annotated.graph)
         if self._layers is LINEAR:
             for layer in unfit(annotated.graph, self._groups):
                 layer.meta.pop(ANNOTATION, None)
+        if not self._everywhere:
+            _leave_gates(annotated.graph)
         for node in annotated.graph.nodes:
-            # Both sides were computed in float, and what follows is rounded anyway: rounding each side first would
-            # cost two conversions and their error. The gates of squeeze-and-excite are of this kind.
-            if node.target is _aten.mul.Tensor and all(map(_gives_float, node.all_input_nodes)):
-                node.meta.pop(ANNOTATION, None)
-            elif node.target in CLAMPS:
+            if node.target in CLAMPS:
                 _fuse_clamp(node)
-        for layer in float_layers(annotated.graph, self._spec, self._layers):
+        for layer in float_layers(annotated.graph, self._outermost, self._layers):
             layer.meta.pop(ANNOTATION, None)
         annotate_tables(annotated.graph, self._spec)
         annotate_recurrent(annotated.graph, self._spec)
-        _leave_unread(annotated.graph)
+        if not self._everywhere:
+            _leave_unread(annotated.graph)
         # Last: where the other layers are rounded does not depend on it, which the simulation counts on.
         self.kept = self._keep(annotated.graph)
         _drop_dangling(annotated.graph)
         return annotated
+
+    @property
+    def _everywhere(self) -> bool:
+        return self._placing.everywhere and self._activation is not None
+
+    @property
+    def _outermost(self) -> QuantSpec:
+        """The settings, in which no outermost layer stays float by itself where nothing may."""
+        if not self._everywhere:
+            return self._spec
+        ends = {"first_layer": self._spec.first_layer, "last_layer": self._spec.last_layer}
+        chosen = {name: OutermostLayer.INT8 if end is OutermostLayer.AUTO else end for name, end in ends.items()}
+        return self._spec.model_copy(update=chosen)
+
+    def _leave_unbounded(self, graph: fx.Graph) -> None:
+        """Do not round what is not finite: it has no step."""
+        for node in graph.nodes:
+            names = {one.name for one in (node, *node.all_input_nodes)}
+            rounded = node.target in _WEIGHTLESS or (self._everywhere and node.target not in WEIGHTED)
+            if rounded and not names.isdisjoint(self._unbounded):
+                node.meta.pop(ANNOTATION, None)
 
     def _skip_batch_norms(self, model: fx.GraphModule) -> None:
         """Leave out the patterns of a convolution and its batch norm if there is none: tracing them takes 1.3 s.
@@ -150,6 +179,16 @@ def _leave_first_steps(graph: fx.Graph) -> None:
             if sources and exact.issuperset(sources):
                 exact.add(node)
                 node.meta.pop(ANNOTATION, None)
+
+
+def _leave_gates(graph: fx.Graph) -> None:
+    """Do not round what both sides of a product computed in float: what follows is rounded anyway.
+
+    Rounding each side first would cost two conversions and their error. The gates of squeeze-and-excite are such.
+    """
+    for node in graph.nodes:
+        if node.target is _aten.mul.Tensor and all(map(_gives_float, node.all_input_nodes)):
+            node.meta.pop(ANNOTATION, None)
 
 
 def _leave_unread(graph: fx.Graph) -> None:

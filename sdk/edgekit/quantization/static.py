@@ -32,10 +32,12 @@ from edgekit.quantization.portions import portions
 from edgekit.quantization.reconstruct import reconstruct
 from edgekit.quantization.seen import seen_db
 from edgekit.quantization.uses import separate
-from edgekit.spec import DYNAMIC, STATIC_INT8, QuantSpec, Scheme
+from edgekit.spec import CPU_PLACING, DYNAMIC, STATIC_INT8, Placing, QuantSpec, Scheme
 
 
-def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: Samples) -> Quantized:
+def quantize(
+    captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: Samples, placing: Placing = CPU_PLACING
+) -> Quantized:
     """Quantize a captured program; the program itself is left as it was.
 
     Args:
@@ -43,6 +45,7 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
         scheme: The scheme.
         spec: The steps to take, and how many samples to calibrate with at once.
         calibration: Samples that are typical of what the model will see.
+        placing: What the chip wants rounded.
 
     Raises:
         QuantizeError: If an operation cannot be quantized, if nothing was quantized, or if the settings name a layer
@@ -58,7 +61,7 @@ def quantize(captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: S
             weight_bytes=captured.source.float_bytes,
         )
     try:
-        prepared, float_layers = prepare(captured, scheme, spec, calibration)
+        prepared, float_layers = prepare(captured, scheme, spec, calibration, placing=placing)
         mend(prepared, captured, scheme, spec, calibration)
         return convert(prepared, captured, scheme, spec, calibration, float_layers)
     except EdgeKitError:
@@ -117,6 +120,7 @@ def prepare(
     spec: QuantSpec,
     calibration: Samples,
     unbounded: frozenset[str] = frozenset(),
+    placing: Placing = CPU_PLACING,
 ) -> tuple[fx.GraphModule, tuple[str, ...]]:
     """Equalise channels, place observers and calibrate them.
 
@@ -126,6 +130,7 @@ def prepare(
         spec: The steps to take.
         calibration: Samples that are typical of what the model will see.
         unbounded: Names of values known to be infinite, or no number, somewhere: they are not rounded.
+        placing: What the chip wants rounded.
 
     Returns:
         A graph with parameters of its own, which computes what the captured program does, and the paths of the layers
@@ -140,12 +145,12 @@ def prepare(
     if kinds := _equalized(scheme, spec):
         equalize(module, [_batches(captured, spec, fold) for fold in folds], kinds)
     replace_norms(module)
-    placement = Placement(scheme, spec, captured.source.name, unbounded)
+    placement = Placement(scheme, spec, captured.source.name, unbounded, placing)
     prepared = prepare_pt2e(module, placement)
     _calibrate(prepared, [_batches(captured, spec, fold) for fold in folds])
     found = unbounded | _not_finite(prepared)
     if found != unbounded:  # the log of an empty bin, or a mask of infinities: seldom enough to begin again
-        return prepare(captured, scheme, spec, calibration, found)
+        return prepare(captured, scheme, spec, calibration, found, placing)
     scales.fit(prepared)
     return prepared, placement.kept
 

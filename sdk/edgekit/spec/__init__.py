@@ -4,6 +4,7 @@ from edgekit.base.values import Identifier, Name, Package, Spec, Version
 from edgekit.spec.budget import DEFAULT_BUDGET, Bootstrap, Budget, CustomLimit, LegBudgets, Limits, Preset
 from edgekit.spec.dimensions import Dimension
 from edgekit.spec.media import Audio, Features, Text
+from edgekit.spec.placing import CPU_PLACING, Placing
 from edgekit.spec.preprocessing import Preprocessing, Resize
 from edgekit.spec.quantization import (
     DYNAMIC,
@@ -20,6 +21,7 @@ from edgekit.spec.target import Cpu, Format, OnnxSettings, Platform, PteSettings
 from edgekit.spec.tensors import DType, Meaning, Postprocessing, TensorSpec, postprocessing
 
 __all__ = [
+    "CPU_PLACING",
     "DEFAULT_BUDGET",
     "DYNAMIC",
     "STATIC_INT8",
@@ -43,6 +45,7 @@ __all__ = [
     "OnnxSettings",
     "OutermostLayer",
     "Package",
+    "Placing",
     "Platform",
     "Postprocessing",
     "Preprocessing",

@@ -51,6 +51,17 @@ class OnnxSettings(Spec):
     """Type of quantized weights; the stored values are shifted, what they stand for is the same."""
 
 
+class ChipSettings(Spec):
+    """What computes, where that is no CPU."""
+
+    name: Name = "cpu"
+    """The chip, a name that EdgeKit or a package beside it knows; see docs/chips.md."""
+    socs: tuple[str, ...] = ()
+    """Names of the systems on a chip that the artifacts are for, as the device's system says them: ``SM8650``."""
+    options: dict[str, str] = Field(default_factory=dict)
+    """What the chip's compiler is told, by names of its own."""
+
+
 class SizeLimit(Spec):
     """How large one artifact may be.
 
@@ -80,6 +91,8 @@ class Target(Spec):
     """Artifacts to write."""
     quantization: Annotated[Scheme, BeforeValidator(scheme_of)]
     """Scheme to use unless the project asks for another."""
+    chip: ChipSettings = ChipSettings()
+    """What computes; a CPU unless given."""
     pte: PteSettings = PteSettings()
     """Settings of the .pte."""
     onnx: OnnxSettings = OnnxSettings()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit import lowering
+from edgekit import chips
 from edgekit.base.cache import Cache
 from edgekit.base.progress import Stages
 from edgekit.base.versions import installed
@@ -19,7 +19,6 @@ from edgekit.model.program import Captured, Quantized
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.keep import Keep
 from edgekit.pipeline.legs import References, drift_report, ground
-from edgekit.pipeline.verify import runs_at_all
 from edgekit.quantization import quantize
 from edgekit.quantization.simulate import Simulation, simulate
 from edgekit.quantization.simulate import program as program_of
@@ -109,7 +108,7 @@ def relower(
     with stages("lower") as detail:
         for info in manifest.artifacts:
             program = made.programs[info.format]
-            artifact, detail.cached = lowering.lower(info.format, target, program, cache, runs_at_all(program, target))
+            artifact, detail.cached = chips.of_target(target).lower(info.format, target, program, cache)
             _check_same(artifact, info, manifest)
             artifacts.append(artifact)
     return tuple(artifacts)

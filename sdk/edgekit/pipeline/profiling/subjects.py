@@ -2,13 +2,12 @@
 
 from typing import assert_never
 
-from edgekit import lowering
+from edgekit import chips, lowering
 from edgekit.base.cache import Cache
 from edgekit.data.samples import Samples
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Captured
 from edgekit.pipeline.profiling.cost import Subject
-from edgekit.pipeline.verify import runs_at_all
 from edgekit.quantization import quantize
 from edgekit.spec import Format, QuantSpec, Scheme, Target
 
@@ -42,7 +41,7 @@ def of_float(format: Format, captured: Captured, target: Target, calibration: Sa
             return Subject(name=name, format=format, precision="float32", data=data, delegated_fraction=1.0)
         case Format.PTE:
             program = quantize(captured, Scheme.FLOAT, QuantSpec(), calibration)
-            artifact, _ = lowering.lower(format, target, program, cache, runs_at_all(program, target))
+            artifact, _ = chips.of_target(target).lower(format, target, program, cache)
             return Subject(
                 name=name,
                 format=format,

@@ -1,0 +1,68 @@
+"""A chip, as a value. A module for each makes one; what it is asked is the same for all, a CPU among them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from edgekit.base.cache import Cache
+from edgekit.base.memory import Memory
+from edgekit.data.samples import Samples
+from edgekit.data.trace import Trace
+from edgekit.model.artifact import Artifact
+from edgekit.model.onchip import OnChip
+from edgekit.model.program import Quantized, Source
+from edgekit.spec import CPU_PLACING, Format, Placing, Scheme, Target
+
+SECONDS = 120.0
+"""How long a simulation may run samples, unless another limit is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """An artifact, and what it is tried with."""
+
+    artifact: Artifact
+    target: Target
+    source: Source
+    """The model that it was made from."""
+    samples: Samples
+    """The evaluation samples."""
+    quantized: Quantized
+    """The program that it was lowered from."""
+    answers: Trace
+    """What that program gave for the samples."""
+    host: Trace
+    """What the float model gave for them."""
+    memory: Memory
+    """Bounds what is held of the outputs."""
+    seconds: float = SECONDS
+    """How long a simulation may run samples; at least two are run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """What came of a trial."""
+
+    answers: Trace
+    """The artifact's answers, for all samples or the first of them; those of its program where nothing runs it here."""
+    on_chip: OnChip | None = None
+    """Where it was run; None: on a CPU, of which a trace says enough."""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """The files that `on_chip` says were compiled, by path within the bundle."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the report must know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chip:
+    """A kind of processor: the questions that a build asks of it."""
+
+    title: str
+    """What a person calls it."""
+    name_of: Callable[[Format, Target, Scheme], str]
+    """Names what decides the bytes of an artifact, for people: targets that agree on it share one."""
+    lower: Callable[[Format, Target, Quantized, Cache | None], tuple[Artifact, bool]]
+    """Returns the artifact of a program, and whether the cache had it."""
+    run: Callable[[Trial], Tried]
+    """Runs an artifact on the samples, here, and holds its answers against the program's."""
+    placing: Placing = CPU_PLACING
+    """What is rounded beside the layers with weights."""

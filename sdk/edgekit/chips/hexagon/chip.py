@@ -1,0 +1,99 @@
+"""Lower for Hexagon, and run what was lowered in Qualcomm's own library on this machine's processor."""
+
+from dataclasses import replace
+from typing import Any
+
+from edgekit import lowering
+from edgekit.base import digest
+from edgekit.base.cache import Cache
+from edgekit.base.versions import installed
+from edgekit.chips.chip import Chip, Trial, Tried
+from edgekit.chips.hexagon import settings as options
+from edgekit.chips.islands import float_islands
+from edgekit.chips.measure import simulated
+from edgekit.chips.simulator import start
+from edgekit.execution.proof import hold_against_program
+from edgekit.model.artifact import Artifact
+from edgekit.model.narrow import source_with_batch
+from edgekit.model.onchip import Compiled, Executed, OnChip
+from edgekit.model.program import Quantized, Source
+from edgekit.spec import Format, Placing, Target
+from edgekit.targets import extras
+
+_RUNNER = "edgekit.chips.hexagon.runner"
+_PROVIDER = "QNNExecutionProvider"
+
+
+def lower(format: Format, target: Target, quantized: Quantized, cache: Cache | None) -> tuple[Artifact, bool]:
+    """Return the .onnx of a program, and whether the cache had it.
+
+    Raises:
+        LowerError: If the program cannot be lowered.
+        TargetError: If the profile lacks what the chip's compiler must be told.
+    """
+    options.of_target(target)
+    artifact, known = lowering.lower(format, target, quantized, cache)
+    return replace(artifact, delegates=(_PROVIDER,), in_float=float_islands(quantized)), known
+
+
+def run(trial: Trial) -> Tried:
+    """Run an .onnx on the simulation of its system on a chip, and compile it for that one ahead of time.
+
+    Raises:
+        RunError: If the library refuses it, or it computes something else than its program.
+    """
+    artifact, target = trial.artifact, trial.target
+    extra = extras.of_chip(target.chip.name)
+    soc = " ".join(target.chip.socs) or target.name
+    if extra is not None and extra.missing:
+        why = f"{', '.join(extra.missing)} is not installed: {extra.command}"
+        told = OnChip(chip=soc, executed=Executed.NOT_EXECUTED, library=why, samples=0, elsewhere=artifact.in_float)
+        return Tried(answers=trial.answers, on_chip=told, notes=(f"{artifact.file} was not executed: {why}",))
+    settings = options.of_target(target)
+    source = source_with_batch(trial.source, artifact.batch)
+    library = f"QNN HTP v{settings.htp_arch} of onnxruntime-qnn {installed('onnxruntime-qnn')['onnxruntime-qnn']}"
+    dtypes: Any = {spec.name: spec.dtype for spec in source.inputs}
+    simulator = start(
+        f"{library} ({soc})",
+        _RUNNER,
+        artifact.data,
+        {
+            "arch": settings.htp_arch,
+            "soc": settings.soc_model,
+            "sizes": _sizes(source),
+            "dtypes": dtypes,
+            "outputs": [spec.name for spec in source.outputs],
+        },
+        source.outputs,
+    )
+    answers = simulated(trial, simulator.call, library, "onnxruntime-qnn", "onnxruntime")
+    count = len(answers)
+    hold_against_program(artifact.file, answers, trial.answers.first(count), trial.host.first(count), source.outputs)
+    elsewhere: Any = simulator.found["elsewhere"]
+    files = {f"compiled/model.{target.name}.onnx": data for data in simulator.compiled if data}
+    told = OnChip(
+        chip=soc,
+        executed=Executed.SIMULATED,
+        library=library,
+        samples=count,
+        elsewhere=(*elsewhere, *artifact.in_float),
+        compiled=tuple(
+            Compiled(file=file, sha256=digest.of_bytes(data), bytes=len(data), soc=soc) for file, data in files.items()
+        ),
+    )
+    return Tried(answers=answers, on_chip=told, files=files)
+
+
+def _sizes(source: Source) -> Any:
+    """Return the one size that each symbolic dimension gets: this chip takes no others; a batch of one sample."""
+    first = {spec.shape[0] for spec in source.inputs}
+    return {name: size.least if name in first else size.max for name, size in source.dimensions.items()}
+
+
+CHIP = Chip(
+    title="Qualcomm Hexagon NPU",
+    name_of=lambda format, target, scheme: f"{lowering.name(format, target, scheme)} of integers alone",
+    lower=lower,
+    run=run,
+    placing=Placing(everywhere=True),
+)

@@ -1,0 +1,59 @@
+"""Run samples on a simulation for as long as it may take: what a chip does in a millisecond takes it a second."""
+
+import time
+from collections.abc import Callable
+
+from edgekit.base.versions import cpu_name, installed
+from edgekit.chips.chip import Trial
+from edgekit.data.rows import Rows
+from edgekit.data.samples import Samples
+from edgekit.data.trace import Origin, Trace, precision
+from edgekit.execution.calls import Call, execute
+from edgekit.model.narrow import source_with_batch
+
+_LEAST = 2
+
+
+def simulated(trial: Trial, call: Call, kernels: str, *packages: str) -> Trace:
+    """Run as many of the samples, the first ones, as there is time for.
+
+    Args:
+        trial: The artifact, and what it is tried with.
+        call: Runs a batch.
+        kernels: The library that computes, with its version, and the chip that it stands for.
+        packages: The distributions that it consists of.
+
+    Raises:
+        RunError: If it fails.
+    """
+    source = source_with_batch(trial.source, trial.artifact.batch)
+    batch = source.batch or 1
+
+    def run(samples: Samples) -> dict[str, Rows]:
+        return execute(call, samples, source.inputs, batch=batch, memory=trial.memory)
+
+    samples = trial.samples
+    samples = samples.rows(slice(0, _fitting(run, samples, batch, trial.seconds)))
+    origin = Origin(
+        program="artifact",
+        device="cpu",
+        device_name=cpu_name(),
+        dtype=precision(trial.artifact.scheme),
+        kernels=f"{kernels}, simulated",
+        versions=installed(*packages, "numpy"),
+        model=trial.source.weights_sha256,
+        samples=samples.digest,
+    )
+    return Trace(samples=samples, outputs=run(samples), origin=origin)
+
+
+def _fitting(run: Callable[[Samples], object], samples: Samples, batch: int, seconds: float) -> int:
+    """Return how many samples can be run in so many seconds; of all that there are, all."""
+    few = samples.rows(slice(0, _LEAST * batch))
+    begun = time.monotonic()
+    run(few)
+    each = (time.monotonic() - begun) / len(few)
+    count = int(seconds / max(each, 1e-6))
+    if count >= len(samples):
+        return len(samples)
+    return max(len(few), count)

@@ -1,0 +1,66 @@
+"""Which extra of EdgeKit's a chip needs, as one table: pyproject.toml, ``doctor`` and the docs are held against it."""
+
+from dataclasses import dataclass
+
+from edgekit.base import requirements
+from edgekit.base.versions import installed
+from edgekit.errors import ToolchainError
+from edgekit.spec import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extra:
+    """Packages that are installed together for a chip."""
+
+    name: str
+    """What stands in ``pip install edgekit[NAME]``."""
+    chip: str
+    """The chip."""
+    packages: tuple[str, ...]
+    """Requirements, as pip reads them."""
+    lowers: bool
+    """Whether files are made with it; otherwise it runs them here, and they are made without it."""
+    licence: str = ""
+    """Terms that bind whoever installs it, beside those of open source."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The requirements that are not installed, or not in a version that is allowed."""
+        found = []
+        for wanted in requirements.parse(list(self.packages)):
+            version = installed(wanted.name).get(wanted.name)
+            if version is None or requirements.satisfies(version, wanted.allowed) is False:
+                found.append(f"{wanted.name}{wanted.allowed}")
+        return tuple(found)
+
+    @property
+    def command(self) -> str:
+        """What installs it."""
+        return f"pip install 'edgekit[{self.name}]'"
+
+
+EXTRAS = (
+    Extra(
+        name="qnn",
+        chip="hexagon",
+        packages=("onnxruntime-qnn>=2.7,<2.8",),
+        lowers=False,
+        licence="Qualcomm's, for the libraries of its AI Engine Direct SDK",
+    ),
+)
+
+
+def of_chip(chip: str) -> Extra | None:
+    """Return the extra of a chip; None: it needs none."""
+    return next((extra for extra in EXTRAS if extra.chip == chip), None)
+
+
+def check(target: Target) -> None:
+    """Make sure that what makes the files of a target is installed, before the work that leads up to it.
+
+    Raises:
+        ToolchainError: If a package is missing, with the command that installs it.
+    """
+    extra = of_chip(target.chip.name)
+    if extra is not None and extra.lowers and (missing := extra.missing):
+        raise ToolchainError(f"{target.name} needs {', '.join(missing)}, not installed here.", hint=extra.command)

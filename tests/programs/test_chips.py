@@ -1,0 +1,164 @@
+"""Chips: everything is rounded for them, their libraries run what was lowered, and packages may bring more."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import invalidate_caches
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from edgekit import chips, targets
+from edgekit.chips import Chip, Trial
+from edgekit.chips.islands import float_islands
+from edgekit.errors import RunError, TargetError
+from edgekit.execution.eager import run_float, run_quantized
+from edgekit.model.capture import capture
+from edgekit.model.onchip import Executed
+from edgekit.model.program import Captured, Quantized
+from edgekit.quantization import quantize
+from edgekit.spec import Format, Placing, QuantSpec, Scheme, Target
+from tests.programs.networks import images, small_source
+
+pytestmark = pytest.mark.slow
+
+EVERYWHERE = Placing(everywhere=True)
+NPU = "snapdragon-8-gen-3"
+
+
+@pytest.fixture(scope="module")
+def captured() -> Captured:
+    """A small network with gates."""
+    return capture(small_source(), images(32, seed=1))
+
+
+@pytest.fixture(scope="module")
+def program(captured: Captured) -> Quantized:
+    """The network with every value rounded."""
+    return quantize(captured, Scheme.INT8, QuantSpec(), images(32, seed=1), EVERYWHERE)
+
+
+def trial(target: Target, program: Quantized) -> Trial:
+    """Return the artifact of a program with what it is tried with."""
+    captured, samples = program.captured, images(16, seed=2)
+    artifact, _ = chips.of_target(target).lower(Format.ONNX, target, program, None)
+    return Trial(
+        artifact=artifact,
+        target=target,
+        source=captured.source,
+        samples=samples,
+        quantized=program,
+        answers=run_quantized(program, samples),
+        host=run_float(captured.source, samples, batch=1),
+        memory=captured.memory,
+    )
+
+
+def test_nothing_computes_in_float(captured: Captured, program: Quantized) -> None:
+    """Gates, the first layer and the last, means and sums: all are rounded; for a processor some stay in float."""
+    assert float_islands(program) == ()
+    usual = quantize(captured, Scheme.INT8, QuantSpec(), images(32, seed=1))
+    assert any("hardsigmoid" in one for one in float_islands(usual))
+
+
+def test_an_island_of_float_is_named(captured: Captured) -> None:
+    """A layer that the settings keep in float costs a chip two conversions, and is named with its reason."""
+    spec = QuantSpec(float_layers=("depthwise.0",))
+    kept = quantize(captured, Scheme.INT8, spec, images(32, seed=1), EVERYWHERE)
+    assert [one for one in float_islands(kept) if one.startswith("conv2d (depthwise.0)")]
+
+
+def test_the_npu_runs_what_was_lowered(program: Quantized) -> None:
+    """Qualcomm's library computes the program on this machine, all of it, and compiles it for the device."""
+    pytest.importorskip("onnxruntime_qnn", reason="needs the extra qnn")
+    tried = chips.of_target(targets.load(NPU)).run(trial(targets.load(NPU), program))
+    assert tried.on_chip is not None
+    assert tried.on_chip.executed is Executed.SIMULATED
+    assert tried.on_chip.samples == 16
+    assert tried.on_chip.elsewhere == ()
+    (compiled,) = tried.on_chip.compiled
+    assert len(tried.files[compiled.file]) == compiled.bytes
+    assert "simulated" in tried.answers.origin.kernels
+
+
+def test_without_its_library_the_program_stands_in(program: Quantized, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is run, and that is said in the place where a simulation would stand, with the command."""
+    monkeypatch.setattr("edgekit.targets.extras.installed", lambda *names: {})
+    asked = trial(targets.load(NPU), program)
+    tried = chips.of_target(targets.load(NPU)).run(asked)
+    assert tried.answers is asked.answers
+    assert tried.on_chip is not None
+    assert tried.on_chip.executed is Executed.NOT_EXECUTED
+    assert "pip install 'edgekit[qnn]'" in tried.on_chip.library
+
+
+_TOY = """
+from edgekit import lowering
+from edgekit.chips import Chip, Tried
+from edgekit.chips.cpu import CHIP as CPU
+
+def chip():
+    return Chip(title="Toy", name_of=lowering.name, lower=CPU.lower, run=lambda trial: Tried(answers=trial.answers))
+
+wrong = lambda: "no chip"
+"""
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A package that brings chips, as pip installs one."""
+    (tmp_path / "toychip.py").write_text(_TOY, encoding="utf-8")
+    info = tmp_path / "toychip-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toychip\nVersion: 1.0\n", encoding="utf-8")
+    points = "[edgekit.chips]\ntoy = toychip:chip\nwrong = toychip:wrong\ngone = toychip:nothing\n"
+    (info / "entry_points.txt").write_text(points, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    invalidate_caches()
+    yield
+    sys.modules.pop("toychip", None)
+
+
+def named(chip: str) -> Target:
+    """Return a target with a chip of this name."""
+    target = targets.load("linux-x86_64")
+    return target.model_copy(update={"chip": target.chip.model_copy(update={"name": chip})})
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_package_brings_a_chip() -> None:
+    """An entry point is all that it takes; what gives no chip is refused with its place."""
+    chip = chips.of_target(named("toy"))
+    assert isinstance(chip, Chip)
+    assert chip.title == "Toy"
+    assert "toy" in chips.names()
+    with pytest.raises(TargetError, match="toychip:wrong returns no"):
+        chips.of_target(named("wrong"))
+    with pytest.raises(TargetError, match="toychip:nothing cannot be loaded"):
+        chips.of_target(named("gone"))
+
+
+def test_an_unknown_chip_is_an_error() -> None:
+    """With the chips that there are."""
+    with pytest.raises(TargetError, match="no chip 'npu'") as caught:
+        chips.of_target(named("npu"))
+    assert "hexagon" in caught.value.hint
+
+
+def test_a_planted_fault_is_caught(program: Quantized) -> None:
+    """A scale that was changed in the file gives other answers than the program's; a damaged file is refused."""
+    pytest.importorskip("onnxruntime_qnn", reason="needs the extra qnn")
+    asked = trial(targets.load(NPU), program)
+    model = onnx.load_from_string(asked.artifact.data)
+    held = {one.name: one for one in model.graph.initializer}
+    kinds = [node for node in model.graph.node if node.op_type == "DequantizeLinear" and node.input[0] in held]
+    weights = next(node for node in kinds if len(held[node.input[0]].dims) == 4)
+    scale = held[weights.input[1]]
+    scale.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(scale) * 4, scale.name))
+    run = chips.of_target(asked.target).run
+    with pytest.raises(RunError, match="computes something else"):
+        run(replace(asked, artifact=replace(asked.artifact, data=model.SerializeToString())))
+    with pytest.raises(RunError, match="refuses the file"):
+        run(replace(asked, artifact=replace(asked.artifact, data=asked.artifact.data[:2000])))
