@@ -17,11 +17,54 @@ from edgekit import errors, targets
 from edgekit.bundles.manifest import json_schema
 from edgekit.spec import Target, scaffold
 from edgekit.spec.sections import Project
+from edgekit.targets import extras
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 SCHEMA = ROOT / "sdk" / "edgekit" / "bundles" / "schemas" / "manifest-1.json"
 GENERATED = "<!-- Written by scripts/make-docs; edit the docstrings instead. -->\n\n"
+
+
+CHIPS = """A target is a CPU, or another kind of processor: an NPU, a GPU, a microcontroller, a browser. `edgekit build`
+makes the files, runs them over the evaluation samples by what stands in the table, and judges the answers as it
+judges a CPU's: the legs *lowering* and *total*, the verdict, the manifest.
+
+What *runs them here* is one of three, and table, page and manifest (`on_chip.executed`) say which:
+
+* **on this host**: the runtime of the device itself;
+* **simulated**: the chip's own library, or a reference model of it, on this machine's processor. A simulator is no
+  silicon: it computes what the chip should;
+* **not executed**: nothing here runs the file. The quantized program stands in: there is no leg *lowering*, and *total*
+  is the program's. The same is said where the extra is not installed.
+"""
+CHIPS_MORE = """`edgekit build --target all` builds for every target whose extra is installed, quantizes once for
+those that round the same, says of the others what to install, and ends with one table. Which targets to build for can
+stand in `edgekit.toml`: `targets = ["android-arm64", "snapdragon-8-gen-3"]` under `[build]`. A simulation takes a
+second where a chip takes a millisecond: what is not done in two minutes is left out, and legs and manifest say how many
+samples, the first ones, were run.
+
+A chip made for integers computes in half precision, or hands to another processor, what is left in float. So for these
+targets every value is rounded: gates, first and last layers, means and sums too. What stays in float nevertheless,
+because `float_layers` says so or the chip has no integers for it, is named (`on_chip.elsewhere`).
+
+```sh
+pip install 'edgekit[qnn]'
+edgekit build --sample --target snapdragon-8-gen-3
+```
+"""
+CHIPS_OWN = """## A chip of your own
+
+A package beside EdgeKit brings one by an entry point: a function that returns an `edgekit.chips.Chip`, a value of what
+is rounded, of how a program becomes a file, and of what runs the file here.
+
+```toml
+[project.entry-points."edgekit.chips"]
+mychip = "mypackage.chip:chip"
+```
+
+A target's profile then names it: `[chip]` with `name = "mychip"`, and `options` that the package reads. See
+`sdk/edgekit/chips/hexagon/` for a whole one, and [decision 0020](decisions/0020-chips.md) for why it is so.
+"""
 
 
 def main() -> None:
@@ -46,6 +89,7 @@ def files() -> dict[Path, str]:
         DOCS / "errors.md": errors_page(),
         DOCS / "project.md": project_page(),
         DOCS / "targets.md": targets_page(),
+        DOCS / "chips.md": chips_page(),
         SCHEMA: json.dumps(json_schema(), indent=2, sort_keys=True) + "\n",
     }
 
@@ -118,6 +162,42 @@ def targets_page() -> str:
             "AVX512-VNNI. Without VNNI its answers are wrong, and a build there says so by its verdict.\n",
             *_tables(Target, ""),
         ]
+    )
+
+
+def chips_page() -> str:
+    """Return the table of what runs where."""
+    profiles = [targets.load(name) for name in targets.names()]
+    return "\n".join(
+        [
+            "# Chips\n",
+            GENERATED + CHIPS,
+            "| target | for | files | schemes | how it is verified here | extra |",
+            "|---|---|---|---|---|---|",
+            *map(_chip_row, profiles),
+            "",
+            CHIPS_MORE,
+            "| extra | for | packages | without it | licence beside open ones |",
+            "|---|---|---|---|---|",
+            *(
+                f"| `{one.name}` | {one.chip} | {', '.join(f'`{package}`' for package in one.packages)} "
+                f"| {'its files are not made' if one.lowers else 'its files are made, and not executed'} "
+                f"| {one.licence} |"
+                for one in extras.EXTRAS
+            ),
+            "",
+            CHIPS_OWN,
+        ]
+    )
+
+
+def _chip_row(profile: Target) -> str:
+    extra = extras.of_chip(profile.chip.name)
+    native = "the runtime itself, on this machine and emulated" if profile.cpu_models else "the runtime itself"
+    schemes = ", ".join(f"`{scheme}`" for scheme in profile.chip.schemes) or "all"
+    return (
+        f"| `{profile.name}` | {profile.summary} | {', '.join(profile.formats)} | {schemes} "
+        f"| {profile.chip.verified or native} | {f'`{extra.name}`' if extra else ''} |"
     )
 
 

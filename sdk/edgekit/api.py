@@ -71,7 +71,8 @@ def build(
             exported program, a ``torch.jit.ScriptModule``, or the path of a program: ``.pt2``, TorchScript or ONNX.
         example_inputs: The arguments of ``forward``, batch first: a tensor, several in order, or by name. Left out
             where a program says what it takes.
-        target: A target's name, several names, or a path to a profile of your own.
+        target: A target's name, several names, or a path to a profile of your own; ``"all"`` are those of which all
+            that they need is installed.
         calibration: A batch or an iterable of batches. A batch is a tensor, a sequence in the order of ``forward``
             (one element more is taken for the true classes), or a mapping by parameter name; in the evaluation data
             ``target.OUTPUT`` holds the true values of an output. NumPy arrays do as well as tensors. Or a path, of what
@@ -182,5 +183,5 @@ def _profiles(wanted: Any, formats: Any) -> tuple[Target, ...]:
     names = (
         (wanted,) if isinstance(wanted, str | Path) else tuple(arguments.typed("target", wanted, Sequence, _TARGETS))
     )
-    profiles = [targets.load(arguments.typed("target", name, str | Path, _TARGETS)) for name in dict.fromkeys(names)]
+    profiles, _ = targets.asked([arguments.typed("target", name, str | Path, _TARGETS) for name in names])
     return schemes.narrowed(profiles, arguments.formats_of(formats))

@@ -35,6 +35,13 @@ def parsed_size(value: object) -> object:
 
 MemorySize = Annotated[int, Field(ge=LEAST_MEMORY), BeforeValidator(parsed_size)]
 
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""A digest."""
+RelativePath = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$", max_length=1000)
+]
+"""A path within a bundle. No part begins with a dot: a bundle names nothing outside its folder."""
+
 
 class Spec(BaseModel):
     """Base of everything read from or written to a file: immutable, strict, closed to unknown keys."""

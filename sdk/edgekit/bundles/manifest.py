@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from edgekit.base.values import RelativePath, Sha256
 from edgekit.drift.report import DriftReport
 from edgekit.errors import BundleError
 from edgekit.model.layers import FallbackReport
@@ -39,13 +40,6 @@ MANIFEST_VERSION: Literal[1] = 1
 MANIFEST_FILE = "manifest.json"
 _NAMED = 50
 _MOST_NUMBERS = 2**31
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-# No part begins with a dot: a bundle names nothing outside its folder.
-RelativePath = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$", max_length=1000)
-]
-
 
 # No reader of JSON keeps larger numbers whole.
 Count = Annotated[int, Field(ge=0, le=2**53)]

@@ -57,6 +57,8 @@ def beside(folder: Path, own: frozenset[str]) -> tuple[str, ...]:
 def _files(manifest: dict[str, Any]) -> Iterator[str]:
     for artifact in manifest["artifacts"]:
         yield str(artifact["file"])
+        for compiled in (artifact.get("on_chip") or {}).get("compiled", ()):
+            yield str(compiled["file"])
     if manifest.get("text") is not None:
         yield str(manifest["text"]["file"])
     for golden in manifest.get("golden", ()):

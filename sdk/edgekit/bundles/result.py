@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edgekit.bundles.manifest import Manifest
 from edgekit.bundles.native import Native
+from edgekit.errors import EdgeKitError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,17 @@ class Built:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NotBuilt:
+    """A target of several that has no bundle."""
+
+    target: str
+    error: EdgeKitError
+    """Why not, with the way out."""
+    failed: bool
+    """Whether that is a failure; otherwise all targets were asked for, and what this one needs is not installed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BuildResult:
     """The bundles of one build, in the order of the targets asked for, and the seconds that each stage took."""
 
@@ -35,8 +47,10 @@ class BuildResult:
     """Those of the stages whose outcome came from the cache."""
     native: Mapping[str, Native] = field(default_factory=dict)
     """The native folders that were added, by target."""
+    not_built: tuple[NotBuilt, ...] = ()
+    """The targets that have no bundle, while others have."""
 
     @property
     def passed(self) -> bool:
-        """Whether every bundle is within its limits."""
-        return all(bundle.passed for bundle in self.bundles)
+        """Whether every bundle is within its limits, and none is missing that should be there."""
+        return all(bundle.passed for bundle in self.bundles) and not any(one.failed for one in self.not_built)

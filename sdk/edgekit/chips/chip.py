@@ -46,6 +46,8 @@ class Tried:
     """The artifact's answers, for all samples or the first of them; those of its program where nothing runs it here."""
     on_chip: OnChip | None = None
     """Where it was run; None: on a CPU, of which a trace says enough."""
+    batches: tuple[int, ...] = ()
+    """The batch sizes at which it was run; none: those of `orders`."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """The files that `on_chip` says were compiled, by path within the bundle."""
     notes: tuple[str, ...] = ()

@@ -1,5 +1,6 @@
 """``edgekit build`` and ``edgekit compare``: what ends in a verdict."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +11,23 @@ from edgekit.base.progress import Progress
 from edgekit.cli.gate import PAGE, Gate, gate_options, write
 from edgekit.cli.named import TRUST, asked, guessed, model_options, needed
 from edgekit.cli.shell import FOLDER, MEMORY, SAMPLE, Answer, announced, verb
-from edgekit.errors import OverBudgetError
+from edgekit.errors import EdgeKitError, OverBudgetError
 
 if TYPE_CHECKING:
     from edgekit.bundles.changes import Side
+    from edgekit.bundles.result import BuildResult
     from edgekit.drift.report import DriftReport
     from edgekit.spec.target import NativePictures
 
 
 @click.command()
-@click.option("--target", "wanted", multiple=True, metavar="NAME", help="Target to build for; repeat it for several.")
+@click.option(
+    "--target",
+    "wanted",
+    multiple=True,
+    metavar="NAME",
+    help="Target to build for; repeat it for several, or say all. The project's own unless given.",
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
@@ -82,11 +90,8 @@ def build(
     from edgekit import targets
     from edgekit.spec.find import find
 
-    if not wanted:
-        names = "\n  ".join(targets.names())
-        raise click.UsageError(f"Say what to build for with --target NAME. There are:\n  {names}")
     gate = Gate.asked(junit, summary)
-    chosen = tuple(targets.load(name) for name in dict.fromkeys(wanted))
+    targets.asked(wanted)  # a name that is none is said before anything is read
     ready = None
     if (model := asked(**named, trust_pickle=trust_pickle)) is None:
         opened = find(folder, sample=sample).with_memory(memory)
@@ -95,8 +100,13 @@ def build(
     else:
         found = guessed(needed(model), model.home, progress, trust_pickle=trust_pickle)
         opened, ready, trust_pickle = found.project.with_memory(memory), found.ready, False
+    if not (wanted := wanted or opened.spec.build.targets):
+        names = "\n  ".join(targets.names())
+        raise click.UsageError(f"Say what to build for with --target NAME. There are:\n  {names}")
+    chosen, lacking = targets.asked(wanted)
     closing = announced(progress, opened)
 
+    from edgekit.bundles.result import NotBuilt
     from edgekit.pipeline import rebuild
     from edgekit.render import cases, json, markdown, tables, verdict
     from edgekit.spec import Format
@@ -114,6 +124,8 @@ def build(
         native=native,
         ready=ready,
     )
+    absent = (NotBuilt(target=name, error=error, failed=False) for name, error in lacking.items())
+    result = replace(result, not_built=(*result.not_built, *absent))
     failures = [f"{b.manifest.target.name}: {line}" for b in result.bundles for line in verdict.of_manifest(b.manifest)]
     judged = [(cases.of_manifest(bundle.manifest), bundle.manifest.drift) for bundle in result.bundles]
     text, unwritten = gate.write(
@@ -125,9 +137,17 @@ def build(
         data={**json.build_result(result), "sample": opened.is_sample},
         text=text,
         unwritten=unwritten,
-        failure=None if result.passed else over_budget(failures),
+        failure=_failure(result, failures),
         closing=closing,
     )
+
+
+def _failure(result: "BuildResult", over: list[str]) -> EdgeKitError | None:
+    """Return the error that a build ends with: the first target that could not be built, else what is over a limit."""
+    for one in result.not_built:
+        if one.failed:
+            return type(one.error)(f"{one.target} was not built: {one.error.message}", hint=one.error.hint)
+    return over_budget(over) if over else None
 
 
 @click.command()

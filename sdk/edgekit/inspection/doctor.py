@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from edgekit.base import probes, requirements, tools
 from edgekit.base.progress import Progress, Stages
+from edgekit.targets import extras
 
 Status = Literal["ok", "warn", "fail"]
 PYTHON = ((3, 11), (3, 14))
@@ -46,7 +47,20 @@ def examine(progress: Progress) -> tuple[Check, ...]:
     with stages("processor and tools"):
         checks.append(processor(platform.machine(), Path("/proc/cpuinfo")))
         checks += [tool(item, tools.find(item)) for item in tools.wanted(sys.platform)]
+        checks += map(extra, extras.EXTRAS)
     return tuple(checks)
+
+
+def extra(wanted: extras.Extra) -> Check:
+    """Check what is installed for a chip."""
+    missing = wanted.missing
+    return Check(
+        name=f"for {wanted.chip}",
+        status="warn" if missing else "ok",
+        found=f"without {', '.join(missing)}" if missing else "installed",
+        wanted=f"{', '.join(wanted.packages)}: {'makes' if wanted.lowers else 'runs'} its files",
+        remedy=wanted.command if missing else "",
+    )
 
 
 def python(version: tuple[int, ...]) -> Check:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edgekit.base.values import Spec
+from edgekit.base.values import RelativePath, Sha256, Spec
 
 
 class Executed(StrEnum):
@@ -22,9 +22,9 @@ class Executed(StrEnum):
 class Compiled(Spec):
     """A file that was compiled for one chip ahead of time, beside the artifact."""
 
-    file: str
+    file: RelativePath
     """Path within the bundle."""
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Sha256
     """Digest of the file."""
     bytes: Annotated[int, Field(ge=0)]
     """Size of the file."""

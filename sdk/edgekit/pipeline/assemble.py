@@ -45,7 +45,7 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
             artifact,
             limit=target.size,
             weight_bytes=attempt.programs[artifact.format].weight_bytes,
-            batches=batches(source, artifact),
+            batches=attempt.tried[artifact.file].batches or batches(source, artifact),
             pins=target.runtimes,
             on_chip=attempt.tried[artifact.file].on_chip,
         )

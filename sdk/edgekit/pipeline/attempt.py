@@ -80,8 +80,10 @@ class Attempts:
                     errors[format] = error
         with self.stages(f"verify {target.name}{again}") as detail:
             made = measured(self.job, target, self.ground, found, tuple(artifacts), self._verify, errors)
-            tried = sorted({size for artifact in artifacts for size in batches(self.job.source, artifact)})
-            detail.append(f"batches {', '.join(map(str, tried))}")
+            sizes = {
+                size for one in made.artifacts for size in made.tried[one.file].batches or batches(self.job.source, one)
+            }
+            detail.append(f"batches {', '.join(map(str, sorted(sizes)))}")
         return made
 
     def _program(

@@ -7,8 +7,8 @@ from pathlib import Path
 from edgekit import bundles, lowering
 from edgekit.base.cache import Cache
 from edgekit.base.progress import Progress, Stages
-from edgekit.bundles.result import BuildResult
-from edgekit.errors import LowerError, RunError
+from edgekit.bundles.result import BuildResult, NotBuilt
+from edgekit.errors import EdgeKitError, LowerError, RunError
 from edgekit.pipeline.assemble import assemble
 from edgekit.pipeline.attempt import Attempts
 from edgekit.pipeline.fallback import settle, suspects
@@ -60,13 +60,24 @@ def build_job(
     # 4. For each target quantize, lower and verify, again with layers in float where the budget asks for it; bundle.
     attempts = Attempts(job=job, ground=start, stages=stages, cache=cache, keep=kept)
     ranked = functools.cache(functools.partial(suspects, job, start.captured))
-    finished = []
+    finished, failed = [], []
     for target in targets:
-        attempt, fallback = settle(job, target, attempts, ranked, stages)
+        try:
+            attempt, fallback = settle(job, target, attempts, ranked, stages)
+        except EdgeKitError as error:  # what is said of one target is no reason to lose the others
+            failed.append(NotBuilt(target=target.name, error=error, failed=True))
+            continue
         with stages(f"bundle {target.name}") as detail:
             finished.append(assemble(job, target, attempt, fallback, places[target.name]))
             detail.append(str(places[target.name]))
-    return BuildResult(bundles=tuple(finished), seconds=tuple(stages.seconds), cached=tuple(stages.cached))
+    if not finished:
+        raise failed[0].error
+    return BuildResult(
+        bundles=tuple(finished),
+        seconds=tuple(stages.seconds),
+        cached=tuple(stages.cached),
+        not_built=tuple(failed),
+    )
 
 
 def _check_float_onnx(

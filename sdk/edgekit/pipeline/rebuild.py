@@ -7,7 +7,7 @@ from edgekit import bundles
 from edgekit.base import cache as caches
 from edgekit.base.cache import Cache, Entry
 from edgekit.base.progress import Progress, Silent, Stages
-from edgekit.bundles.result import BuildResult, Built
+from edgekit.bundles.result import BuildResult, Built, NotBuilt
 from edgekit.errors import BundleError
 from edgekit.model.ready import Ready
 from edgekit.model.weights.checkpoint import read_checkpoint
@@ -92,17 +92,19 @@ def _changed(
                 detail.append(str(built.folder))
                 detail.cached = True
     seconds, cached = tuple(stages.seconds), tuple(stages.cached)
+    not_built: tuple[NotBuilt, ...] = ()
     if missing:
         fresh = _build(project, missing, output, progress, store, keep, ready)
         found |= {built.manifest.target.name: built for built in fresh.bundles}
-        seconds, cached = seconds + fresh.seconds, cached + fresh.cached
+        seconds, cached, not_built = seconds + fresh.seconds, cached + fresh.cached, fresh.not_built
         if files is not None and files == buildkey.of_files(project):
             # Otherwise one was changed while it was read, and nobody knows what the bundles were made from.
             imported = buildkey.imported_files(project)
             for built in fresh.bundles:
                 entry = Entry(files=built.files, facts={"imported": imported})
                 caches.put(store, "bundle", keys[built.manifest.target.name], entry)
-    return BuildResult(bundles=tuple(found[profile.name] for profile in profiles), seconds=seconds, cached=cached)
+    built_ones = tuple(found[profile.name] for profile in profiles if profile.name in found)
+    return BuildResult(bundles=built_ones, seconds=seconds, cached=cached, not_built=not_built)
 
 
 def _build(

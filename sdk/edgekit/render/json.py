@@ -55,6 +55,10 @@ def build_result(result: "BuildResult") -> dict[str, Any]:
             }
             for bundle in result.bundles
         ],
+        "not_built": [
+            {"target": one.target, "reason": one.error.message, "hint": one.error.hint, "failed": one.failed}
+            for one in result.not_built
+        ],
     }
 
 

@@ -14,6 +14,7 @@ from edgekit.render import numbers, verdict
 from edgekit.render.drift import show_drift
 from edgekit.render.float_layers import show_float_layers
 from edgekit.render.layout import fields, heading, indented, simple_table
+from edgekit.render.targets import show_on_chip, show_targets
 from edgekit.render.terminal import symbol
 
 
@@ -21,10 +22,8 @@ def show_build(console: Console, result: BuildResult) -> None:
     """Print each bundle of a build."""
     for bundle in result.bundles:
         show_bundle(console, bundle, result.native.get(bundle.manifest.target.name))
-    if len(result.bundles) > 1:
-        failed = [bundle.manifest.target.name for bundle in result.bundles if not bundle.passed]
-        total = f"{len(result.bundles) - len(failed)} of {len(result.bundles)} targets passed"
-        console.print(Text(total + (f"; over budget: {', '.join(failed)}" if failed else ""), "bold"), soft_wrap=True)
+    if len(result.bundles) + len(result.not_built) > 1:
+        show_targets(console, result)
 
 
 def show_bundle(console: Console, bundle: Built, native: Native | None = None) -> None:
@@ -65,6 +64,7 @@ def show_artifacts(console: Console, manifest: Manifest) -> None:
             console.print(indented(line))
         for told in _in_float(item):
             console.print(indented(Text(told, "dim")))
+        show_on_chip(console, item)
 
 
 def _in_float(item: ArtifactInfo) -> list[str]:

@@ -47,6 +47,12 @@ def of_target(target: Target, spec: QuantSpec) -> dict[Format, Scheme]:
     found = {format: asked(spec, format) or target.quantization for format in target.formats}
     if wrong := _faults(found):
         raise ProjectError("\n".join(f"{target.name}: {fault}." for fault in wrong), hint=_ways_out(found))
+    computes = set(target.chip.schemes) | ({Scheme.INT8_MIXED} if Scheme.INT8 in target.chip.schemes else set())
+    if computes and (beyond := set(found.values()) - computes):
+        raise ProjectError(
+            f"{target.name}: its chip, {target.chip.name}, does not compute {', '.join(sorted(beyond))}.",
+            hint=f"It computes {', '.join(target.chip.schemes)}: choose one in [quantize] scheme, or another target.",
+        )
     if Scheme.INT8_MIXED in found.values() and not spec.says_what_stays_float:
         raise ProjectError(
             f"{target.name}: the scheme int8-mixed does not say which layers stay float.",

@@ -118,6 +118,8 @@ class BuildSection(Spec):
     bounds batches, and which outputs are held rather than written to temporary files. Batches change results: by
     rounding, and by how many samples adaptive rounding sees. So they are chosen for 4 GB on every machine unless it
     stands here."""
+    targets: tuple[str, ...] = ()
+    """What to build for where nobody says it: names of targets, paths of profiles, or ``"all"``."""
     native: NativePictures | None = None
     """Adds a folder that runs without Python to the bundles of Linux targets, see docs/native.md: its program reads
     ``"png"``, or ``"jpeg"`` as well."""

@@ -58,6 +58,10 @@ class ChipSettings(Spec):
     """The chip, a name that EdgeKit or a package beside it knows; see docs/chips.md."""
     socs: tuple[str, ...] = ()
     """Names of the systems on a chip that the artifacts are for, as the device's system says them: ``SM8650``."""
+    schemes: tuple[Annotated[Scheme, BeforeValidator(scheme_of)], ...] = ()
+    """Schemes that the chip computes; none: whatever the formats can hold."""
+    verified: str = ""
+    """What runs its files on a machine that has none of its kind, for a reader."""
     options: dict[str, str] = Field(default_factory=dict)
     """What the chip's compiler is told, by names of its own."""
 

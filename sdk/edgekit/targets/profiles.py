@@ -1,14 +1,17 @@
 """Target profiles: one TOML file each, shipped in the package or written by the user, read into `spec.Target`."""
 
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from edgekit.errors import TargetError
+from edgekit.errors import TargetError, ToolchainError
 from edgekit.spec import Target, schema
-from edgekit.targets import runtimes
+from edgekit.targets import extras, runtimes
 
 _SUFFIX = ".toml"
+ALL = "all"
+"""Stands for every shipped profile."""
 
 
 def folder() -> Traversable:
@@ -49,6 +52,29 @@ def load(name: str | Path) -> Target:
             hint=f"Targets: {', '.join(known)}. The path of a {_SUFFIX} file of your own will do, too.",
         )
     return _read(folder() / f"{name}{_SUFFIX}", where=f"{name}{_SUFFIX}")
+
+
+def asked(wanted: Sequence[str | Path]) -> tuple[tuple[Target, ...], Mapping[str, ToolchainError]]:
+    """Return the profiles that are asked for, each once, and of all those that lack what is to be installed for them.
+
+    Args:
+        wanted: Names, or paths of TOML files; ``all`` stands for every shipped profile.
+
+    Raises:
+        TargetError: If there is none of a name, or a profile is faulty.
+        ToolchainError: If one that is named lacks what is to be installed for it.
+    """
+    every = set(names()) - set(wanted) if ALL in wanted else set[str]()
+    chosen = [load(name) for name in dict.fromkeys((*(one for one in wanted if one != ALL), *sorted(every)))]
+    lacking = {}
+    for target in chosen:
+        try:
+            extras.check(target)
+        except ToolchainError as error:
+            if target.name not in every:
+                raise
+            lacking[target.name] = error
+    return tuple(target for target in chosen if target.name not in lacking), lacking
 
 
 def _read(file: Traversable, *, where: str) -> Target:

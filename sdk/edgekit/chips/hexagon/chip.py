@@ -9,7 +9,7 @@ from edgekit.base.cache import Cache
 from edgekit.base.versions import installed
 from edgekit.chips.chip import Chip, Trial, Tried
 from edgekit.chips.hexagon import settings as options
-from edgekit.chips.islands import float_islands
+from edgekit.chips.islands import float_islands, integer_fraction
 from edgekit.chips.measure import simulated
 from edgekit.chips.simulator import start
 from edgekit.execution.proof import hold_against_program
@@ -33,7 +33,8 @@ def lower(format: Format, target: Target, quantized: Quantized, cache: Cache | N
     """
     options.of_target(target)
     artifact, known = lowering.lower(format, target, quantized, cache)
-    return replace(artifact, delegates=(_PROVIDER,), in_float=float_islands(quantized)), known
+    islands, whole = float_islands(quantized), integer_fraction(quantized)
+    return replace(artifact, delegates=(_PROVIDER,), in_float=islands, int8_fraction=whole), known
 
 
 def run(trial: Trial) -> Tried:
@@ -48,7 +49,8 @@ def run(trial: Trial) -> Tried:
     if extra is not None and extra.missing:
         why = f"{', '.join(extra.missing)} is not installed: {extra.command}"
         told = OnChip(chip=soc, executed=Executed.NOT_EXECUTED, library=why, samples=0, elsewhere=artifact.in_float)
-        return Tried(answers=trial.answers, on_chip=told, notes=(f"{artifact.file} was not executed: {why}",))
+        note = f"{artifact.file} was not executed: {why}"
+        return Tried(answers=trial.answers, on_chip=told, batches=(trial.source.batch or 1,), notes=(note,))
     settings = options.of_target(target)
     source = source_with_batch(trial.source, artifact.batch)
     library = f"QNN HTP v{settings.htp_arch} of onnxruntime-qnn {installed('onnxruntime-qnn')['onnxruntime-qnn']}"
@@ -81,7 +83,7 @@ def run(trial: Trial) -> Tried:
             Compiled(file=file, sha256=digest.of_bytes(data), bytes=len(data), soc=soc) for file, data in files.items()
         ),
     )
-    return Tried(answers=answers, on_chip=told, files=files)
+    return Tried(answers=answers, on_chip=told, files=files, batches=(source.batch or 1,))
 
 
 def _sizes(source: Source) -> Any:
