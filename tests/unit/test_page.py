@@ -15,6 +15,7 @@ from edgekit.bundles.manifest import Manifest
 from edgekit.bundles.profile import Profile
 from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import DriftReport
+from edgekit.model.onchip import Compiled, Executed, OnChip
 from edgekit.render.page import build
 from edgekit.render.page.changes import of_changes
 from edgekit.render.page.columns import COLUMNS, columns_of, computed_on
@@ -260,3 +261,33 @@ def test_strips_lie_on_one_line() -> None:
     assert 0 < broken.low <= broken.high
     assert line_of([None]).place(None) == 100
     assert line_of([-5.0, 10.0]).place(-5.0) == 0
+
+
+def on_chip(executed: Executed, samples: int) -> Manifest:
+    """Return a manifest whose first file was made for a chip."""
+    told = OnChip(
+        chip="SM8650",
+        executed=executed,
+        library="QNN HTP" if samples else "the extra is missing",
+        samples=samples,
+        elsewhere=("conv2d (stem): its weights are float",) if samples else (),
+        figures={"cycles": 8680.0},
+        compiled=(Compiled(file="compiled/model.onnx", sha256="1" * 64, bytes=251_322, soc="SM8650"),),
+    )
+    built = examples.manifest()
+    first, *others = built.artifacts
+    return built.model_copy(update={"artifacts": (first.model_copy(update={"on_chip": told}), *others)})
+
+
+@pytest.mark.parametrize(("executed", "samples"), [(Executed.SIMULATED, 597), (Executed.NOT_EXECUTED, 0)])
+def test_where_a_chip_ran_stands_beside_the_file(executed: Executed, samples: int) -> None:
+    """Simulated or not executed, by what, on how many samples, with what the chip's compiler says."""
+    built = on_chip(executed, samples)
+    page = pages.read(build.of_bundle(built))
+    assert pages.disagreements(page, documents_of(built)) == []
+    text = build.of_bundle(built)
+    assert str(executed) in text
+    assert ("Its program stands in" in text) == (samples == 0)
+    assert ("its weights are float" in text) == (samples > 0)
+    assert "compiled/model.onnx" in text
+    assert "on-chip" not in build.of_bundle(examples.manifest())
