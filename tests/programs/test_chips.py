@@ -162,3 +162,13 @@ def test_a_planted_fault_is_caught(program: Quantized) -> None:
         run(replace(asked, artifact=replace(asked.artifact, data=model.SerializeToString())))
     with pytest.raises(RunError, match="refuses the file"):
         run(replace(asked, artifact=replace(asked.artifact, data=asked.artifact.data[:2000])))
+
+
+def test_a_simulation_without_time_runs_the_first_samples(program: Quantized) -> None:
+    """Legs say of how many; the reference is cut to the same ones."""
+    pytest.importorskip("onnxruntime_qnn", reason="needs the extra qnn")
+    asked = replace(trial(targets.load(NPU), program), seconds=0.0)
+    tried = chips.of_target(asked.target).run(asked)
+    assert tried.on_chip is not None
+    assert tried.on_chip.samples == len(tried.answers) == 2
+    assert tried.answers.samples.digest == asked.host.first(2).samples.digest
