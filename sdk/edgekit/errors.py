@@ -16,6 +16,11 @@ Each class has an exit code of its own and each instance a hint that says the wa
     +-- CacheError             13   the cache is set up wrongly, or cannot be cleared
     +-- AppError               14   an app's project is not one, cannot be written, or lacks a place for bundles
     +-- CompatibilityError     15   an artifact needs what the app's runtime does not carry
+    +-- UnreachableError        16   a device does not answer
+    +-- HostKeyError            17   a device's host key is unknown, or another one than before
+    +-- AuthenticationError     18   a device does not let this user in
+    +-- DeviceSpaceError        19   a device has no folder with enough space, or none that programs may run in
+    +-- ConnectionLostError     21   a device does not answer any more
     +-- OverBudgetError         20   everything worked, but the drift or the size is over its budget
 
 Exit code 2 is a usage error (click), 1 an error nobody foresaw, 130 an interrupt.
@@ -111,6 +116,36 @@ class CompatibilityError(EdgeKitError):
     """An artifact needs an operator or a backend that the runtime does not carry which the app pins."""
 
     exit_code = 15
+
+
+class UnreachableError(EdgeKitError):
+    """A device does not answer: there is no such host, nothing listens there, or no network leads to it."""
+
+    exit_code = 16
+
+
+class HostKeyError(EdgeKitError):
+    """A device's host key is unknown here, or another one than before."""
+
+    exit_code = 17
+
+
+class AuthenticationError(EdgeKitError):
+    """A device does not let this user in, or gives no shell."""
+
+    exit_code = 18
+
+
+class DeviceSpaceError(EdgeKitError):
+    """A device has no folder with enough space, or none that programs may run in."""
+
+    exit_code = 19
+
+
+class ConnectionLostError(EdgeKitError):
+    """A device answered, and does not any more."""
+
+    exit_code = 21
 
 
 class OverBudgetError(EdgeKitError):

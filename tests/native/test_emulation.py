@@ -54,7 +54,9 @@ def arm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_arm_kernels_compute_what_x86_kernels_do(emulator: Emulator, arm: Path) -> None:
     """Bit by bit, on an old core and on one with newer instructions; the report says what was emulated."""
     store = caches.from_environment()
-    found = emulate.verify(arm, None, Silent(), emulate=True, models=("cortex-a53", "neoverse-n2"), cache=store)
+    found = emulate.verify(
+        arm, None, Silent(), emulate=True, models=("cortex-a53", "neoverse-n2"), cache=store
+    ).verified
     assert [(run.cpu_model, run.skipped) for run in found.runs] == [("cortex-a53", None), ("neoverse-n2", None)]
     assert [(run.identical, run.max_abs_error) for run in found.runs] == [(1.0, 0.0)] * 2
     assert found.emulator == f"QEMU {emulator.version}"
@@ -109,7 +111,7 @@ def test_a_bundle_is_verified_on_its_own_processor(own: Folder, capfd: pytest.Ca
     """The native program computes what the Python runtime does; what was measured lies in the bundle, as its own."""
     with pytest.raises(SystemExit) as ended:
         main(["verify", str(own.bundle), "--json"])
-    answer = json.loads(capfd.readouterr().out)["emulated"]
+    answer = json.loads(capfd.readouterr().out)["verified"]
     assert ended.value.code == 0
     assert [(run["identical"], run["max_abs_error"]) for run in answer["runs"]] == [(1.0, 0.0)]
     assert answer["emulator"] == ""

@@ -22,6 +22,7 @@ from edgekit.errors import LowerError, QuantizeError
 from edgekit.execution import artifact as runs
 from edgekit.execution.eager import run_float, run_quantized
 from edgekit.execution.proof import prove
+from edgekit.execution.steady import steady_batch
 from edgekit.lowering import onnx as lower_onnx
 from edgekit.lowering import pte as lower_pte
 from edgekit.lowering.onnx.export import _optimized_operators
@@ -118,7 +119,7 @@ def lowered(quantized: Quantized, format: Format) -> Artifact:
 def ran(artifact: Artifact, source: Source, samples: Samples) -> Array:
     """Run an artifact as the pipeline does, check its batches, and return its output."""
     opened = runs.open_artifact(artifact.format, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
-    batch = runs.steady_batch(artifact.format, artifact.scheme, (1, 16, 64))
+    batch = steady_batch(artifact.format, artifact.scheme, (1, 16, 64))
     trace = runs.trace(opened, Cpu.ARM64, samples, batch=batch, model="", scheme=artifact.scheme)
     prove(artifact, source, samples, Cpu.ARM64, lambda _: {})
     return trace.array(source.outputs[0].name)
@@ -289,9 +290,9 @@ def test_rows_do_not_know_each_other_in_a_pte() -> None:
             assert np.array_equal(alone, together)
         else:
             assert ratio(alone, together) < 30
-        assert runs.steady_batch(format, Scheme.INT8_DYNAMIC, (1, 64)) == (64 if format is Format.PTE else 1)
-        assert runs.steady_batch(format, Scheme.INT8, (1, 64)) == 64
-        assert runs.steady_batch(format, Scheme.INT8_DYNAMIC, (8,)) == 8  # what a model fixes
+        assert steady_batch(format, Scheme.INT8_DYNAMIC, (1, 64)) == (64 if format is Format.PTE else 1)
+        assert steady_batch(format, Scheme.INT8, (1, 64)) == 64
+        assert steady_batch(format, Scheme.INT8_DYNAMIC, (8,)) == 8  # what a model fixes
 
 
 def test_a_dynamic_observer_rounds_row_by_row() -> None:

@@ -83,6 +83,32 @@ def report(opened: OpenBundle, candidates: Sequence[Trace]) -> DriftReport:
     )
 
 
+def golden_check(vectors: GoldenTraces, owner: str | None, output: str, candidate: Trace) -> Check:
+    """Hold every element of an output against the tolerance of its golden vector; the worst of them speaks for all.
+
+    What is not finite breaks the check ``finite``, and is left out here.
+
+    Args:
+        vectors: The golden vectors.
+        owner: The artifact whose own outputs are expected; None: the reference's.
+        output: The output.
+        candidate: What a device gave for the golden inputs.
+    """
+    expected = (vectors.reference if owner is None else vectors.artifacts[owner]).array(output)
+    error = np.abs(candidate.array(output).astype(np.float64) - expected.astype(np.float64))
+    worst = np.where(np.isfinite(error), error, 0.0).reshape(len(error), -1).max(axis=1)
+    allowed = np.array(vectors.tolerances[owner, output])
+    row = int(np.argmax(worst - allowed))
+    return Check(
+        name="golden_tolerance",
+        metric="golden_error",
+        limit=float(allowed[row]),
+        value=float(worst[row]),
+        interval=None,
+        result=LimitResult.BROKEN if worst[row] > allowed[row] else LimitResult.KEPT,
+    )
+
+
 def _found(candidate: Trace, roots: Iterable[Path]) -> Path:
     """Return the bundle that holds the artifact; of several that would judge alike the first."""
     wanted = candidate.origin.artifact_sha256
@@ -120,7 +146,7 @@ def _legs(opened: OpenBundle, candidate: Trace) -> tuple[Leg, ...]:
         return [by_value(leg) for leg in leg_of(budget, name, reference, other, outputs, artifact=file)]
 
     def finished(leg: Leg, place: str, owner: str | None) -> Leg:
-        checks = (*leg.checks, _tolerance(vectors, owner, leg, candidate))
+        checks = (*leg.checks, golden_check(vectors, owner, leg.output, candidate))
         return leg.model_copy(update={"reference": place, "checks": checks})
 
     places = _places(opened.manifest, file)
@@ -173,26 +199,6 @@ def _countable(budget: Budget) -> Budget:
 
     outputs = {name: own.model_copy(update=stripped(own)) for name, own in budget.outputs.items()}
     return budget.model_copy(update={**stripped(budget), "outputs": outputs})
-
-
-def _tolerance(vectors: GoldenTraces, owner: str | None, leg: Leg, candidate: Trace) -> Check:
-    """Hold every element against the tolerance of its golden vector; the worst of them speaks for all.
-
-    What is not finite breaks the check ``finite``, and is left out here.
-    """
-    expected = (vectors.reference if owner is None else vectors.artifacts[owner]).array(leg.output)
-    error = np.abs(candidate.array(leg.output).astype(np.float64) - expected.astype(np.float64))
-    worst = np.where(np.isfinite(error), error, 0.0).reshape(len(error), -1).max(axis=1)
-    allowed = np.array(vectors.tolerances[owner, leg.output])
-    row = int(np.argmax(worst - allowed))
-    return Check(
-        name="golden_tolerance",
-        metric="golden_error",
-        limit=float(allowed[row]),
-        value=float(worst[row]),
-        interval=None,
-        result=LimitResult.BROKEN if worst[row] > allowed[row] else LimitResult.KEPT,
-    )
 
 
 def _places(manifest: Manifest, file: str) -> tuple[str, str]:

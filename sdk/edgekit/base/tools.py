@@ -55,6 +55,13 @@ _TOOLS = (
         mac="brew install --cask android-platform-tools",
     ),
     Tool(
+        name="ssh",
+        command=("ssh", "-V"),
+        purpose="reaches boards with Linux",
+        linux="sudo apt install openssh-client",
+        mac="It is part of macOS.",
+    ),
+    Tool(
         name="Swift",
         command=("swift", "--version"),
         purpose="builds the iOS demo's logic",

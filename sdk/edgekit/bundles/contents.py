@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from edgekit.bundles.device_profile import DEVICE_FILE
-from edgekit.bundles.emulated import EMULATED_FILE
 from edgekit.bundles.manifest import MANIFEST_FILE, ArtifactInfo, Manifest, report
 from edgekit.bundles.profile import PROFILE_FILE
+from edgekit.bundles.verified import BOARD_FILE, EMULATED_FILE
 from edgekit.model.artifact import Artifact
 from edgekit.model.onchip import OnChip
 from edgekit.spec import SizeLimit
@@ -14,7 +14,7 @@ from edgekit.targets.runtimes.check import minimum
 REPORT_FILE = "report.json"
 PAGE_FILE = "report.html"
 # What was measured of a bundle after it was built.
-ADDED = (PROFILE_FILE, DEVICE_FILE, EMULATED_FILE)
+ADDED = (PROFILE_FILE, DEVICE_FILE, EMULATED_FILE, BOARD_FILE)
 
 
 def describe(

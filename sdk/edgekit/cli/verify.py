@@ -1,5 +1,6 @@
 """``edgekit verify``: a bundle through the real kernels of its processor."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,17 @@ from edgekit.cli.gate import Gate, gate_options
 from edgekit.cli.shell import FOLDER, Answer, verb
 
 if TYPE_CHECKING:
+    from edgekit.apps.board.address import Address
     from edgekit.data.trace import Trace
+
+
+def _address(context: click.Context, parameter: click.Parameter, value: str | None) -> "Address | None":
+    from edgekit.apps.board.address import parse
+
+    try:
+        return None if value is None else parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @click.command()
@@ -24,6 +35,19 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="MODEL",
     help="Model of processor, by QEMU's name: cortex-a76; repeat it for several. Unless given, the target's.",
+)
+@click.option(
+    "--device",
+    "address",
+    metavar="ssh:[USER@]HOST[:PORT]",
+    callback=_address,
+    help="Run on a board, which your ssh reaches without asking for a password.",
+)
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Keep the answers, traces for `edgekit compare`, in a new FOLDER.",
 )
 @click.option(
     "--baseline",
@@ -42,6 +66,8 @@ def verify(
     emulate: bool,
     setup: bool,
     models: tuple[str, ...],
+    address: "Address | None",
+    keep: Path | None,
     recorded: Path | None,
     folder: Path | None,
     junit: Path | None,
@@ -49,12 +75,19 @@ def verify(
 ) -> Answer:
     """Run BUNDLE's artifacts through the native program and the real kernels of its processor.
 
-    The answers are held against this host's and the baseline's. --setup alone prepares the emulator, once.
+    The answers are held against this host's and the baseline's. --setup alone prepares the emulator, once. --device
+    copies the native folder to a board, runs it there, fetches the answers, and removes it.
     """
     if models and not emulate:
         raise click.UsageError("--cpu names what is emulated: give --emulate, too.")
     if bundle is None and not setup:
         raise click.UsageError("Say which BUNDLE to verify; or prepare the emulator with --setup.")
+    if address is not None and (emulate or setup):
+        raise click.UsageError(
+            "--device runs on a board, --emulate and --setup are for this machine: give one of them."
+        )
+    if keep is not None and keep.exists():
+        raise click.UsageError(f"--keep {keep}: there is such a file or folder already.")
     kit = None
     if setup:
         from edgekit.apps.emulation.setup import set_up
@@ -67,25 +100,42 @@ def verify(
 
     from edgekit import bundles
     from edgekit.base import cache as caches
-    from edgekit.bundles.emulated import EMULATED_FILE
+    from edgekit.bundles.verified import BOARD_FILE, EMULATED_FILE
     from edgekit.pipeline import emulate as emulation
     from edgekit.render import cases, markdown, verdict
-    from edgekit.render.emulated import show_emulated
+    from edgekit.render.verified import show_verified
 
-    found = emulation.verify(bundle, reference, progress, emulate=emulate, models=models, cache=caches.for_builds())
+    store = caches.for_builds()
+    measured = emulation.verify(
+        bundle, reference, progress, emulate=emulate, models=models, address=address, cache=store
+    )
+    found = measured.verified
+    if keep is not None:
+        _keep(measured.traces, keep)
     suite = cases.of_drift(str(bundle), found.drift)
     text, unwritten = gate.write(
         (suite,),
         markdown.of_build([(suite, found.drift)]),
-        lambda console: show_emulated(console, found, str(bundle)),
+        lambda console: show_verified(console, found, str(bundle)),
     )
-    place = bundles.add(bundle, EMULATED_FILE, found.to_json(), None, found.manifest_sha256)
+    file = EMULATED_FILE if address is None else BOARD_FILE
+    place = bundles.add(bundle, file, found.to_json(), None, found.manifest_sha256)
     return Answer(
-        data={"file": str(place), "emulated": found.model_dump(mode="json")},
+        data={"file": str(place), "verified": found.model_dump(mode="json")},
         text=text,
         unwritten=unwritten,
         failure=None if found.drift.within_budget else over_budget(list(verdict.of_drift(found.drift))),
     )
+
+
+def _keep(traces: "Mapping[tuple[str, str], Trace]", folder: Path) -> None:
+    """Write each trace as ARTIFACT.npz; with a number where several machines ran it."""
+    from edgekit.data import trace
+
+    seen: dict[str, int] = {}
+    for (file, _), found in traces.items():
+        seen[file] = number = seen.get(file, 0) + 1
+        trace.save(found, folder / f"{file}{f'.{number}' if number > 1 else ''}.npz")
 
 
 def _reference(bundle: Path, recorded: Path | None, folder: Path | None) -> "Trace | None":

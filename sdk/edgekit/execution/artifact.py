@@ -13,9 +13,10 @@ from edgekit.data.samples import Samples
 from edgekit.data.trace import Origin, Trace, precision
 from edgekit.execution import isolated, onnx, pte
 from edgekit.execution.calls import Call, execute
+from edgekit.execution.steady import steady_batch
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Source
-from edgekit.spec import DYNAMIC, Cpu, Format, Scheme, TensorSpec
+from edgekit.spec import Cpu, Format, Scheme, TensorSpec
 
 Run = Callable[[Samples, int], dict[str, Rows]]
 
@@ -27,19 +28,6 @@ class OpenArtifact:
     format: Format
     kernels: str
     run: Run
-
-
-def steady_batch(format: Format, scheme: Scheme | None, sizes: tuple[int, ...]) -> int:
-    """Return how many samples to run at once, of the sizes that there are, so that each gets the answer of one alone.
-
-    That is the largest, but the least where the samples of a batch share a range.
-    """
-    return min(sizes) if shares_range(format, scheme) else max(sizes)
-
-
-def shares_range(format: Format, scheme: Scheme | None) -> bool:
-    """Whether the samples of a batch share a range, so that what a sample gets depends on what stands beside it."""
-    return format is Format.ONNX and scheme in DYNAMIC
 
 
 def open_artifact(

@@ -16,7 +16,8 @@ from edgekit.drift.pairs import mean_of_rows
 from edgekit.drift.statistics import Doubles
 from edgekit.errors import RunError, SourceError
 from edgekit.execution import orders
-from edgekit.execution.artifact import OpenArtifact, open_artifact, shares_range
+from edgekit.execution.artifact import OpenArtifact, open_artifact
+from edgekit.execution.steady import shares_range
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Source
 from edgekit.spec import Cpu, Dimension, Format, Scheme, TensorSpec

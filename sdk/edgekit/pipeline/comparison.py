@@ -11,8 +11,9 @@ from edgekit.drift import custom
 from edgekit.drift.compare import leg_of
 from edgekit.drift.report import DriftReport, Leg, LegName
 from edgekit.errors import BundleError
-from edgekit.execution.artifact import open_artifact, steady_batch
+from edgekit.execution.artifact import open_artifact
 from edgekit.execution.artifact import trace as run_artifact
+from edgekit.execution.steady import steady_batch
 from edgekit.model import programs
 from edgekit.spec import DEFAULT_BUDGET, Budget, Cpu, Format, Scheme, TensorSpec
 from edgekit.spec.dimensions import filled, fixed

@@ -17,7 +17,7 @@ from edgekit.base import digest
 from edgekit.base.atomic import replace_folder
 from edgekit.base.cache import Cache
 from edgekit.bundles.manifest import MANIFEST_FILE, ArtifactInfo, Manifest
-from edgekit.bundles.native import NATIVE_FILE, NATIVE_FOLDER, Native
+from edgekit.bundles.native import NATIVE_FILE, NATIVE_FOLDER, Native, read
 from edgekit.bundles.read import text_of
 from edgekit.errors import BundleError, RunError, TargetError
 from edgekit.spec import Cpu, Format, Platform, Target
@@ -129,6 +129,28 @@ def assembled(bundle: Path, manifest: Manifest, info: ArtifactInfo, *, jpeg: boo
     text = text_of(bundle / MANIFEST_FILE)
     native = _described(manifest, text, info, runtime, toolchain, files, jpeg=jpeg)
     return Assembled(native=native, files=files, cached=made.cached)
+
+
+def own(bundle: Path, info: ArtifactInfo) -> Assembled | None:
+    """Return the native folder that lies in a bundle, if it runs an artifact and belongs to this build.
+
+    Args:
+        bundle: The bundle's folder, whose files were checked.
+        info: The artifact.
+
+    Raises:
+        BundleError: If a file cannot be read.
+    """
+    native, folder = read(bundle), bundle / NATIVE_FOLDER
+    if native is None or native.format is not info.format:
+        return None
+    try:
+        if native.manifest_sha256 != digest.of_file(bundle / MANIFEST_FILE):
+            return None
+        files = {name: (folder / name).read_bytes() for name in native.files}
+    except OSError as error:
+        raise BundleError(f"{folder} cannot be read: {error.strerror or error}.", hint="Build it again.") from error
+    return Assembled(native=native, files=files, cached=True)
 
 
 def chosen(manifest: Manifest) -> ArtifactInfo:

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.apps.native.compiling import PROGRAM
-from edgekit.errors import RunError
+from edgekit.errors import BundleError, CompatibilityError, DataError, EdgeKitError, RunError, ToolchainError
 
 _SECONDS = 600.0
+# The program's exit codes are those of these classes; it knows no others.
+_CLASSES = (DataError, RunError, BundleError, ToolchainError, CompatibilityError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,12 @@ class Done:
         """What it says of its failure."""
         lines = (self.error or self.out).strip().splitlines() or ["it says nothing"]
         return f"{lines[-1].removeprefix('edgekit-run: ')} (exit code {self.code})"
+
+
+def failure(done: Done, what: str, hint: str = "Build the bundle again.") -> EdgeKitError:
+    """Return the error that the program's exit code stands for, with what it says."""
+    kind = next((one for one in _CLASSES if one.exit_code == done.code), RunError)
+    return kind(f"{what}: {done.reason}", hint=hint)
 
 
 def launch(program: Program, arguments: Sequence[str], *, seconds: float = _SECONDS) -> Done:

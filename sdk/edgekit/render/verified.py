@@ -3,18 +3,22 @@
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.bundles.emulated import Emulated
+from edgekit.bundles.verified import Board, Verified
 from edgekit.drift.report import Leg
 from edgekit.render import numbers, verdict
 from edgekit.render.layout import heading, indented, simple_table
 from edgekit.render.tables import show_verdict
 
 
-def show_emulated(console: Console, found: Emulated, what: str) -> None:
+def show_verified(console: Console, found: Verified, what: str) -> None:
     """Print each run, why some were skipped, and the verdict."""
     by = f"emulated by {found.emulator}" if found.emulator else "on this machine"
+    if found.board is not None:
+        by = f"on {found.board.host}"
     heading(console, f"{found.model} for {found.target}", f"device ({by}), {found.drift.samples} samples")
     console.print()
+    if found.board is not None:
+        _show_board(console, found.board, sorted({run.kernels for run in found.runs if run.kernels}))
     right = "right"
     table = simple_table(
         ("artifact", "left"), ("processor", "left"), ("identical %", right), ("max abs", right), ("SQNR dB", right),
@@ -44,6 +48,21 @@ def show_emulated(console: Console, found: Emulated, what: str) -> None:
         console.print(indented(Text(f"note: {note}", "dim")))
     console.print()
     show_verdict(console, list(verdict.of_drift(found.drift)), list(verdict.doubts_of(found.drift)), what)
+
+
+def _show_board(console: Console, board: Board, kernels: list[str]) -> None:
+    cores = f", {board.cores} cores" if board.cores else ""
+    lines = {
+        "board": board.model,
+        "processor": f"{' + '.join(board.cpu_models) or 'unknown'} ({board.machine}{cores})",
+        "chooses kernels by": " ".join(board.features),
+        "system": f"{board.system}, Linux {board.kernel}",
+        "kernels": "; ".join(kernels),
+    }
+    for name, text in lines.items():
+        if text:
+            console.print(indented(Text.assemble((f"{name}  ", "dim"), text)))
+    console.print()
 
 
 def _sqnr(leg: Leg) -> str:

@@ -1,23 +1,49 @@
-"""``emulated.json``: what the real kernels of another processor computed of a bundle under an emulator."""
+"""``emulated.json`` and ``board.json``: what the real kernels of a processor computed of a bundle, and where."""
 
 import json
 from typing import Literal
 
 from edgekit.base.values import Share
-from edgekit.bundles.manifest import Sha256
+from edgekit.bundles.manifest import Count, Sha256
 from edgekit.drift.report import DriftReport
 from edgekit.spec import Name, Spec
 
 EMULATED_FILE = "emulated.json"
+"""Of an emulator, or of this machine."""
+BOARD_FILE = "board.json"
+"""Of a real board that was reached by ssh."""
 
 
-class EmulatedRun(Spec):
+class Board(Spec):
+    """A device that answers by ssh, as it describes itself."""
+
+    host: str
+    """The name by which it was reached."""
+    model: str
+    """The board's model, by its device tree; empty: it has none."""
+    machine: str
+    """The architecture, as ``uname -m`` names it."""
+    cpu_models: tuple[str, ...]
+    """Its processor's kinds of cores."""
+    features: tuple[str, ...]
+    """Those of the processor's instructions that decide which kernels run."""
+    cores: Count
+    """Cores that are on; 0: unknown."""
+    system: str
+    """The operating system and its version."""
+    kernel: str
+    """The version of Linux."""
+
+
+class VerifiedRun(Spec):
     """One artifact on one model of processor."""
 
     artifact: str
     """The artifact's file."""
     cpu_model: str
     """The model of processor; empty: this machine's own."""
+    kernels: str = ""
+    """The runtime whose kernels ran, with its version."""
     skipped: str | None = None
     """Why it was not run; null: it was."""
     identical: Share | None = None
@@ -26,7 +52,7 @@ class EmulatedRun(Spec):
     """Largest difference of an output from the build host's."""
 
 
-class Emulated(Spec):
+class Verified(Spec):
     """What was computed, where, and how far it is from the build host and the reference."""
 
     schema_version: Literal[1] = 1
@@ -39,10 +65,12 @@ class Emulated(Spec):
     """Digest of the manifest of the bundle that was run."""
     emulator: str
     """The emulator, with its version; empty: none was needed."""
-    runs: tuple[EmulatedRun, ...]
+    board: Board | None = None
+    """The board; null: the emulator or this machine ran it."""
+    runs: tuple[VerifiedRun, ...]
     """Each artifact on each model of processor."""
     drift: DriftReport
-    """The legs *device* (the build host against the emulated device) and *total*."""
+    """The legs *device* (the build host against the device) and *total*."""
     verdict: Literal["passed", "failed"]
     """Whether all limits are kept."""
 

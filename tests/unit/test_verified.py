@@ -4,23 +4,23 @@ import io
 
 from rich.console import Console
 
-from edgekit.bundles.emulated import Emulated, EmulatedRun
+from edgekit.bundles.verified import Verified, VerifiedRun
 from edgekit.drift.report import DriftReport
-from edgekit.render.emulated import show_emulated
+from edgekit.render.verified import show_verified
 from tests.unit import examples
 
 
-def found(*runs: EmulatedRun) -> Emulated:
+def found(*runs: VerifiedRun) -> Verified:
     """One run on one processor, and others that were not run."""
     place = "model.pte on cortex-a53 under QEMU 10.0.13"
     legs = (examples.leg("device", place, sqnr_db=None), examples.leg("total", place, sqnr_db=31.5))
-    return Emulated(
+    return Verified(
         model="digits",
         target="linux-arm64",
         manifest_sha256="0" * 64,
         emulator="QEMU 10.0.13",
         runs=(
-            EmulatedRun(artifact="model.pte", cpu_model="cortex-a53", identical=1.0, max_abs_error=0.0),
+            VerifiedRun(artifact="model.pte", cpu_model="cortex-a53", identical=1.0, max_abs_error=0.0),
             *runs,
         ),
         drift=DriftReport(samples=360, legs=legs, notes=("This is for answers, never for time.",)),
@@ -28,10 +28,10 @@ def found(*runs: EmulatedRun) -> Emulated:
     )
 
 
-def shown(value: Emulated) -> str:
+def shown(value: Verified) -> str:
     """What stands on a screen."""
     screen = io.StringIO()
-    show_emulated(Console(file=screen, width=110), value, "artifacts/digits/linux-arm64")
+    show_verified(Console(file=screen, width=110), value, "artifacts/digits/linux-arm64")
     return screen.getvalue()
 
 
@@ -47,7 +47,7 @@ def test_a_run_is_one_line() -> None:
 
 def test_what_was_skipped_is_told_with_its_reason() -> None:
     """It is no pass, and no failure."""
-    text = shown(found(EmulatedRun(artifact="model.onnx", cpu_model="", skipped="There is no header.")))
+    text = shown(found(VerifiedRun(artifact="model.onnx", cpu_model="", skipped="There is no header.")))
     assert "model.onnx skipped: There is no header." in text
     assert next(line.split()[:2] for line in text.splitlines() if "skipped" in line) == ["model.onnx", "skipped"]
 
@@ -55,5 +55,5 @@ def test_what_was_skipped_is_told_with_its_reason() -> None:
 def test_the_file_is_read_back() -> None:
     """The same values, and the same text for the same values."""
     one = found()
-    assert Emulated.model_validate_json(one.to_json()) == one
+    assert Verified.model_validate_json(one.to_json()) == one
     assert found().to_json() == one.to_json()
