@@ -89,6 +89,20 @@ def test_it_is_small(made: Folder) -> None:
     assert bench["peak_kb"] < 12 * 1024
     assert bench["runs"] == 20
     assert 0 < bench["least_ms"] <= bench["median_ms"] <= bench["p95_ms"]
+    assert (len(bench["times_ms"]), min(bench["times_ms"])) == (20, bench["least_ms"])
+
+
+def test_trace_tells_what_each_operation_takes(made: Folder) -> None:
+    """By the delegate's own names, in the order of running; together they take no more than the whole."""
+    found = made.run("trace", "--runs", "20", "--json").json
+    kinds = [one["operator"] for one in found["operations"]]
+    assert sum(kind.startswith("Convolution") for kind in kinds) == 2
+    assert sum(kind.startswith("Fully Connected") for kind in kinds) == 1
+    assert next(one["name"] for one in found["operations"] if one["operator"] == kinds[2]).endswith(" #1")
+    assert found["runs"] == 20
+    assert 0 < sum(one["mean_ms"] for one in found["operations"]) <= found["traced_ms"]
+    text = made.run("trace", "--runs", "20").out
+    assert text.splitlines()[-1].startswith(f"{len(kinds)} operations, 20 runs under tracing, which slows them")
 
 
 def damaged_model(own: Folder) -> None:
@@ -200,7 +214,7 @@ def test_what_is_wrong_is_said_in_one_line(
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ((), 2, "say what to do: selftest, predict, bench, info"),
+        ((), 2, "say what to do: selftest, predict, bench, trace, info"),
         (("fly",), 2, "there is no verb fly"),
         (("predict",), 2, "the input image is missing: --input image=FILE"),
         (("predict", "--input"), 2, "--input takes a value"),

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from edgekit.base import digest
-from edgekit.bundles.cost import Cost, Histogram, Latency, OperatorTime
+from edgekit.bundles.cost import Cost, Histogram, KindTime, Latency, OperatorTime
 from edgekit.bundles.device_profile import DeviceCost, DeviceInfo, DeviceProfile
 from edgekit.bundles.profile import (
     ChangedSample,
@@ -226,8 +226,12 @@ def _cost(artifact: str, format: Format, median: float, size: int, *, quantized:
         peak_memory_bytes=7_340_032,
         delegated_fraction=1.0,
         operators=(
-            OperatorTime(name="Convolution (NHWC, QS8) #1", operator="Conv", mean_ms=0.125, share=0.31),
+            OperatorTime(name="Convolution (NHWC, QS8) #1", operator="Conv", mean_ms=0.125, share=0.31, layer="stem"),
             OperatorTime(name="Fully Connected (NC, QS8) #2", operator="Linear", mean_ms=0.025, share=0.06),
+        ),
+        kinds=(
+            KindTime(operator="Conv", calls=1, mean_ms=0.125, share=0.31),
+            KindTime(operator="Linear", calls=1, mean_ms=0.025, share=0.06),
         ),
         operators_note="ONNX Runtime's profiler." if format is Format.ONNX else "ExecuTorch's event tracer.",
     )

@@ -1,5 +1,6 @@
 """What an artifact costs: bytes, latency, memory, and the time of its operations."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from edgekit.spec import Format, Spec
@@ -24,7 +25,7 @@ class Latency(Spec):
     warm_up: int
     """Runs before them."""
     threads: int
-    """Threads of the runtime."""
+    """Threads of the runtime; 0: as many as it takes by itself."""
     median_ms: float
     """50th percentile."""
     p90_ms: float
@@ -47,13 +48,46 @@ class OperatorTime(Spec):
     median."""
     share: float
     """Share of the time of all operations."""
+    layer: str | None = None
+    """The layer of the model that it computes; null: it cannot be told."""
+
+
+class KindTime(Spec):
+    """What all operations of one kind take."""
+
+    operator: str
+    """The kind."""
+    calls: int
+    """Operations of the kind in a run."""
+    mean_ms: float
+    """Their time together, in milliseconds."""
+    share: float
+    """Share of the time of all operations."""
+
+
+def kinds_of(operators: Sequence[OperatorTime]) -> tuple[KindTime, ...]:
+    """Return the time by kind, what takes most first."""
+    found: dict[str, list[OperatorTime]] = {}
+    for one in operators:
+        found.setdefault(one.operator, []).append(one)
+    kinds = [
+        KindTime(
+            operator=kind,
+            calls=len(ones),
+            mean_ms=sum(one.mean_ms for one in ones),
+            share=sum(one.share for one in ones),
+        )
+        for kind, ones in found.items()
+    ]
+    return tuple(sorted(kinds, key=lambda one: -one.mean_ms))
 
 
 class Cost(Spec):
     """What one artifact costs on this host."""
 
     artifact: str
-    """The artifact's file, or ``float32 .onnx`` and the like for the model before quantization."""
+    """The artifact's file, with ``in native/`` in the native program; or ``float32 .onnx`` and the like for the model
+    before quantization."""
     format: Format
     """Its format."""
     precision: Literal["quantized", "float32"]
@@ -67,10 +101,14 @@ class Cost(Spec):
     latency: Latency
     """Later ones."""
     peak_memory_bytes: int
-    """Growth of the resident memory of a fresh process from before loading to its peak."""
+    """Growth of the resident memory of a fresh process from before loading to its peak; of the native program, all of
+    its resident memory at its peak."""
     delegated_fraction: float
     """Share of the operations that delegates take."""
     operators: tuple[OperatorTime, ...]
-    """Time by operation; empty if the runtime does not tell."""
+    """Time by operation, in the order of running; empty if the runtime does not tell. Tracing costs time of its own, so
+    these runs are not those of `latency`."""
+    kinds: tuple[KindTime, ...] = ()
+    """The same by kind of operation."""
     operators_note: str
     """Which profiler gave the times, or why there are none."""

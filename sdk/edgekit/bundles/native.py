@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import ValidationError
 
 from edgekit.base import digest
-from edgekit.bundles.manifest import Count, RelativePath, Sha256
+from edgekit.base.values import RelativePath, Sha256
+from edgekit.bundles.manifest import Count
 from edgekit.errors import BundleError
 from edgekit.spec import Cpu, Format, Spec
 

@@ -47,6 +47,8 @@ class BuildResult:
     """Those of the stages whose outcome came from the cache."""
     native: Mapping[str, Native] = field(default_factory=dict)
     """The native folders that were added, by target."""
+    native_peaks: Mapping[str, int] = field(default_factory=dict)
+    """Peak memory of their programs, in bytes, by target, where this host ran them."""
     not_built: tuple[NotBuilt, ...] = ()
     """The targets that have no bundle, while others have."""
 

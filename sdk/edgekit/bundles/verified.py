@@ -3,8 +3,8 @@
 import json
 from typing import Literal
 
-from edgekit.base.values import Share
-from edgekit.bundles.manifest import Count, Sha256
+from edgekit.base.values import Sha256, Share
+from edgekit.bundles.manifest import Count
 from edgekit.drift.report import DriftReport
 from edgekit.spec import Name, Spec
 

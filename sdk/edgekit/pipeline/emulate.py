@@ -169,6 +169,9 @@ def _assembled(
     folder: Path, manifest: Manifest, info: ArtifactInfo, stages: Stages, cache: Cache | None
 ) -> Assembled | VerifiedRun:
     """Return the native folder of an artifact, the bundle's own if it has one; or why it cannot be had."""
+    if info.on_chip is not None:
+        reason = f"It is for {manifest.target.chip}, and the native program computes on CPUs."
+        return VerifiedRun(artifact=info.file, cpu_model="", skipped=reason)
     if (own := folders.own(folder, info)) is not None:
         return own
     with stages(f"compile for {info.file}") as detail:

@@ -51,7 +51,7 @@ def add(
     """
     if not wanted:
         return result
-    stages, made = Stages(progress), {}
+    stages, made, peaks = Stages(progress), {}, {}
     for built in result.bundles:
         name = built.manifest.target.name
         if name not in wanted:
@@ -61,6 +61,8 @@ def add(
             made[name] = added.native
             detail.append(f"{added.native.bytes / 1e6:.2f} MB with {added.native.runtime}")
             detail.append("self-test passed" if added.tested else f"not tried: it is for {added.native.cpu}")
+            if added.peak_bytes is not None:
+                peaks[name] = added.peak_bytes
             detail.cached = added.cached
     seconds, cached = result.seconds + tuple(stages.seconds), result.cached + tuple(stages.cached)
-    return replace(result, seconds=seconds, cached=cached, native=made)
+    return replace(result, seconds=seconds, cached=cached, native=made, native_peaks=peaks)

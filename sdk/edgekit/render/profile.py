@@ -11,7 +11,7 @@ from edgekit.render.drift import show_drift
 from edgekit.render.layout import heading, indented, simple_table
 from edgekit.render.tables import show_verdict
 
-_LAYERS, _OPERATORS, _MOVES = 12, 5, 5
+_LAYERS, _OPERATORS, _KINDS, _MOVES = 12, 5, 6, 5
 _RIGHT = "right"
 # What a person asks for first, by field of `Metrics`: the task's own, against true values where there are any.
 _TASKS = {
@@ -164,11 +164,16 @@ def _costs(console: Console, costs: tuple[Cost, ...]) -> None:
 
 
 def _operators(console: Console, cost: Cost) -> None:
-    heading(console, f"slowest operations of {cost.artifact}", cost.operators_note)
+    heading(console, f"operations of {cost.artifact}", cost.operators_note)
+    console.print()
+    table = simple_table(("kind", "left"), ("calls", _RIGHT), ("us", _RIGHT), ("share %", _RIGHT))
+    for kind in cost.kinds[:_KINDS]:
+        table.add_row(Text(kind.operator), str(kind.calls), f"{1000 * kind.mean_ms:.1f}", numbers.percent(kind.share))
+    console.print(indented(table))
     slowest = sorted(cost.operators, key=lambda one: -one.mean_ms)[:_OPERATORS]
-    table = simple_table(("operation", "left"), ("kind", "left"), ("us", _RIGHT), ("share %", _RIGHT))
+    table = simple_table(("slowest", "left"), ("layer", "left"), ("us", _RIGHT), ("share %", _RIGHT))
     for one in slowest:
-        table.add_row(Text(one.name), Text(one.operator), f"{1000 * one.mean_ms:.1f}", numbers.percent(one.share))
+        table.add_row(Text(one.name), Text(one.layer or ""), f"{1000 * one.mean_ms:.1f}", numbers.percent(one.share))
     console.print(indented(table))
     console.print()
 

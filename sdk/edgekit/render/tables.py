@@ -21,12 +21,13 @@ from edgekit.render.terminal import symbol
 def show_build(console: Console, result: BuildResult) -> None:
     """Print each bundle of a build."""
     for bundle in result.bundles:
-        show_bundle(console, bundle, result.native.get(bundle.manifest.target.name))
+        name = bundle.manifest.target.name
+        show_bundle(console, bundle, result.native.get(name), result.native_peaks.get(name))
     if len(result.bundles) + len(result.not_built) > 1:
         show_targets(console, result)
 
 
-def show_bundle(console: Console, bundle: Built, native: Native | None = None) -> None:
+def show_bundle(console: Console, bundle: Built, native: Native | None = None, peak: int | None = None) -> None:
     """Print the artifacts, the drift and the verdict of a bundle."""
     manifest = bundle.manifest
     heading(console, f"{manifest.model.name} for {manifest.target.name}", f"{manifest.model.parameters:,} parameters")
@@ -41,6 +42,7 @@ def show_bundle(console: Console, bundle: Built, native: Native | None = None) -
     if native is not None:
         read = f", reads {', '.join(native.pictures)}" if native.pictures else ""
         line = f"{bundle.folder / NATIVE_FOLDER}  {native.bytes / 1e6:.2f} MB, {native.runtime}, {native.cpu}{read}"
+        line += "" if peak is None else f", peak memory {peak / 1e6:.1f} MB"
         console.print(Text.assemble(("native  ", "bold"), line), soft_wrap=True)
     doubts = list(verdict.doubts_of(manifest.drift))
     show_verdict(console, list(verdict.of_manifest(manifest)), doubts, str(bundle.folder))

@@ -1,5 +1,6 @@
 """The native folder of a bundle: what is in it, and how it gets there."""
 
+import json
 import re
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -40,6 +41,8 @@ class Added:
     native: Native
     tested: bool
     """Whether its self-test ran here and passed."""
+    peak_bytes: int | None
+    """Its peak memory in computing a golden input; None: it did not run here."""
     cached: bool
     """Whether the program came from the cache."""
 
@@ -76,12 +79,13 @@ def add(bundle: Path, manifest: Manifest, *, jpeg: bool, cache: Cache | None) ->
     """
     made = assembled(bundle, manifest, chosen(manifest), jpeg=jpeg, cache=cache)
     tested = toolchains.host_cpu() is manifest.target.cpu
+    peak = None
     if tested:
         with tempfile.TemporaryDirectory() as scratch:
-            _test(made.write(Path(scratch) / NATIVE_FOLDER))
+            peak = _test(made.write(Path(scratch) / NATIVE_FOLDER))
     target = bundle / NATIVE_FOLDER
     made.write(target)
-    return Added(folder=target, native=made.native, tested=tested, cached=made.cached)
+    return Added(folder=target, native=made.native, tested=tested, peak_bytes=peak, cached=made.cached)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,10 +233,15 @@ def _described(
     )
 
 
-def _test(program: Program) -> None:
+def _test(program: Program) -> int:
+    """Run the self-test, then one input alone, and return the peak memory of that in bytes."""
     done = launch(program, ["selftest"])
+    if done.code == 0:
+        done = launch(program, ["bench", "--runs", "1", "--warmup", "0", "--json"])
     if done.code != 0:
         raise RunError(
             f"The native program does not pass its self-test: {done.reason}",
             hint="This is EdgeKit's own fault, or the compiler's; please report it.",
         )
+    peak: int = json.loads(done.out)["peak_kb"]
+    return peak * 1024

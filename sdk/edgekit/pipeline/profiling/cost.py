@@ -2,6 +2,7 @@
 
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from edgekit.base.child import ISOLATED, environment
-from edgekit.bundles.cost import Cost, Histogram, Latency, OperatorTime
+from edgekit.bundles.cost import Cost, Histogram, Latency, OperatorTime, kinds_of
 from edgekit.data.samples import Samples
 from edgekit.errors import RunError
 from edgekit.pipeline.profiling.worker import Measured, Task
@@ -57,7 +58,7 @@ def measure(subject: Subject, inputs: tuple[TensorSpec, ...], samples: Samples, 
         RunError: If it cannot be loaded or run.
     """
     found = _in_a_process(subject, inputs, samples, runs)
-    total = sum(one.mean_ms for one in found.operators)
+    operators = shared([(one.name, one.operator, one.mean_ms) for one in found.operators])
     return Cost(
         artifact=subject.name,
         format=subject.format,
@@ -65,15 +66,11 @@ def measure(subject: Subject, inputs: tuple[TensorSpec, ...], samples: Samples, 
         file_bytes=len(subject.data),
         load_ms=found.load_ms,
         first_ms=found.first_ms,
-        latency=_latency(found, runs.threads),
+        latency=latency(found.runs_ms, found.warm_up, runs.threads),
         peak_memory_bytes=found.peak_memory_bytes,
         delegated_fraction=subject.delegated_fraction,
-        operators=tuple(
-            OperatorTime(
-                name=one.name, operator=one.operator, mean_ms=one.mean_ms, share=one.mean_ms / total if total else 0.0
-            )
-            for one in found.operators
-        ),
+        operators=operators,
+        kinds=kinds_of(operators),
         operators_note=found.operators_note,
     )
 
@@ -119,14 +116,28 @@ def _batch(spec: TensorSpec) -> int:
     return first if isinstance(first, int) else 1
 
 
-def _latency(found: Measured, threads: int) -> Latency:
-    times = np.array(found.runs_ms)
+def shared(taken: Sequence[tuple[str, str, float]]) -> tuple[OperatorTime, ...]:
+    """Return operations with their shares.
+
+    Args:
+        taken: Name, kind and mean time in milliseconds of each, in the order of running.
+    """
+    total = sum(mean for _, _, mean in taken)
+    return tuple(
+        OperatorTime(name=name, operator=kind, mean_ms=mean, share=mean / total if total else 0.0)
+        for name, kind, mean in taken
+    )
+
+
+def latency(runs_ms: Sequence[float], warm_up: int, threads: int) -> Latency:
+    """Return what there is to say of timed runs, given in milliseconds."""
+    times = np.array(runs_ms)
     median, p90, p99 = (float(value) for value in np.percentile(times, (50, 90, 99)))
     top = min(float(times.max()), _SLOWEST * median)
     counts, edges = np.histogram(np.minimum(times, top), _BINS, (float(times.min()), top))
     return Latency(
         runs=len(times),
-        warm_up=found.warm_up,
+        warm_up=warm_up,
         threads=threads,
         median_ms=median,
         p90_ms=p90,

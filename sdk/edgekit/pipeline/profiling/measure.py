@@ -16,8 +16,9 @@ from edgekit.bundles.manifest import MANIFEST_FILE, Manifest
 from edgekit.bundles.profile import Classes, LoweringLeg, Noise, Profile
 from edgekit.model.artifact import Artifact
 from edgekit.pipeline.job import Job
-from edgekit.pipeline.profiling import classes, cost, departures, noise
+from edgekit.pipeline.profiling import classes, cost, departures, native, noise
 from edgekit.pipeline.profiling.cost import Runs
+from edgekit.pipeline.profiling.owners import owned
 from edgekit.pipeline.profiling.remake import Remade, check_owner, remake
 from edgekit.pipeline.profiling.subjects import float_name, of_artifact, of_float
 from edgekit.pipeline.profiling.suspects import Suspects, all_layers, suspects
@@ -70,8 +71,8 @@ def profile(
             limit = loaded.quantization.fallback_limit
             found = suspects(made.simulation, loaded.evaluation, limit, manifest.float_layers)
             detail.append(f"{len(made.simulation.layers)} layers on {found.sensitivities.compared} samples")
+    known = frozenset(layer.path for layer in layers)
     with stages("compare inner values"):
-        known = frozenset(layer.path for layer in layers)
         lowering = tuple(_lowering_leg(loaded, wanted, made, one, known) for one in made.artifacts)
     with stages("lower in float"):
         subjects = [of_artifact(one) for one in made.artifacts]
@@ -85,6 +86,11 @@ def profile(
         with stages(f"time {subject.name}") as detail:
             costs.append(cost.measure(subject, loaded.source.inputs, loaded.evaluation, runs or Runs()))
             detail.append(f"{costs[-1].latency.median_ms:.3f} ms")
+    if (info := native.subject(folder, manifest)) is not None:
+        with stages(f"time {native.name(info)}") as detail:
+            costs.append(native.measure(folder, info, runs or Runs()))
+            detail.append(f"{costs[-1].latency.median_ms:.3f} ms")
+    costs = [_owned(one, made, known) for one in costs]
     beside = noise.profile(made.references.baseline, loaded.source.outputs)
     return Profile(
         model=manifest.model.name,
@@ -105,6 +111,14 @@ def profile(
         paste=() if found is None else found.paste,
         notes=tuple(_notes(wanted, made, found, beside)),
     )
+
+
+def _owned(one: Cost, made: Remade, known: frozenset[str]) -> Cost:
+    """Return a cost whose operations are told the layers that they compute."""
+    if one.precision != "quantized":
+        return one
+    graph = made.programs[one.format].program.module(check_guards=False).graph
+    return one.model_copy(update={"operators": owned(one.format, one.operators, graph, known)})
 
 
 def _plan(manifest: Manifest) -> dict[str, float]:
@@ -185,6 +199,7 @@ def _notes(target: Target, made: Remade, found: Suspects | None, beside: Sequenc
             yield found.note
     if host_is_x86() and target.cpu is Cpu.ARM64:
         yield "Times, memory and operators are of this x86 host; a phone's differ. Accuracy follows ARM arithmetic."
+    yield "Operations are timed by each runtime's tracing in runs of their own, which it slows: their shares count."
     yield "Times are of one sample in a fresh process, by the kernels that each runtime chooses itself."
     for one in beside:
         ratio = "identical" if one.sqnr_db is None else f"{one.sqnr_db:.1f} dB"

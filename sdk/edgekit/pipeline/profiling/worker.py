@@ -10,7 +10,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, assert_never
 
@@ -24,6 +24,8 @@ T = TypeVar("T")
 # Runs that say how long one takes, and the fewest of each kind, if as many are wanted.
 _TRIED = 3
 _LEAST_RUNS = 20
+# What ExecuTorch calls the kernels of its own libraries.
+_KERNEL = "native_call_"
 
 
 class Task(Spec):
@@ -171,7 +173,8 @@ def _profile_onnx(task: Task, inputs: list[Array]) -> tuple[tuple[Operation, ...
         name = event["name"].removesuffix("_kernel_time")
         if event.get("cat") == "Node" and name != event["name"]:
             taken.setdefault((name, event["args"]["op_name"]), []).append(event["dur"] / 1e3)
-    return _operations(taken, whole), f"ONNX Runtime's profiler, {task.profiled} runs"
+    operations = [(name, kind, times) for (name, kind), times in taken.items()]
+    return _operations(operations, whole), f"ONNX Runtime's profiler, {task.profiled} runs"
 
 
 def _profile_pte(task: Task, inputs: list[Array]) -> tuple[tuple[Operation, ...], str]:
@@ -193,20 +196,20 @@ def _profile_pte(task: Task, inputs: list[Array]) -> tuple[tuple[Operation, ...]
         (block,) = [block for block in Inspector(etdump_path=str(dump)).event_blocks if block.name == "Execute"]
     times = {event.name: event.perf_data.raw for event in block.events if event.perf_data is not None}
     whole = times["Method::execute"]
-    taken = {
-        (event.name, event.name.partition(" #")[0].removeprefix("native_call_")): event.perf_data.raw
+    taken = [  # two delegates may name an operation alike
+        (event.name.removeprefix(_KERNEL), event.name.partition(" #")[0].removeprefix(_KERNEL), event.perf_data.raw)
         for event in block.events
-        if event.perf_data is not None and (event.is_delegated_op or event.name.startswith("native_call_"))
-    }
+        if event.perf_data is not None and (event.is_delegated_op or event.name.startswith(_KERNEL))
+    ]
     return _operations(taken, whole), f"ExecuTorch's ETDump, {task.profiled} runs"
 
 
-def _operations(taken: Mapping[tuple[str, str], Sequence[float]], whole: Sequence[float]) -> tuple[Operation, ...]:
+def _operations(taken: Sequence[tuple[str, str, Sequence[float]]], whole: Sequence[float]) -> tuple[Operation, ...]:
     """Average over the faster half of the runs: what else the machine does is in the slower one."""
     faster = np.argsort(whole, kind="stable")[: max(1, len(whole) // 2)]
     return tuple(
         Operation(name=name, operator=kind, mean_ms=float(np.asarray(times)[faster].mean()))
-        for (name, kind), times in taken.items()
+        for name, kind, times in taken
         if len(times) == len(whole)
     )
 

@@ -1,10 +1,14 @@
 // ONNX Runtime, by its C interface: runs an .onnx.
 #include <onnxruntime_c_api.h>
 
+#include <cstdio>
 #include <cstring>
+#include <map>
 
 #include "engine.h"
 #include "failure.h"
+#include "files.h"
+#include "json.h"
 
 namespace edgekit {
 
@@ -72,10 +76,12 @@ OrtEnv* environment() {
 
 class OnnxEngine : public Engine {
  public:
-  OnnxEngine(const void* data, size_t size, const Manifest& manifest) : inputs_(manifest.inputs), outputs_(manifest.outputs) {
+  OnnxEngine(const void* data, size_t size, const Manifest& manifest, const std::string* trace)
+      : inputs_(manifest.inputs), outputs_(manifest.outputs), tracing_(trace != nullptr) {
     OrtSessionOptions* options = nullptr;
     require(api().CreateSessionOptions(&options), "ONNX Runtime does not start");
     const Options held(options);
+    if (tracing_) require(api().EnableProfiling(options, (*trace + "/edgekit-trace").c_str()), "ONNX Runtime does not trace");
     OrtSession* session = nullptr;
     require(api().CreateSessionFromArray(environment(), data, size, options, &session), "the model cannot be loaded");
     session_.reset(session);
@@ -110,7 +116,41 @@ class OnnxEngine : public Engine {
     return tensors;
   }
 
+  std::vector<Operation> traced() override {
+    if (!tracing_) return {};
+    tracing_ = false;
+    OrtAllocator* allocator = nullptr;
+    require(api().GetAllocatorWithDefaultOptions(&allocator), "ONNX Runtime does not trace");
+    char* name = nullptr;
+    require(api().SessionEndProfiling(session_.get(), allocator, &name), "ONNX Runtime does not trace");
+    const std::string path = name;
+    require(api().AllocatorFree(allocator, name), "ONNX Runtime does not trace");
+    const std::vector<uint8_t> text = read_file(path, EDGEKIT_RUN, kLargestTrace);
+    std::remove(path.c_str());
+    return operations(Json::parse({reinterpret_cast<const char*>(text.data()), text.size()}, path));
+  }
+
  private:
+  static constexpr size_t kLargestTrace = size_t{1} << 30;
+
+  // Of a node's events those of its kernel: "NAME_kernel_time", once in each run, in the order of running.
+  static std::vector<Operation> operations(const Json& events) {
+    static const std::string ending = "_kernel_time";
+    std::vector<Operation> found;
+    std::map<std::string, size_t> places;
+    for (const Json& event : events.items()) {
+      const Json* category = event.find("cat");
+      const std::string& name = event.at("name").text();
+      if (category == nullptr || category->text() != "Node" || name.size() <= ending.size() ||
+          name.compare(name.size() - ending.size(), ending.size(), ending) != 0)
+        continue;
+      const auto [place, fresh] = places.emplace(name, found.size());
+      if (fresh) found.push_back({name.substr(0, name.size() - ending.size()), event.at("args").at("op_name").text(), {}});
+      found[place->second].ms.push_back(event.at("dur").number() / 1e3);
+    }
+    return found;
+  }
+
   static Tensor output(OrtValue* value, const TensorSpec& spec) {
     OrtTensorTypeAndShapeInfo* info = nullptr;
     require(api().GetTensorTypeAndShape(value, &info), "an output is no tensor");
@@ -131,6 +171,7 @@ class OnnxEngine : public Engine {
   }
 
   std::vector<TensorSpec> inputs_, outputs_;
+  bool tracing_;
   Session session_;
   Memory memory_;
 };
@@ -140,8 +181,8 @@ class OnnxEngine : public Engine {
 const char* engine_format() { return "onnx"; }
 const char* engine_name() { return "ONNX Runtime"; }
 
-std::unique_ptr<Engine> open_engine(const void* data, size_t size, const Manifest& manifest) {
-  return std::make_unique<OnnxEngine>(data, size, manifest);
+std::unique_ptr<Engine> open_engine(const void* data, size_t size, const Manifest& manifest, const std::string* trace) {
+  return std::make_unique<OnnxEngine>(data, size, manifest, trace);
 }
 
 }  // namespace edgekit

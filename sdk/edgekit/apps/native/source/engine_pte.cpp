@@ -9,6 +9,7 @@
 
 #include "engine.h"
 #include "failure.h"
+#include "tracer_pte.h"
 
 namespace edgekit {
 
@@ -81,8 +82,11 @@ ScalarType scalar_of(DType dtype) {
 
 class PteEngine : public Engine {
  public:
-  PteEngine(const void* data, size_t size, const Manifest& manifest)
-      : outputs_(manifest.outputs), module_(std::make_unique<BufferDataLoader>(data, size)) {
+  // The tracer is the module's, which outlives all use of it here.
+  PteEngine(const void* data, size_t size, const Manifest& manifest, std::unique_ptr<Tracer> tracer)
+      : outputs_(manifest.outputs),
+        tracer_(tracer.get()),
+        module_(std::make_unique<BufferDataLoader>(data, size), nullptr, nullptr, std::move(tracer)) {
     listen();
     Error error = module_.load(Program::Verification::InternalConsistency);
     if (error != Error::Ok) failed("the model cannot be loaded", error);
@@ -103,12 +107,15 @@ class PteEngine : public Engine {
       held.push_back(executorch::extension::from_blob(const_cast<void*>(input.data), std::move(sizes), scalar_of(input.dtype)));
       values.emplace_back(*held.back());
     }
+    if (tracer_ != nullptr) tracer_->begin();
     const auto results = module_.forward(values);
     if (!results.ok()) failed("the model cannot be run", results.error());
     std::vector<Tensor> found;
     for (size_t i = 0; i < outputs_.size(); ++i) found.push_back(output(results.get(), i));
     return found;
   }
+
+  std::vector<Operation> traced() override { return tracer_ == nullptr ? std::vector<Operation>() : tracer_->operations(); }
 
  private:
   Tensor output(const std::vector<EValue>& values, size_t index) const {
@@ -124,6 +131,7 @@ class PteEngine : public Engine {
   }
 
   std::vector<TensorSpec> outputs_;
+  Tracer* tracer_;
   Module module_;
 };
 
@@ -132,8 +140,8 @@ class PteEngine : public Engine {
 const char* engine_format() { return "pte"; }
 const char* engine_name() { return "ExecuTorch"; }
 
-std::unique_ptr<Engine> open_engine(const void* data, size_t size, const Manifest& manifest) {
-  return std::make_unique<PteEngine>(data, size, manifest);
+std::unique_ptr<Engine> open_engine(const void* data, size_t size, const Manifest& manifest, const std::string* trace) {
+  return std::make_unique<PteEngine>(data, size, manifest, trace == nullptr ? nullptr : std::make_unique<Tracer>());
 }
 
 }  // namespace edgekit

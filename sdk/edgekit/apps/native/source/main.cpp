@@ -20,10 +20,11 @@ constexpr char kHelp[] =
     "  selftest   compute the golden vectors, and compare\n"
     "  predict    compute an input: --input FILE, or --input NAME=FILE for each of several\n"
     "  bench      time the model: --runs 100, --warmup 10, --input FILE in place of a golden vector\n"
+    "  trace      time each operation, as the runtime itself tells it: --runs 100\n"
     "  info       say what the model takes and gives\n"
     "\n"
     "  --input FILE     a picture (PNG, PNM, JPEG), an .npy, or raw little-endian values (.bin, .raw)\n"
-    "  --output FOLDER  write each output there as NAME.npy\n"
+    "  --output FOLDER  write each output there as NAME.npy; with trace, what the runtime writes meanwhile\n"
     "  --top N          classes, or values, to print: 5\n"
     "  --folder FOLDER  the model's folder; the one that this program lies in unless given\n"
     "  --json           print JSON\n"
@@ -82,7 +83,8 @@ int run(int count, char** arguments, const std::string& folder) {
   else if (verb == "predict") text = predict(parse(count, arguments, folder));
   else if (verb == "selftest") text = selftest(parse(count, arguments, folder), passed);
   else if (verb == "bench") text = bench(parse(count, arguments, folder));
-  else fail(EDGEKIT_USAGE, (verb.empty() ? "say what to do" : "there is no verb " + verb) + std::string(": selftest, predict, bench, info; see --help"));
+  else if (verb == "trace") text = trace(parse(count, arguments, folder));
+  else fail(EDGEKIT_USAGE, (verb.empty() ? "say what to do" : "there is no verb " + verb) + std::string(": selftest, predict, bench, trace, info; see --help"));
   if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0) fail(EDGEKIT_OTHER, "standard output cannot be written");
   return passed ? EDGEKIT_OK : EDGEKIT_UNEQUAL;
 }

@@ -53,20 +53,20 @@ std::string told(const TensorSpec& spec) {
   return spec.name + ", " + name_of(spec.dtype) + " of " + (shape.empty() ? "one value" : shape);
 }
 
-Model::Model(const std::string& folder) : manifest_(manifest_in(folder)), artifact_(artifact_in(manifest_)) {
+Model::Model(const std::string& folder, const std::string* trace) : manifest_(manifest_in(folder)), artifact_(artifact_in(manifest_)) {
   const std::string path = folder + "/" + artifact_->file;
   file_ = std::make_unique<Mapped>(path, EDGEKIT_DAMAGED);
-  start(file_->data(), file_->size(), path);
+  start(file_->data(), file_->size(), path, trace);
 }
 
 Model::Model(std::string_view manifest, const void* data, size_t bytes)
     : manifest_(Manifest::parse(manifest, "the manifest")), artifact_(artifact_in(manifest_)) {
-  start(data, bytes, "the model in memory");
+  start(data, bytes, "the model in memory", nullptr);
 }
 
-void Model::start(const void* data, size_t bytes, const std::string& where) {
+void Model::start(const void* data, size_t bytes, const std::string& where, const std::string* trace) {
   if (sha256(data, bytes) != artifact_->sha256) fail(EDGEKIT_DAMAGED, where + " was changed: its sha256 is not the manifest's");
-  engine_ = open_engine(data, bytes, manifest_);
+  engine_ = open_engine(data, bytes, manifest_, trace);
 }
 
 std::vector<Tensor> Model::run(const std::vector<View>& inputs) {

@@ -15,7 +15,8 @@ namespace edgekit {
 class Model {
  public:
   // Opens a folder with manifest.json and the artifact; the artifact's digest is checked before the runtime reads it.
-  explicit Model(const std::string& folder);
+  // To trace is for `Engine::traced`.
+  explicit Model(const std::string& folder, const std::string* trace = nullptr);
   Model(std::string_view manifest, const void* data, size_t bytes);
 
   const Manifest& manifest() const { return manifest_; }
@@ -23,9 +24,10 @@ class Model {
 
   // Checks the inputs against the manifest, and computes.
   std::vector<Tensor> run(const std::vector<View>& inputs);
+  std::vector<Operation> traced() { return engine_->traced(); }
 
  private:
-  void start(const void* data, size_t bytes, const std::string& where);
+  void start(const void* data, size_t bytes, const std::string& where, const std::string* trace);
 
   Manifest manifest_;
   const Artifact* artifact_ = nullptr;

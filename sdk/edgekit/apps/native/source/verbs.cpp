@@ -1,50 +1,16 @@
 #include "verbs.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
-#include <cstdarg>
-#include <cstdio>
-#include <fstream>
 #include <numeric>
 
 #include "failure.h"
 #include "json.h"
+#include "words.h"
 
 namespace edgekit {
 
 namespace {
-
-std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
-
-std::string format(const char* pattern, ...) {
-  char text[512];
-  va_list arguments;
-  va_start(arguments, pattern);
-  std::vsnprintf(text, sizeof text, pattern, arguments);
-  va_end(arguments);
-  return text;
-}
-
-std::string number(double value) { return std::isfinite(value) ? format("%.9g", value) : "null"; }
-
-std::string joined(const std::vector<std::string>& parts) {
-  std::string found;
-  for (const std::string& part : parts) found += (found.empty() ? "" : ", ") + part;
-  return found;
-}
-
-double ms_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-}
-
-// The most memory that the process ever had, in kB. getrusage would count what its parent had before it started this.
-long peak_kb() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.rfind("VmHWM:", 0) == 0) return std::stol(line.substr(6));
-  return 0;
-}
 
 struct Class {
   std::string label;
@@ -117,11 +83,6 @@ double distance(const Tensor& found, const Tensor& expected) {
   return worst;
 }
 
-std::string head(const Model& model) {
-  return "\"model\": " + quoted(model.manifest().model) + ", \"artifact\": " + quoted(model.artifact().file) +
-         ", \"runtime\": " + quoted(engine_name());
-}
-
 }  // namespace
 
 std::string info(const Asked& asked) {
@@ -191,40 +152,6 @@ std::string selftest(const Asked& asked, bool& passed) {
   if (asked.json)
     return "{" + head(model) + ", \"passed\": " + (passed ? "true" : "false") + ", \"golden\": [" + joined(cases) + "]}\n";
   return text + format("%s  %zu of %zu golden vectors, %zu identical\n", passed ? "PASSED" : "FAILED", good, cases.size(), identical);
-}
-
-std::string bench(const Asked& asked) {
-  const auto start = std::chrono::steady_clock::now();
-  Model model(asked.folder);
-  const double open_ms = ms_since(start);
-  const Manifest& manifest = model.manifest();
-  if (asked.inputs.empty() && manifest.golden.empty()) fail(EDGEKIT_DAMAGED, "the manifest names no golden vectors; give --input");
-  const std::vector<Tensor> inputs = asked.inputs.empty() ? golden_inputs(asked.folder, manifest, manifest.golden[0])
-                                                          : read_inputs(manifest, asked.inputs);
-  std::vector<View> views;
-  for (const Tensor& input : inputs) views.push_back({input.dtype, input.sizes, input.bytes.data()});
-  std::vector<double> times;
-  double first_ms = 0;
-  for (int i = -asked.warmup; i < asked.runs; ++i) {
-    const auto begun = std::chrono::steady_clock::now();
-    model.run(views);
-    const double taken = ms_since(begun);
-    if (i == -asked.warmup) first_ms = taken;
-    if (i >= 0) times.push_back(taken);
-  }
-  std::sort(times.begin(), times.end());
-  const auto share = [&times](double part) { return times[static_cast<size_t>(std::ceil(part * static_cast<double>(times.size()))) - 1]; };
-  const size_t half = times.size() / 2;
-  const double median = times.size() % 2 ? times[half] : (times[half - 1] + times[half]) / 2;
-  if (asked.json)
-    return "{" + head(model) + format(", \"runs\": %d, \"warmup\": %d", asked.runs, asked.warmup) + ", \"median_ms\": " + number(median) +
-           ", \"p95_ms\": " + number(share(0.95)) + ", \"least_ms\": " + number(times[0]) + ", \"open_ms\": " + number(open_ms) +
-           ", \"first_ms\": " + number(first_ms) + ", \"planned_bytes\": " + std::to_string(model.artifact().planned_bytes) +
-           ", \"peak_kb\": " + std::to_string(peak_kb()) + "}\n";
-  return format("median %.3f ms  p95 %.3f ms  least %.3f ms  (%d runs after %d)\n", median, share(0.95), times[0], asked.runs, asked.warmup) +
-         format("opened in %.2f ms, first run %.2f ms\n", open_ms, first_ms) +
-         format("peak memory %.1f MB, of which the model plans %.1f MB\n", static_cast<double>(peak_kb()) / 1024,
-                static_cast<double>(model.artifact().planned_bytes) / 1048576);
 }
 
 }  // namespace edgekit

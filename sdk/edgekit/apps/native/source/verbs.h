@@ -22,5 +22,6 @@ std::string info(const Asked& asked);
 std::string predict(const Asked& asked);
 std::string selftest(const Asked& asked, bool& passed);
 std::string bench(const Asked& asked);
+std::string trace(const Asked& asked);
 
 }  // namespace edgekit
