@@ -32,6 +32,11 @@ def main() -> None:
     parser.add_argument("--only", default="", help="pattern for GROUP/NAME of the rows to measure again")
     parser.add_argument("--page", action="store_true", help="write the page from what was measured before")
     parser.add_argument("--no-stock", action="store_true", help="leave the stock recipes as they were measured before")
+    parser.add_argument(
+        "--missing",
+        action="store_true",
+        help="only the stock recipes, of the rows that have none: goes on where it was left",
+    )
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
@@ -43,9 +48,13 @@ def main() -> None:
     if FILE.is_file():
         before = {(f"{row['group']}/{row['row']}", row["batch"]): row for row in page.read(FILE)["rows"]}
     wanted = [row for row in ROWS if re.search(chosen.only, row.key)]
+    if chosen.missing:
+        wanted = [row for row in wanted if "stock" not in before.get((row.key, "fixed"), {"stock": {}})]
     began = time.monotonic()
     for number, row in enumerate(wanted):
-        for batch in ("fixed", "symbolic"):
+        if chosen.missing:
+            before[row.key, "fixed"]["stock"] = _by_stock(row)
+        for batch in () if chosen.missing else ("fixed", "symbolic"):
             known = before.get((row.key, batch), {})
             before[row.key, batch] = _measured(row, batch, known, stock=not chosen.no_stock)
         _write(before)
@@ -69,12 +78,17 @@ def _measured(row: Row, batch: Any, known: dict[str, Any], *, stock: bool) -> di
             says = f"CRASH: {traceback.format_exc(limit=-1).strip().splitlines()[-1]}"
             formats = {format: {**refused, "says": says} for format in ("pte", "onnx")}
             found = {"row": row.name, "group": row.group, "batch": batch, "formats": formats, "seconds": 0.0}
-        if batch == "fixed" and stock:
-            recipes = measure_stock(row, Path(folder))
-            found["stock"] = {format: {"sqnr_db": one.sqnr_db, "says": one.says} for format, one in recipes.items()}
-        elif "stock" in known:
-            found["stock"] = known["stock"]
+    if batch == "fixed" and stock:
+        found["stock"] = _by_stock(row)
+    elif "stock" in known:
+        found["stock"] = known["stock"]
     return found
+
+
+def _by_stock(row: Row) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        recipes = measure_stock(row, Path(folder))
+    return {format: {"sqnr_db": one.sqnr_db, "says": one.says} for format, one in recipes.items()}
 
 
 def _write(rows: dict[tuple[str, str], dict[str, Any]]) -> None:

@@ -44,12 +44,18 @@ def pte(model: nn.Module, samples: list[Tensor], folder: Path) -> None:
 
 
 def onnx(model: nn.Module, samples: list[Tensor], folder: Path, weights: QuantType) -> None:
-    """Write ``model.onnx`` by ONNX Runtime's ``quantize_static``, per channel, from the exported float model."""
+    """Write ``model.onnx`` by ONNX Runtime's ``quantize_static``, per channel, from the exported float model.
+
+    That model is beside the folder, for all kinds of weights: its export takes most of the time.
+    """
     example = tuple(tensor[:1] for tensor in samples)
     names = [f"x{number}" for number in range(len(samples))]
-    plain, prepared = folder / "float.onnx", folder / "prepared.onnx"
-    torch.onnx.export(model, example, str(plain), input_names=names, dynamo=True, external_data=False, verbose=False)
-    quant_pre_process(str(plain), str(prepared))
+    plain, prepared = folder.parent / "float.onnx", folder.parent / "prepared.onnx"
+    if not prepared.is_file():
+        torch.onnx.export(
+            model, example, str(plain), input_names=names, dynamo=True, external_data=False, verbose=False
+        )
+        quant_pre_process(str(plain), str(prepared))
     quantize_static(
         str(prepared), str(folder / "model.onnx"), Reader(names, samples), per_channel=True,
         activation_type=QuantType.QUInt8, weight_type=weights,

@@ -89,6 +89,20 @@ OF_PICTURES: dict[str, Callable[[Tensor], Tensor]] = {
     "whole numbers": lambda x: (x * 2 + 1) / 3,
     "beside a grid": lambda x: x * torch.stack(torch.meshgrid(torch.arange(8), torch.arange(8), indexing="xy")).sum(0),
     "written over": lambda x: write_over(x, 2 * x[:, :2, 1:4]),
+    "logarithms of softmax": lambda x: torch.cat([(x * 20 + 900).log_softmax(1), x.log_softmax(-1)], 1),
+    "logarithms of sums": lambda x: (
+        torch.logsumexp(x * 30, (2, 3), keepdim=True)
+        + x.masked_fill(torch.arange(8) < 3, -torch.inf).logsumexp(-1)[..., None]
+    ),
+    "extremes": lambda x: torch.cat([x.max(1, keepdim=True)[0], x.amin(1, keepdim=True), x.min(2)[0][:, :1, None]], 2),
+    "lengths": lambda x: (
+        x.std(1) * functional.cosine_similarity(x, 1 - x, 1) + functional.pairwise_distance(x, x * x)[:, :1]
+    ),
+    "elements": lambda x: torch.cat([3 * x.erf(), x.sign(), 1 / (x.abs() + 0.3), x.cumsum(2) + x.cumsum(1)], 1),
+    "sums with factors": lambda x: torch.lerp(x, x * x, 0.3) + torch.add(1 - x, x, alpha=2) - torch.addcmul(x, x, x),
+    "repeated": lambda x: functional.interpolate(x.repeat(1, 2, 1, 3), size=(11, 13), mode="nearest"),
+    "by a factor": lambda x: functional.interpolate(x, scale_factor=1.7, mode="bilinear"),
+    "a signal enlarged": lambda x: functional.interpolate(x.flatten(2), scale_factor=0.37, mode="linear"),
     "in part": lambda x: torch.where(torch.arange(8) > 3, x, torch.zeros_like(x)),
 }  # fmt: skip
 

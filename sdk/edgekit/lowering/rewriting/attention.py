@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, fx
 
 from edgekit.lowering.rewriting.folding import ALIKE
+from edgekit.lowering.rewriting.reductions import LONGEST, rows_of
 from edgekit.lowering.rewriting.writer import Writer, arguments, is_float, rank, shape, tensor_of
 
 _aten = torch.ops.aten
 # Stands for minus infinity: what is masked with it is zero behind a softmax, unless all of the row is.
 _MASKED = -1e30
 _HUGE = 1e38
+_LOWEST = -3e38
 _SOFTMAX = {_aten.softmax.int, _aten._softmax.default}
 
 
@@ -120,6 +122,43 @@ def _softmax_last(write: Writer, data: fx.Node) -> fx.Node:
         return write(_aten._softmax.default, data, -1, False)
     flat = write.reshape(data, [-1, sizes[-1]] if symbols else [math.prod(sizes[:-1]), sizes[-1]])
     return write.reshape(write(_aten._softmax.default, flat, -1, False), sizes)
+
+
+def log_softmax(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write the logarithm of a softmax as ``x - logsumexp(x)``, along the last dimension."""
+    given = arguments(node)
+    data = given["self"]
+    if not is_float(data) or given["dtype"] is not None or rank(data) == 0:
+        return None
+    axis = given["dim"] % rank(data)
+    if not isinstance(shape(data)[axis], int) or shape(data)[axis] > LONGEST:
+        return None
+    if axis != rank(data) - 1 and len([size for size in shape(data) if not isinstance(size, int)]) > 1:
+        return None
+    centered, total = _exponentials(write, write.to_last(data, axis))[1:]
+    return write.to_last(write.sub(centered, write(_aten.log.default, total)), axis)
+
+
+def logsumexp(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write the logarithm of a sum of exponentials."""
+    given = arguments(node)
+    rows = rows_of(write, given["self"], given["dim"])
+    if rows is None:
+        return None
+    middle, _, total = _exponentials(write, rows)
+    return write.reshape(write.add(middle, write(_aten.log.default, total)), shape(node))
+
+
+def _exponentials(write: Writer, rows: fx.Node) -> tuple[fx.Node, fx.Node, fx.Node]:
+    """Return a middle of each row, the row less it, and the sum of the exponentials of that.
+
+    The middle is the mean under the row's own softmax: it lies no more than the logarithm of the length below the
+    largest value, so nothing overflows, and it needs no maximum, which XNNPACK has in pools alone.
+    """
+    finite = write(_aten.clamp.default, rows, _LOWEST)  # zero times minus infinity would be no number
+    middle = write.sum_last(write.mul(_softmax_last(write, rows), finite))
+    centered = write.sub(rows, middle)
+    return middle, centered, write.sum_last(write(_aten.exp.default, centered))
 
 
 def masked(write: Writer, node: fx.Node) -> fx.Node | None:

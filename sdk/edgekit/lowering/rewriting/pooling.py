@@ -1,14 +1,17 @@
 """Write pools as those that XNNPACK takes: of pictures, without rounding up, and averages without padding."""
 
 import math
+import operator
 from typing import Any
 
 import torch
 from torch import fx
 
+from edgekit.lowering.rewriting.reductions import rows_of
 from edgekit.lowering.rewriting.writer import Writer, arguments, is_float, rank, shape
 
 _aten = torch.ops.aten
+_EXTREMES = {_aten.max.dim: _aten.amax.default, _aten.min.dim: _aten.amin.default}
 _ADAPTIVE_MAXIMA = {_aten.adaptive_max_pool1d.default, _aten.adaptive_max_pool2d.default}
 
 
@@ -160,21 +163,43 @@ def adaptive_maxima(write: Writer) -> None:
     write.finish()
 
 
+def extremes(write: Writer) -> None:
+    """Write largest and least values whose places nobody reads as such."""
+    for node in list(write.program.graph.nodes):
+        if node.op != "call_function" or node.target not in _EXTREMES:
+            continue
+        if any(user.target is not operator.getitem or user.args[1] != 0 for user in node.users):
+            continue
+        data, dim, *keep = node.args
+        for user in list(node.users):
+            user.target, user.args = _EXTREMES[node.target], (data, [dim], *keep)
+    write.finish()
+
+
 def largest(write: Writer, node: fx.Node) -> fx.Node | None:
-    """Write the largest value of each picture as a pool of its size."""
+    """Write largest or least values as pools: of whole pictures, or of rows one pixel wide."""
     given = arguments(node)
     data = given["self"]
-    axes = sorted(axis % rank(data) for axis in given["dim"] or ())
-    if not is_float(data) or axes != list(range(rank(data) - len(axes), rank(data))) or len(axes) not in (1, 2):
+    if not is_float(data):
         return None
-    sizes = shape(data)
-    symbols = [size for size in sizes if not isinstance(size, int)]
-    if len(symbols) > 1 or not all(isinstance(size, int) for size in sizes[1:]) or rank(data) - len(axes) < 1:
-        return None
-    window = [*sizes[-len(axes) :], 1][:2]
-    rows = math.prod(sizes[1 : -len(axes)])
-    pooled = write(_aten.max_pool2d.default, write.reshape(data, [sizes[0], rows, *window]), window, window)
-    return write.reshape(pooled, shape(node))
+    axes = sorted(axis % rank(data) for axis in given["dim"] or range(rank(data)))
+    sign = -1.0 if node.target is _aten.amin.default else 1.0
+    if sign < 0:
+        data = write.mul(data, sign)
+    if axes == [2, 3] and rank(data) == 4 and all(isinstance(size, int) for size in shape(data)[1:]):
+        window = shape(data)[2:]
+        pooled = write(_aten.max_pool2d.default, data, window, window)
+    else:
+        rows = rows_of(write, data, axes)
+        if rows is None:
+            return None
+        first, *others, length = shape(rows)
+        if not all(isinstance(size, int) for size in others):
+            return None
+        window = [length, 1]
+        wide = write.reshape(rows, [first, math.prod(others), *window])
+        pooled = write(_aten.max_pool2d.default, wide, window, window)
+    return write.reshape(pooled if sign > 0 else write.mul(pooled, sign), shape(node))
 
 
 def _pair(value: Any) -> list[int]:

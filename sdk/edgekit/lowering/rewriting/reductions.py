@@ -9,8 +9,9 @@ from torch import fx
 from edgekit.lowering.rewriting.writer import MOST_DIMENSIONS, Writer, arguments, is_float, rank, shape
 
 _aten = torch.ops.aten
-# The constant is as long as what is summed.
-_LONGEST = 8192
+LONGEST = 8192
+"""Most that is summed: the constant is as long."""
+_LONGEST_SUMS = 512
 
 
 def total(write: Writer, node: fx.Node) -> fx.Node | None:
@@ -33,7 +34,7 @@ def mean(write: Writer, node: fx.Node) -> fx.Node | None:
 def variance(write: Writer, node: fx.Node) -> fx.Node | None:
     """Write a variance."""
     given = arguments(node)
-    rows = _rows(write, given["self"], given["dim"])
+    rows = rows_of(write, given["self"], given["dim"])
     if rows is None:
         return None
     length = shape(rows)[-1]
@@ -46,6 +47,53 @@ def variance(write: Writer, node: fx.Node) -> fx.Node | None:
     return write.reshape(result, shape(node))
 
 
+def deviation(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write a standard deviation."""
+    found = variance(write, node)
+    return None if found is None else write(_aten.sqrt.default, found)
+
+
+def cosine(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write the cosine between vectors of the same shape."""
+    given = arguments(node)
+    both = [given["x1"], given["x2"]]
+    if str(shape(both[0])) != str(shape(both[1])):
+        return None
+    rows = [rows_of(write, one, given["dim"]) for one in both]
+    if rows[0] is None or rows[1] is None:
+        return None
+    left, right = (
+        write(_aten.div.Tensor, one, write(_aten.clamp.default, _length(write, one), given["eps"]))
+        for one in rows
+        if one is not None
+    )
+    return write.reshape(write.sum_last(write.mul(left, right)), shape(node))
+
+
+def distance(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write the Euclidean distance between vectors of the same shape."""
+    given = arguments(node)
+    left, right = given["x1"], given["x2"]
+    if given["p"] != 2 or str(shape(left)) != str(shape(right)) or not (is_float(left) and is_float(right)):
+        return None
+    rows = rows_of(write, write.add(write.sub(left, right), given["eps"]), -1)
+    return None if rows is None else write.reshape(_length(write, rows), shape(node))
+
+
+def running(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write running sums as a product with a triangle of ones."""
+    given = arguments(node)
+    data = given["self"]
+    if not is_float(data) or given["dtype"] is not None or rank(data) == 0:
+        return None
+    axis = given["dim"] % rank(data)
+    size = shape(data)[axis]
+    if not isinstance(size, int) or size > _LONGEST_SUMS or sum(not isinstance(n, int) for n in shape(data)) > 1:
+        return None
+    triangle = write.constant(f"triangle_{size}", torch.ones(size, size).tril())
+    return write.to_last(write(_aten.linear.default, write.to_last(data, axis), triangle), axis)
+
+
 def norm(write: Writer, node: fx.Node) -> fx.Node | None:
     """Write a Euclidean norm, or a sum of absolute values."""
     given = arguments(node)
@@ -53,13 +101,10 @@ def norm(write: Writer, node: fx.Node) -> fx.Node | None:
     data = given["self"]
     if given.get("dtype") is not None or order not in (1, 2, None):
         return None
-    rows = _rows(write, data, given["dim"])
+    rows = rows_of(write, data, given["dim"])
     if rows is None:
         return None
-    if order == 1:
-        result = write.sum_last(write(_aten.abs.default, rows))
-    else:
-        result = write(_aten.sqrt.default, write.sum_last(write.square(rows)))
+    result = write.sum_last(write(_aten.abs.default, rows)) if order == 1 else _length(write, rows)
     return write.reshape(result, shape(node))
 
 
@@ -88,12 +133,16 @@ def power(write: Writer, node: fx.Node) -> fx.Node | None:
     return write(_aten.div.Tensor, write.constant("one", torch.ones(1)), result)
 
 
+def _length(write: Writer, rows: fx.Node) -> fx.Node:
+    return write(_aten.sqrt.default, write.sum_last(write.square(rows)))
+
+
 def _reduced(write: Writer, node: fx.Node, data: fx.Node, dims: Any, factor: float) -> fx.Node | None:
-    rows = _rows(write, data, dims)
+    rows = rows_of(write, data, dims)
     return None if rows is None else write.reshape(write.sum_last(rows, factor), shape(node))
 
 
-def _rows(write: Writer, data: fx.Node, dims: Any) -> fx.Node | None:
+def rows_of(write: Writer, data: fx.Node, dims: Any) -> fx.Node | None:
     """Return data with what is reduced as its last dimension; None where sizes are unknown, or too large."""
     if not is_float(data) or rank(data) > MOST_DIMENSIONS:
         return None
@@ -101,7 +150,7 @@ def _rows(write: Writer, data: fx.Node, dims: Any) -> fx.Node | None:
     others = [axis for axis in range(rank(data)) if axis not in axes]
     sizes = shape(data)
     length = [sizes[axis] for axis in axes]
-    if not others or not all(isinstance(size, int) for size in length) or math.prod(length) > _LONGEST:
+    if not others or not all(isinstance(size, int) for size in length) or math.prod(length) > LONGEST:
         return None
     if sum(not isinstance(sizes[axis], int) for axis in others) > 1:
         return None

@@ -1,5 +1,8 @@
 """Write the enlargement of pictures as copies behind each other, or as products with the shares of each pixel."""
 
+import math
+from typing import Any
+
 import torch
 from torch import fx
 
@@ -8,6 +11,7 @@ from edgekit.lowering.rewriting.writer import Writer, is_float, rank, shape
 _aten = torch.ops.aten
 # A product with the shares grows with the square of the size.
 _LARGEST = 64
+_LARGEST_FACTORED = 512
 
 
 def nearest(write: Writer, node: fx.Node) -> fx.Node | None:
@@ -21,7 +25,7 @@ def nearest(write: Writer, node: fx.Node) -> fx.Node | None:
         return None
     times = [n // size for n, size in zip(wanted[2:], sizes[2:], strict=True)]
     if [size * n for size, n in zip(sizes[2:], times, strict=True)] != wanted[2:]:
-        return None
+        return by_shares(write, node)
     result = data
     for axis in range(rank(data) - 1, 1, -1):
         result = _repeated(write, result, axis, times[axis - 2])
@@ -44,39 +48,72 @@ def _repeated(write: Writer, data: fx.Node, axis: int, times: int) -> fx.Node:
     return write.reshape(write.mul(rows, ones), [*sizes[:axis], sizes[axis] * times, *sizes[axis + 1 :]])
 
 
-def by_shares(write: Writer, node: fx.Node) -> fx.Node | None:
+def repeat(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write copies of data behind each other as products with ones."""
+    data, times = node.args
+    assert isinstance(data, fx.Node)
+    assert isinstance(times, list | tuple)
+    if not is_float(data) or sum(not isinstance(size, int) for size in shape(data)) > 1:
+        return None
+    if not all(isinstance(number, int) and number > 0 for number in times):
+        return None
+    sizes = [*[1] * (len(times) - rank(data)), *shape(data)]
+    if any(number > 1 and not isinstance(size, int) for number, size in zip(times, sizes, strict=True)):
+        return None
+    result = data
+    for axis, number in enumerate(times):
+        if number > 1:
+            inner = sizes[axis:]
+            if not all(isinstance(size, int) for size in inner):
+                return None
+            before = sizes[:axis]
+            flat = [-1 if any(not isinstance(size, int) for size in before) else math.prod(before)]
+            rows = write.reshape(result, [*flat, 1, math.prod(inner)])
+            copies = write.mul(rows, write.constant(f"copies_{number}", torch.ones(1, number, 1)))
+            sizes[axis] *= number
+            result = write.reshape(copies, sizes)
+    return result if result is not data else write.reshape(data, sizes)
+
+
+def bilinear(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write a bilinear enlargement whose factors are no ratio of the sizes, which alone XNNPACK goes by."""
+    data, _, _, factors = node.args
+    assert isinstance(data, fx.Node)
+    sizes, wanted = shape(data)[2:], shape(node)[2:]
+    if not isinstance(factors, list | tuple) or not all(isinstance(size, int) for size in (*sizes, *wanted)):
+        return None
+    same = all(size * float(n) == target for size, n, target in zip(sizes, factors, wanted, strict=True))  # type: ignore[arg-type]
+    return None if same else by_shares(write, node, largest=_LARGEST_FACTORED)
+
+
+def by_shares(write: Writer, node: fx.Node, largest: int = _LARGEST) -> fx.Node | None:
     """Write a small enlargement in which each value is a sum of others, along one side after the other."""
     data = node.args[0]
     assert isinstance(data, fx.Node)
     sizes, wanted = shape(data), shape(node)
-    if not is_float(data) or rank(data) != 4 or not all(isinstance(n, int) for n in (*sizes[1:], *wanted[1:])):
+    if not is_float(data) or rank(data) not in (3, 4) or not all(isinstance(n, int) for n in (*sizes[1:], *wanted[1:])):
         return None
-    if max(*sizes[2:], *wanted[2:]) > _LARGEST:
+    if max(*sizes[2:], *wanted[2:]) > largest:
         return None
     result = data
-    for axis in (3, 2):
-        size, target = sizes[axis], wanted[axis]
-        if size != target:
-            shares = _shares(node, axis, sizes, wanted)
-            moved = write(_aten.linear.default, write.to_last(result, axis), shares_of(write, node, axis, shares))
-            result = write.to_last(moved, axis)
+    for axis in range(rank(data) - 1, 1, -1):
+        if sizes[axis] != wanted[axis]:
+            shares = write.constant(f"{node.name}_{axis}", _shares(node, axis, sizes, wanted))
+            result = write.to_last(write(_aten.linear.default, write.to_last(result, axis), shares), axis)
     return result if result is not data else None
 
 
-def shares_of(write: Writer, node: fx.Node, axis: int, shares: torch.Tensor) -> fx.Node:
-    """Return the shares as a constant of the program."""
-    return write.constant(f"{node.name}_{axis}", shares)
-
-
 def _shares(node: fx.Node, axis: int, sizes: list[int], wanted: list[int]) -> torch.Tensor:
-    """Return (wanted, size): what the operation itself makes of a picture of one pixel."""
-    size, target = sizes[axis], wanted[axis]
-    pictures = torch.eye(size).reshape(size, 1, 1, size) if axis == 3 else torch.eye(size).reshape(size, 1, size, 1)
+    """Return (wanted, size): what the operation itself makes of a picture of one row or column."""
+    size, places = sizes[axis], len(sizes) - 2
+    found, output = [1] * places, [1] * places
+    found[axis - 2], output[axis - 2] = size, wanted[axis]
     assert callable(node.target)
-    output = [1, target] if axis == 3 else [target, 1]
-    arguments = list(node.args[1:])
+    arguments: list[Any] = list(node.args[1:])
+    factors = arguments[-1]  # they say more than the sizes: 5 times 1.5 gives 7, which is not 5 times 1.4
     arguments[0] = output
-    if len(arguments) > 2:
-        arguments[2] = None  # factors: the sizes say the same
-    made: torch.Tensor = node.target(pictures, *arguments)
-    return made.reshape(size, target).T.contiguous()
+    if factors is not None:
+        arguments[0], arguments[-1] = None, [1.0] * places
+        arguments[-1][axis - 2] = factors[axis - 2]
+    made: torch.Tensor = node.target(torch.eye(size).reshape(size, 1, *found), *arguments)
+    return made.reshape(size, wanted[axis]).T.contiguous()

@@ -9,6 +9,7 @@ from edgekit.lowering.rewriting import (
     activations,
     attention,
     convolutions,
+    elements,
     normalization,
     padding,
     pieces,
@@ -75,7 +76,27 @@ _LAYERS: dict[Any, Rewrite] = {
     _aten.linalg_vector_norm.default: reductions.norm,
     _aten.norm.ScalarOpt_dim: reductions.norm,
     _aten.pow.Tensor_Scalar: reductions.power,
+    _aten.std.dim: reductions.deviation,
+    _aten.std.correction: reductions.deviation,
+    _aten.cosine_similarity.default: reductions.cosine,
+    _aten.pairwise_distance.default: reductions.distance,
+    _aten.cumsum.default: reductions.running,
     _aten.amax.default: pooling.largest,
+    _aten.amin.default: pooling.largest,
+    _aten.log_softmax.int: attention.log_softmax,
+    _aten.logsumexp.default: attention.logsumexp,
+    _aten.reciprocal.default: elements.reciprocal,
+    _aten.add.Tensor: elements.scaled_sum,
+    _aten.sub.Tensor: elements.scaled_sum,
+    _aten.rsub.Scalar: elements.taken_from,
+    _aten.addcmul.default: elements.product_added,
+    _aten.lerp.Scalar: elements.between,
+    _aten.lerp.Tensor: elements.between,
+    _aten.sign.default: elements.sign,
+    _aten.erf.default: elements.erf,
+    _aten.repeat.default: resizing.repeat,
+    _aten.upsample_linear1d.vec: resizing.by_shares,
+    _aten.upsample_bilinear2d.vec: resizing.bilinear,
     _aten.upsample_nearest1d.vec: resizing.nearest,
     _aten.upsample_nearest2d.vec: resizing.nearest,
     _aten.upsample_bicubic2d.vec: resizing.by_shares,
@@ -104,6 +125,7 @@ def rewrite(program: ExportedProgram) -> None:
     write = Writer(program)
     fold_constants(write)
     loop_over_time(write)
+    pooling.extremes(write)
     write.rewrite(_LAYERS)
     pooling.adaptive_maxima(write)
     pieces.take_apart(write)
