@@ -100,6 +100,7 @@ OF_PICTURES: dict[str, Callable[[Tensor], Tensor]] = {
     ),
     "elements": lambda x: torch.cat([3 * x.erf(), x.sign(), 1 / (x.abs() + 0.3), x.cumsum(2) + x.cumsum(1)], 1),
     "sums with factors": lambda x: torch.lerp(x, x * x, 0.3) + torch.add(1 - x, x, alpha=2) - torch.addcmul(x, x, x),
+    "places": lambda x: functional.affine_grid(x[:, :, :2, :3].mean(1), [len(x), 1, 5, 4], align_corners=False),
     "repeated": lambda x: functional.interpolate(x.repeat(1, 2, 1, 3), size=(11, 13), mode="nearest"),
     "by a factor": lambda x: functional.interpolate(x, scale_factor=1.7, mode="bilinear"),
     "a signal enlarged": lambda x: functional.interpolate(x.flatten(2), scale_factor=0.37, mode="linear"),

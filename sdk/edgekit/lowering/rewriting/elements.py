@@ -60,7 +60,7 @@ def between(write: Writer, node: fx.Node) -> fx.Node | None:
 
 def sign(write: Writer, node: fx.Node) -> fx.Node | None:
     """Write a sign as a clamp of what is far from zero unless it is zero."""
-    data = arguments(node)["self"]
+    data: fx.Node = arguments(node)["self"]
     if not is_float(data):
         return None
     for _ in range(2):  # the least float32 is 1e-45

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from edgekit.lowering.rewriting.writer import Writer, is_float, rank, shape
+from edgekit.lowering.rewriting.writer import Writer, arguments, is_float, rank, shape
 
 _aten = torch.ops.aten
 # A product with the shares grows with the square of the size.
@@ -75,6 +75,19 @@ def repeat(write: Writer, node: fx.Node) -> fx.Node | None:
     return result if result is not data else write.reshape(data, sizes)
 
 
+def affine_grid(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write the places that affine maps take a picture's pixels to as a product with the pixels' own places."""
+    given = arguments(node)
+    maps, size, aligned = given["theta"], list(given["size"]), given["align_corners"]
+    if not is_float(maps) or len(size) != 4 or not all(isinstance(one, int) for one in size[2:]):
+        return None
+    same = torch.eye(2, 3).unsqueeze(0)
+    own = torch.nn.functional.affine_grid(same, [1, 1, *size[2:]], aligned).reshape(-1, 2)
+    places = write.constant(f"places_{size[2:]}_{aligned}", torch.cat([own, torch.ones(len(own), 1)], 1))
+    moved = write(_aten.linear.default, maps, places)
+    return write.reshape(write.permute(moved, [0, 2, 1]), shape(node))
+
+
 def bilinear(write: Writer, node: fx.Node) -> fx.Node | None:
     """Write a bilinear enlargement whose factors are no ratio of the sizes, which alone XNNPACK goes by."""
     data, _, _, factors = node.args
@@ -82,7 +95,7 @@ def bilinear(write: Writer, node: fx.Node) -> fx.Node | None:
     sizes, wanted = shape(data)[2:], shape(node)[2:]
     if not isinstance(factors, list | tuple) or not all(isinstance(size, int) for size in (*sizes, *wanted)):
         return None
-    same = all(size * float(n) == target for size, n, target in zip(sizes, factors, wanted, strict=True))  # type: ignore[arg-type]
+    same = all(size * float(n) == target for size, n, target in zip(sizes, factors, wanted, strict=True))
     return None if same else by_shares(write, node, largest=_LARGEST_FACTORED)
 
 

@@ -96,6 +96,7 @@ _LAYERS: dict[Any, Rewrite] = {
     _aten.erf.default: elements.erf,
     _aten.repeat.default: resizing.repeat,
     _aten.upsample_linear1d.vec: resizing.by_shares,
+    _aten.affine_grid_generator.default: resizing.affine_grid,
     _aten.upsample_bilinear2d.vec: resizing.bilinear,
     _aten.upsample_nearest1d.vec: resizing.nearest,
     _aten.upsample_nearest2d.vec: resizing.nearest,
