@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+import edgekit
 from edgekit import chips, targets
 from edgekit.chips import Chip, Trial
 from edgekit.chips.islands import float_islands
@@ -172,3 +173,10 @@ def test_a_simulation_without_time_runs_the_first_samples(program: Quantized) ->
     assert tried.on_chip is not None
     assert tried.on_chip.samples == len(tried.answers) == 2
     assert tried.answers.samples.digest == asked.host.first(2).samples.digest
+
+
+def test_the_stages_round_as_the_chip_wants(captured: Captured) -> None:
+    """From Python a target says what is rounded, as in a whole build."""
+    data = {"image": images(32, seed=1).array("image")}
+    assert float_islands(edgekit.quantize(captured, data, target=NPU)) == ()
+    assert float_islands(edgekit.quantize(captured, data)) != ()

@@ -26,7 +26,18 @@ from edgekit.pipeline.attempt import Attempt, measured
 from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
 from edgekit.pipeline.legs import float_answers
 from edgekit.quantization import quantize as quantize_captured
-from edgekit.spec import Audio, Budget, Dimension, Meaning, Preprocessing, QuantSpec, Scheme, Target, arguments
+from edgekit.spec import (
+    CPU_PLACING,
+    Audio,
+    Budget,
+    Dimension,
+    Meaning,
+    Preprocessing,
+    QuantSpec,
+    Scheme,
+    Target,
+    arguments,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +114,12 @@ def capture(
 
 
 def quantize(
-    captured: Captured, calibration: Data, *, scheme: str = "int8", quantization: QuantSpec | None = None
+    captured: Captured,
+    calibration: Data,
+    *,
+    scheme: str = "int8",
+    quantization: QuantSpec | None = None,
+    target: str | Path | None = None,
 ) -> Quantized:
     """Quantize a captured program.
 
@@ -112,16 +128,19 @@ def quantize(
         calibration: The samples that ranges are chosen by, in the forms that `edgekit.build` takes.
         scheme: A scheme's name: ``int8``, ``int8-dynamic``, ``w8a16``, ``8da4w``, ``float``.
         quantization: How to quantize, beside the scheme.
+        target: A target whose chip says what is rounded, a name or the path of a profile; a CPU's unless given.
 
     Raises:
         ProjectError: If there is no such scheme.
+        TargetError: If there is no such target.
         DataError: If the data does not fit the model.
         QuantizeError: If nothing can be quantized.
     """
     if scheme not in set(Scheme):
         raise ProjectError(f"There is no scheme {scheme!r}.", hint=f"There are {', '.join(Scheme)}.")
     samples = samples_given(calibration, captured.source, what="calibration data", memory=captured.memory)
-    return quantize_captured(captured, Scheme(scheme), quantization or QuantSpec(), samples)
+    placing = CPU_PLACING if target is None else chips.of_target(targets.load(target)).placing
+    return quantize_captured(captured, Scheme(scheme), quantization or QuantSpec(), samples, placing)
 
 
 def lower(quantized: Quantized, *, target: str | Path, format: str) -> Artifact:
