@@ -35,6 +35,7 @@ NAMESPACES = "aten|dim_order_ops|et_copy|executorch_prim|llama|quantized_decompo
 OPERATOR = re.compile(rb"((?:" + NAMESPACES.encode() + rb")::\w+(?:\.\w+)?)\0")
 BACKEND = re.compile(rb"([A-Z][A-Za-z]*Backend)\0")
 COMMIT = re.compile(rb"git-commit-id=([0-9a-f]+)")
+WASM = "package/dist/ort-wasm-simd-threaded.wasm"
 REGISTRY = (
     "import json, sys\n"
     "from executorch.extension.pybindings import portable_lib as lib\n"
@@ -89,7 +90,7 @@ def executorch(platform: Platform, package: str, version: str, work: Path) -> Ru
         return combined(package, version, [strings(data, f"Maven Central, {package}:{version}, arm64-v8a", says)])
     read = [wheel(runtimes.number(version), linked=platform is not Platform.LINUX)]
     if platform in NPM_FILES:
-        archive = fetched(["npm", "pack", "--silent", NPM], work, "*.tgz")
+        archive = fetched(["npm", "pack", "--silent", NPM], work, "react-*.tgz")
         with tarfile.open(archive) as packed:
             file = packed.extractfile(NPM_FILES[platform])
             data = file.read() if file is not None else b""
@@ -180,6 +181,9 @@ def kernels(version: str, work: Path) -> tuple[Any, Path]:
 
 def twins(package: str, version: str, commit: bytes, work: Path) -> Iterable[Library]:
     """Yield the app's own library, or the JVM's in its place, if it can be had and was made from the same commit."""
+    if package == "onnxruntime-web":
+        yield web(package, version, commit, work)
+        return
     wanted = (
         (f"{package}:{version}:aar", "jni/arm64-v8a/libonnxruntime.so", "This is the library that the app links."),
         (
@@ -196,6 +200,20 @@ def twins(package: str, version: str, commit: bytes, work: Path) -> Iterable[Lib
                 sys.exit(f"{coordinate} was not made from commit {commit.decode()}, which the wheel names")
             yield Library(name=f"Maven Central, {coordinate}, {inside}", sha256=digest.of_bytes(data), says=says)
             return
+
+
+def web(package: str, version: str, commit: bytes, work: Path) -> Library:
+    """Return the library that a browser loads, which must be made from a commit; it says it in fewer digits."""
+    archive = fetched(["npm", "pack", "--silent", f"{package}@{version}"], work, f"{package}-*.tgz")
+    with tarfile.open(archive) as packed:
+        file = packed.extractfile(WASM)
+        data = file.read() if file is not None else b""
+    said = COMMIT.findall(data)
+    if not said or not all(commit.startswith(one) or one.startswith(commit) for one in said):
+        sys.exit(f"{package} {version} was not made from commit {commit.decode()}, which the wheel names")
+    says = "This is the library that the page loads."
+    name = f"npm, {package}@{version}, {WASM.partition('/')[2]}"
+    return Library(name=name, sha256=digest.of_bytes(data), says=says)
 
 
 def maven(coordinate: str, work: Path) -> Path | None:

@@ -23,6 +23,7 @@ CPUS = (
 CHIPS = (
     "snapdragon-8-elite",
     "snapdragon-8-gen-3",
+    "web",
 )
 SHIPPED = (*CPUS, *CHIPS)
 

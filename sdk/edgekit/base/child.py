@@ -26,6 +26,8 @@ _KEPT = (
 _THREAD = 2**27
 # A folder that somebody works in may hold anything: nothing is imported from there.
 ISOLATED = (sys.executable, "-P")
+PYTHON = (*ISOLATED, "-m")
+"""What runs a module of ours."""
 
 
 class ChildError(Exception):
@@ -35,13 +37,14 @@ class ChildError(Exception):
 class Child:
     """One child, which answers questions in order until it ends."""
 
-    def __init__(self, module: str, *arguments: str, memory: int) -> None:
+    def __init__(self, module: str, *arguments: str, memory: int, program: tuple[str, ...] = PYTHON) -> None:
         """Start a module that calls `serve`, and wait until its libraries are loaded.
 
         Args:
             module: The module, which is ours.
             arguments: What it takes.
             memory: Bytes that it may have beside its libraries, where the system can hold it to that.
+            program: What runs the module. Another than Python holds itself to no limit of memory.
 
         Raises:
             ChildError: If it does not start.
@@ -51,7 +54,7 @@ class Child:
         self._in, write = os.pipe()
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [*ISOLATED, "-m", module, str(read), str(write), str(memory), *arguments],
+            [*program, module, str(read), str(write), str(memory), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=self._said,
             stderr=self._said,

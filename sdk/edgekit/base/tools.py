@@ -23,6 +23,7 @@ class Tool:
     """The command for this system."""
 
 
+NODE = "Node.js"
 _TOOLS = (
     Tool(
         name="g++",
@@ -46,6 +47,14 @@ _TOOLS = (
         purpose="tests the Android demo without the Android SDK",
         linux="sudo apt install maven",
         mac="brew install maven",
+    ),
+    Tool(
+        name=NODE,
+        command=("node", "--version"),
+        purpose="runs the files of the target web",
+        linux="sudo apt install nodejs npm",
+        mac="brew install node",
+        least=(18,),
     ),
     Tool(
         name="adb",

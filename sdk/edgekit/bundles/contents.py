@@ -79,7 +79,7 @@ def contents(
         golden: The golden vectors that it names.
         page: The text of the report's page.
         tokenizer: The file that it names, if it names one.
-        compiled: The files that it says were compiled for chips.
+        compiled: The files of chips that it names.
     """
     return {
         **{artifact.file: artifact.data for artifact in artifacts},

@@ -57,8 +57,9 @@ def beside(folder: Path, own: frozenset[str]) -> tuple[str, ...]:
 def _files(manifest: dict[str, Any]) -> Iterator[str]:
     for artifact in manifest["artifacts"]:
         yield str(artifact["file"])
-        for compiled in (artifact.get("on_chip") or {}).get("compiled", ()):
-            yield str(compiled["file"])
+        on_chip = artifact.get("on_chip") or {}
+        for one in (*on_chip.get("compiled", ()), *on_chip.get("page", ())):
+            yield str(one["file"])
     if manifest.get("text") is not None:
         yield str(manifest["text"]["file"])
     for golden in manifest.get("golden", ()):

@@ -103,8 +103,8 @@ def files(manifest: Manifest) -> Iterator[tuple[str, str]]:
     """Yield the path and the digest of every file that a manifest names."""
     for artifact in manifest.artifacts:
         yield artifact.file, artifact.sha256
-        for compiled in () if artifact.on_chip is None else artifact.on_chip.compiled:
-            yield compiled.file, compiled.sha256
+        for one in artifact.on_chip.beside if artifact.on_chip is not None else ():
+            yield one.file, one.sha256
     if manifest.text is not None:
         yield manifest.text.file, manifest.text.sha256
     for golden in manifest.golden:

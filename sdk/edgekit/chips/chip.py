@@ -49,7 +49,7 @@ class Tried:
     batches: tuple[int, ...] = ()
     """The batch sizes at which it was run; none: those of `orders`."""
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """The files that `on_chip` says were compiled, by path within the bundle."""
+    """The files of the chip that `on_chip` names, by path within the bundle."""
     notes: tuple[str, ...] = ()
     """What a reader of the report must know."""
 

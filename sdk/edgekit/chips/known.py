@@ -9,7 +9,7 @@ from edgekit.spec import Target
 
 GROUP = "edgekit.chips"
 """The group of entry points in which a package names what returns its `Chip`, by the chip's name."""
-_OWN = ("cpu", "hexagon")
+_OWN = ("cpu", "hexagon", "web")
 
 
 def of_target(target: Target) -> Chip:
@@ -27,6 +27,10 @@ def of_target(target: Target) -> Chip:
             from edgekit.chips.hexagon import chip as hexagon
 
             return hexagon.CHIP
+        case "web":
+            from edgekit.chips.web import chip as web
+
+            return web.CHIP
         case name:
             return _of_package(target.name, name)
 

@@ -1,7 +1,7 @@
 """Run samples on a simulation for as long as it may take: what a chip does in a millisecond takes it a second."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from edgekit.base.versions import cpu_name, installed
 from edgekit.chips.chip import Trial
@@ -15,13 +15,28 @@ _LEAST = 2
 
 
 def simulated(trial: Trial, call: Call, kernels: str, *packages: str) -> Trace:
-    """Run as many of the samples, the first ones, as there is time for.
+    """Run samples as `measured` does, on what stands for a chip.
 
     Args:
         trial: The artifact, and what it is tried with.
         call: Runs a batch.
         kernels: The library that computes, with its version, and the chip that it stands for.
         packages: The distributions that it consists of.
+
+    Raises:
+        RunError: If it fails.
+    """
+    return measured(trial, call, f"{kernels}, simulated", installed(*packages, "numpy"))
+
+
+def measured(trial: Trial, call: Call, kernels: str, versions: Mapping[str, str]) -> Trace:
+    """Run as many of the samples, the first ones, as there is time for.
+
+    Args:
+        trial: The artifact, and what it is tried with.
+        call: Runs a batch.
+        kernels: The library that computes, with its version.
+        versions: The versions of all that it consists of, by name.
 
     Raises:
         RunError: If it fails.
@@ -39,8 +54,8 @@ def simulated(trial: Trial, call: Call, kernels: str, *packages: str) -> Trace:
         device="cpu",
         device_name=cpu_name(),
         dtype=precision(trial.artifact.scheme),
-        kernels=f"{kernels}, simulated",
-        versions=installed(*packages, "numpy"),
+        kernels=kernels,
+        versions=dict(versions),
         model=trial.source.weights_sha256,
         samples=samples.digest,
     )
@@ -50,6 +65,7 @@ def simulated(trial: Trial, call: Call, kernels: str, *packages: str) -> Trace:
 def _fitting(run: Callable[[Samples], object], samples: Samples, batch: int, seconds: float) -> int:
     """Return how many samples can be run in so many seconds; of all that there are, all."""
     few = samples.rows(slice(0, _LEAST * batch))
+    run(samples.rows(slice(0, batch)))  # what a library does once is not every sample's
     begun = time.monotonic()
     run(few)
     each = (time.monotonic() - begun) / len(few)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.base import child
-from edgekit.base.child import Child, ChildError
+from edgekit.base.child import PYTHON, Child, ChildError
 from edgekit.base.frames import Facts
 from edgekit.data.rows import Array
 from edgekit.data.samples import Samples
@@ -57,7 +57,16 @@ class Simulator:
         return dict(zip((spec.name for spec in self.outputs), read, strict=True))
 
 
-def start(title: str, module: str, data: bytes, settings: Facts, outputs: tuple[TensorSpec, ...]) -> Simulator:
+def start(
+    title: str,
+    module: str,
+    data: bytes,
+    settings: Facts,
+    outputs: tuple[TensorSpec, ...],
+    *,
+    program: tuple[str, ...] = PYTHON,
+    arguments: tuple[str, ...] = (),
+) -> Simulator:
     """Load a file in a child.
 
     Args:
@@ -66,12 +75,14 @@ def start(title: str, module: str, data: bytes, settings: Facts, outputs: tuple[
         data: The file.
         settings: What the module is told.
         outputs: The model's outputs, in order.
+        program: What runs the module, where that is not Python.
+        arguments: What the module takes.
 
     Raises:
         RunError: If the library refuses the file, or crashes.
     """
     try:
-        process = Child(module, memory=_MEMORY)
+        process = Child(module, *arguments, memory=_MEMORY, program=program)
     except ChildError as error:
         raise RunError(f"{title} {error} when it is started.", hint="See `edgekit doctor`.") from error
     found, compiled = _ask(title, process, settings, [data], _LOAD_S)

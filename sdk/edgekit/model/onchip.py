@@ -19,8 +19,8 @@ class Executed(StrEnum):
     """Nothing here runs the file: the quantized program stands in for it."""
 
 
-class Compiled(Spec):
-    """A file that was compiled for one chip ahead of time, beside the artifact."""
+class Beside(Spec):
+    """A file beside the artifact."""
 
     file: RelativePath
     """Path within the bundle."""
@@ -28,6 +28,11 @@ class Compiled(Spec):
     """Digest of the file."""
     bytes: Annotated[int, Field(ge=0)]
     """Size of the file."""
+
+
+class Compiled(Beside):
+    """A file that was compiled for one chip ahead of time, beside the artifact."""
+
     soc: str
     """The chip that it is for."""
 
@@ -49,3 +54,10 @@ class OnChip(Spec):
     """What the chip's compiler says, by the name of a figure with its unit: ``cycles``, ``sram_bytes``."""
     compiled: tuple[Compiled, ...] = ()
     """Files compiled ahead of time."""
+    page: tuple[Beside, ...] = ()
+    """The page that loads the artifact in a browser."""
+
+    @property
+    def beside(self) -> tuple[Beside, ...]:
+        """All files of the bundle that are the chip's."""
+        return (*self.compiled, *self.page)

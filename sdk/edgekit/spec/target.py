@@ -30,6 +30,7 @@ class Platform(StrEnum):
     ANDROID = "android"
     IOS = "ios"
     LINUX = "linux"
+    WEB = "web"
 
 
 NativePictures = Literal["png", "jpeg"]

@@ -53,6 +53,7 @@ class _Pins(Spec):
     android: dict[str, str]
     ios: dict[str, str]
     linux: dict[str, str]
+    web: dict[str, str]
 
 
 def library_of(package: str) -> Literal["executorch", "onnxruntime"] | None:

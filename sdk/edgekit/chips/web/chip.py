@@ -1,0 +1,111 @@
+"""Run an .onnx in ONNX Runtime's WebAssembly, by Node.js, and put a page beside it that runs it in a browser."""
+
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edgekit import lowering
+from edgekit.base import digest
+from edgekit.base.versions import installed
+from edgekit.chips import cpu
+from edgekit.chips.chip import Chip, Trial, Tried
+from edgekit.chips.measure import measured
+from edgekit.chips.simulator import start
+from edgekit.chips.web.library import PACKAGE, Library, find
+from edgekit.data.rows import Rows, at_once, cuts
+from edgekit.data.trace import Trace
+from edgekit.drift.metrics import is_counted, sqnr_db
+from edgekit.execution import artifact as runs
+from edgekit.execution.proof import hold_against_program
+from edgekit.model.narrow import source_with_batch
+from edgekit.model.onchip import Beside, Executed, OnChip
+
+FOLDER = "web"
+"""The folder of a bundle that the page is in."""
+_HERE = Path(__file__).parent
+_PAGE = ("index.html", "page.css", "page.js", "picture.js", "preprocess.js", "runtime.js", "selftest.js")
+_NEAR_DB = 100
+_FIGURE = "db_from_onnxruntime_cpu"
+_NEAR = f"samples_within_{_NEAR_DB}_db"
+
+
+def run(trial: Trial) -> Tried:
+    """Run an .onnx in the library that a browser loads, on all samples there is time for.
+
+    Raises:
+        CompatibilityError: If the version that the target pins lacks something that the file needs.
+        RunError: If the library refuses it, or it computes something else than its program.
+    """
+    artifact, pinned = trial.artifact, trial.target.runtimes.get(PACKAGE)
+    lacking = cpu.compatible(artifact, trial.target, trial.quantized)
+    page, batches = page_files(), (trial.source.batch or 1,)
+    beside = tuple(Beside(file=file, sha256=digest.of_bytes(data), bytes=len(data)) for file, data in page.items())
+    library = f"the target pins no {PACKAGE}" if pinned is None else find(pinned)
+    if isinstance(library, str):
+        told = OnChip(chip="web", executed=Executed.NOT_EXECUTED, library=library, samples=0, page=beside)
+        note = f"{artifact.file} was not executed: {library}"
+        return Tried(answers=trial.answers, on_chip=told, batches=batches, files=page, notes=(*lacking, note))
+    answers, named = _in_node(trial, library)
+    count = len(answers)
+    outputs = source_with_batch(trial.source, artifact.batch).outputs
+    hold_against_program(artifact.file, answers, trial.answers.first(count), trial.host.first(count), outputs)
+    told = OnChip(
+        chip="web", executed=Executed.HOST, library=named, samples=count, figures=_figures(trial, answers), page=beside
+    )
+    return Tried(answers=answers, on_chip=told, batches=batches, files=page, notes=lacking)
+
+
+def page_files() -> dict[str, bytes]:
+    """Return the page that loads a bundle in a browser, by path within the bundle."""
+    return {f"{FOLDER}/{name}": (files("edgekit.chips.web") / "page" / name).read_bytes() for name in _PAGE}
+
+
+def _in_node(trial: Trial, library: Library) -> tuple[Trace, str]:
+    """Run the samples, and name what ran them."""
+    source = source_with_batch(trial.source, trial.artifact.batch)
+    version = trial.target.runtimes[PACKAGE]
+    named = f"{PACKAGE} {version} WASM in Node.js {library.node_version}"
+    process = start(
+        named,
+        str(_HERE / "runner.mjs"),
+        trial.artifact.data,
+        {"outputs": [spec.name for spec in source.outputs]},
+        source.outputs,
+        program=(library.node,),
+        arguments=(str(library.folder),),
+    )
+    versions = {PACKAGE: version, "node": library.node_version, **installed("numpy")}
+    return measured(trial, process.call, named, versions), named
+
+
+def _figures(trial: Trial, answers: Trace) -> dict[str, float]:
+    """Return how far the answers are from those of ONNX Runtime's kernels for processors, and how many are near.
+
+    What is computed in float between integers is added up in another order, some 140 dB away; where a value then tips
+    to the next step, that sample is as far off as a step is.
+    """
+    artifact, samples = trial.artifact, trial.samples.first(len(answers))
+    source = source_with_batch(trial.source, artifact.batch)
+    sizes = (source.batch or 1,)
+    _, expected = runs.answers(artifact, source, samples, cpu=trial.target.cpu, sizes=sizes, memory=trial.memory)
+    pairs = [(rows, answers.outputs[name]) for name, rows in expected.outputs.items() if not is_counted(rows)]
+    ratios = [ratio for ratio in (sqnr_db(*pair) for pair in pairs) if ratio is not None]
+    near = sum(int(one.sum()) for one in _near(pairs, len(answers)))
+    return {**({_FIGURE: min(ratios)} if ratios else {}), _NEAR: near}
+
+
+def _near(pairs: list[tuple[Rows, Rows]], count: int) -> Iterator[npt.NDArray[np.bool_]]:
+    """Yield for some samples at a time whether their outputs are as near as another order of sums leaves them."""
+    for rows in cuts(count, min((at_once(one.shape) for one, _ in pairs), default=count)):
+        found = np.ones(rows.stop - rows.start, dtype=np.bool_)
+        for one, other in pairs:
+            expected = one[rows].astype(np.float64).reshape(len(found), -1)
+            error = expected - other[rows].astype(np.float64).reshape(len(found), -1)
+            found &= (error**2).sum(axis=1) * 10 ** (_NEAR_DB / 10) <= (expected**2).sum(axis=1)
+        yield found
+
+
+CHIP = Chip(title="web browser", name_of=lowering.name, lower=cpu.lower, run=run)
