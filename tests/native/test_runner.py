@@ -19,6 +19,8 @@ from edgekit.bundles import native
 from edgekit.data.samples import Samples
 from edgekit.errors import BundleError
 from edgekit.execution.artifact import open_artifact
+from edgekit.pipeline.profiling import native as profiled
+from edgekit.pipeline.profiling.cost import Runs
 from edgekit.spec import Format
 from tests.native.conftest import Folder, picture_samples
 
@@ -103,6 +105,19 @@ def test_trace_tells_what_each_operation_takes(made: Folder) -> None:
     assert 0 < sum(one["mean_ms"] for one in found["operations"]) <= found["traced_ms"]
     text = made.run("trace", "--runs", "20").out
     assert text.splitlines()[-1].startswith(f"{len(kinds)} operations, 20 runs under tracing, which slows them")
+
+
+def test_a_profile_measures_the_program(made: Folder) -> None:
+    """Timed in one process, traced in another; a folder for another processor is left out."""
+    manifest = bundles.read(made.bundle)
+    info = profiled.subject(made.bundle, manifest)
+    assert info == manifest.artifacts[0]
+    found = profiled.measure(made.bundle, info, Runs(warm_up=2, timed=30, profiled=10))
+    assert found.artifact == "model.pte in native/"
+    assert sum(found.latency.histogram.counts) == found.latency.runs == 30
+    assert 0 < found.peak_memory_bytes < 12e6
+    assert sum(one.calls for one in found.kinds) == len(found.operators) > 5
+    assert "10 runs, which it slows" in found.operators_note
 
 
 def damaged_model(own: Folder) -> None:

@@ -31,6 +31,7 @@ from edgekit.pipeline.build import build_job
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.profiling import classes, cost, departures, measure, noise, values
 from edgekit.pipeline.profiling.cost import Runs, Subject
+from edgekit.pipeline.profiling.owners import owned
 from edgekit.pipeline.profiling.suspects import Suspects, all_layers, suspects
 from edgekit.quantization import quantize
 from edgekit.quantization.simulate import Simulation, simulate
@@ -313,6 +314,10 @@ def test_costs_are_measured(stages: Stages, file: str) -> None:
     assert seen or file == "pte"
     assert sum(one.share for one in found.operators) == pytest.approx(1 if seen else 0)
     assert "10 runs" in found.operators_note
+    assert sum(one.calls for one in found.kinds) == len(found.operators)
+    graph = stages.quantized.program.module(check_guards=False).graph
+    told = owned(found.format, found.operators, graph, stages.known)
+    assert [one.layer for one in told if one.layer] == ["stem.0", "depthwise.0", "gate.0", "classifier"]
 
 
 def test_what_cannot_be_loaded_cannot_be_measured(stages: Stages) -> None:
