@@ -45,7 +45,7 @@ def measured(entry: Entry, data: Pictures, folder: Path) -> results.Draw:
     folder.mkdir(parents=True)
     model = entry.make()
     fit, held = entry.samples("calibration"), entry.samples("evaluation")
-    ours.build("edgekit", entry, model, [torch.from_numpy(array) for array in fit], folder)
+    ours.build("edgekit", entry, model, list(map(torch.from_numpy, fit)), list(map(torch.from_numpy, held)), folder)
     files = {path.suffix[1:]: opened(path, exact=True) for path in sorted(folder.glob("model.*"))}
     seen, unseen = (
         {format: ratios(of_model(model, rows), answers(call, rows))[1] for format, call in files.items()}

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 import edgekit
@@ -22,7 +21,9 @@ STEPS: dict[str, dict[str, Any]] = {
 _MEANINGS: dict[Task, Meaning] = {"top-1": "logits", "pixels": "segmentation", "cosine": "embedding"}
 
 
-def build(recipe: str, entry: Entry, model: nn.Module, fit: list[Tensor], place: Path) -> dict[str, Any]:
+def build(
+    recipe: str, entry: Entry, model: nn.Module, fit: list[Tensor], held: list[Tensor], place: Path
+) -> dict[str, Any]:
     """Build both formats with the defaults, or with one step switched off, and say what became of them.
 
     Args:
@@ -30,12 +31,12 @@ def build(recipe: str, entry: Entry, model: nn.Module, fit: list[Tensor], place:
         entry: The network.
         model: The same, made.
         fit: The calibration samples.
+        held: The evaluation samples.
         place: Where the files go, as ``model.pte`` and ``model.onnx``.
     """
     options: dict[str, Any] = STEPS[recipe.removeprefix("off-")] if recipe.startswith("off-") else {}
     if entry.scheme != "int8":
         options = {**options, "scheme": entry.scheme}
-    held = [torch.from_numpy(array) for array in entry.samples("evaluation")]
     result = edgekit.build(
         model,
         [tensor[:1] for tensor in fit],

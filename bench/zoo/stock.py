@@ -17,7 +17,9 @@ from bench.zoo.entry import Entry
 from tests.operators import stock
 
 
-def build(recipe: str, entry: Entry, model: nn.Module, samples: list[Tensor], folder: Path) -> dict[str, Any]:
+def build(
+    recipe: str, entry: Entry, model: nn.Module, samples: list[Tensor], _: list[Tensor], folder: Path
+) -> dict[str, Any]:
     """Write the file of a recipe: ``model.pte`` or ``model.onnx``, or ``float.pte`` and ``float.onnx``."""
     example = tuple(tensor[:1] for tensor in samples)
     dynamic = entry.scheme == "int8-dynamic"

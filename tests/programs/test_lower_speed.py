@@ -62,6 +62,27 @@ class Sequence(nn.Module):
         return y
 
 
+class Padded(nn.Module):
+    """A network of TensorFlow's, with a pad of its own and a mean of whole pictures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU6(), nn.AdaptiveAvgPool2d(1)
+        )
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return scores (batch, 3) of an image (batch, 3, 8, 8)."""
+        scores: Tensor = self.head(self.layers(nn.functional.pad(image, (0, 1, 0, 1))).flatten(1))
+        return scores
+
+
+def padded() -> Quantized:
+    """Return it, quantized."""
+    return quantized(Padded(), {"image": (3, 8, 8)}, {"scores": (3,)})
+
+
 def small() -> Quantized:
     """Return the small network, quantized."""
     samples = images(64, seed=1)
@@ -73,6 +94,7 @@ NETWORKS: dict[str, Callable[[], Quantized]] = {
     "two in, two out": lambda: quantized(
         TwoInTwoOut(), {"left": (6,), "right": (4,)}, {"scores": (3,), "embedding": (5,)}
     ),
+    "padded": padded,
     "mixed": lambda: quantized(Mixed(), {"image": (3, 8, 8)}, {"numbers": (4,)}),
     "tokens": lambda: quantized(Tokens(), {"tokens": (6, 8)}, {"features": (8,)}),
     "sequence": lambda: quantized(Sequence(), {"signal": (2, 16)}, {"features": (4,)}),
@@ -134,7 +156,10 @@ def test_the_onnx_file_is_the_same_with_and_without(name: str, monkeypatch: pyte
     assert (export.lower(program, OnnxSettings()), export.export_float(program.captured)) == fast
 
 
-def test_usual_networks_need_no_round_of_decompositions(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("make", [small, padded])
+def test_usual_networks_need_no_round_of_decompositions(
+    make: Callable[[], Quantized], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither lowering traces the sample's kind of network again; without the shortcuts both do."""
     rounds = []
     decompose = exported_program._decompose_exported_program
@@ -145,7 +170,8 @@ def test_usual_networks_need_no_round_of_decompositions(monkeypatch: pytest.Monk
         return result
 
     monkeypatch.setattr(exported_program, "_decompose_exported_program", counted)
-    program = small()
+    program = make()
+    rounds.clear()
     pte.lower(program, PteSettings())
     export.lower(program, OnnxSettings())
     export.export_float(program.captured)

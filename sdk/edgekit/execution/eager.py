@@ -16,6 +16,7 @@ from edgekit.data.samples import Samples
 from edgekit.data.trace import Origin, Trace, precision
 from edgekit.errors import SourceError
 from edgekit.model.program import Quantized, Source, named_outputs
+from edgekit.model.rounded import module_of
 from edgekit.model.together import together
 from edgekit.spec import Scheme
 
@@ -89,8 +90,7 @@ def run_quantized(quantized: Quantized, samples: Samples) -> Trace:
         samples: What to feed it.
     """
     source, captured = quantized.captured.source, quantized.captured
-    module = quantized.program.module(check_guards=False)
-    outputs = _run(module, source, samples, "cpu", captured.rows, captured.memory)
+    outputs = _run(module_of(quantized.program), source, samples, "cpu", captured.rows, captured.memory)
     origin = Origin(
         program="quantized",
         device="cpu",

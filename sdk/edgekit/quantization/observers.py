@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torchao.quantization.pt2e import ObserverBase
 
+from edgekit.model.rounded import from_int8, to_int8
 from edgekit.quantization.functions import Function
 from edgekit.quantization.ranges import affine_parameters, quantization_error, shares
 from edgekit.spec import Ranges
@@ -202,12 +203,12 @@ class HistogramObserver(ObserverBase):
     def pack(self, rounded: Tensor) -> Tensor:
         """Return what `quantize` gave as int8, a quarter of the memory; only of 8 bits."""
         scale, zero_point = self.parameters_chosen
-        return (rounded / scale).round_().add_(zero_point).to(torch.int8)
+        return to_int8(rounded, scale, zero_point)
 
     def unpack(self, packed: Tensor) -> Tensor:
         """Return what was packed, to the bit."""
         scale, zero_point = self.parameters_chosen
-        return packed.float().sub_(zero_point).mul_(scale)
+        return from_int8(packed, scale, zero_point)
 
     def to_half(self, real: Tensor) -> Tensor:
         """Return float values as float16, a half of the memory, in a unit in which their range is about 1."""

@@ -57,7 +57,7 @@ def _round(streams: Streams, node: fx.Node, joints: Mapping[fx.Node, Joint]) -> 
     limits = observer.quant_min, observer.quant_max
     common = joints.get(stored)
     if common is None:
-        inputs = gather(node, (pair.rounded for pair in streams.read(data)), len(streams), weight)
+        inputs = gather(node, streams.rounded(data), len(streams), weight)
         rounded = round_adaptively(weight, observer.spread(weight), inputs, limits)
     else:
         if common.rounded is None:

@@ -19,6 +19,7 @@ from edgekit.errors import EdgeKitError, QuantizeError
 from edgekit.model.capture import capture_again
 from edgekit.model.graph import is_quantize, reads_integers
 from edgekit.model.program import Captured, Quantized
+from edgekit.model.rounded import module_of
 from edgekit.quantization import account, scales
 from edgekit.quantization.channels import Kind
 from edgekit.quantization.equalize import equalize
@@ -102,7 +103,7 @@ def convert(
         calibration_sha256=calibration.digest,
         weight_bytes=stored,
         notes=notes,
-        seen_db=seen_db(captured, program.module(check_guards=False), calibration),
+        seen_db=seen_db(captured, module_of(program), calibration),
         float_layers=float_layers,
     )
 

@@ -94,10 +94,10 @@ class Streams:
             self._empty(one)
         self._place = end
 
-    def read(self, node: fx.Node) -> Iterator[Pair]:
-        """Yield a value of each part."""
+    def rounded(self, node: fx.Node) -> Iterator[Any]:
+        """Yield a value of each part as the quantized program computes it."""
         for values in self._values:
-            yield self._read(node, values)
+            yield self._read(node, values, 1)
 
     def set(self, node: fx.Node, pairs: Sequence[Pair]) -> None:
         """Go on behind the node that all parts stand before, whose value for each part is given."""
@@ -135,18 +135,20 @@ class Streams:
                 return Pair(self._call(node, values, 0), self._call(node, values, 1))
 
     def _observed(self, node: fx.Node, values: dict[fx.Node, Pair]) -> Pair:
-        module, pair = self.prepared.get_submodule(str(node.target)), self._read(node.all_input_nodes[0], values)
+        module, source = self.prepared.get_submodule(str(node.target)), node.all_input_nodes[0]
+        real, rounded = (self._read(source, values, stream) for stream in (0, 1))
         if isinstance(module, HistogramObserver | DynamicObserver | PerChannelWeightObserver):
-            return Pair(pair.real, module.quantize(pair.rounded))
-        return Pair(module(pair.real), module(pair.rounded))
+            return Pair(real, module.quantize(rounded))
+        return Pair(module(real), module(rounded))
 
-    def _read(self, node: fx.Node, values: dict[fx.Node, Pair]) -> Pair:
-        pair = values[node] if node in values else self._shared[node]
-        if node in self._packed and pair.rounded.dtype == torch.int8:
-            observer = self._packed[node]
-            real = observer.from_half(pair.real) if pair.real.dtype == torch.float16 else pair.real
-            return Pair(real, observer.unpack(pair.rounded))
-        return pair
+    def _read(self, node: fx.Node, values: dict[fx.Node, Pair], stream: int) -> Any:
+        value = (values[node] if node in values else self._shared[node])[stream]
+        if node in self._packed:
+            if value.dtype == torch.int8:
+                return self._packed[node].unpack(value)
+            if value.dtype == torch.float16:
+                return self._packed[node].from_half(value)
+        return value
 
     def _shelved(self, node: fx.Node, pair: Pair) -> Pair:
         """Return a value as it is held until it is read, the values of all parts in one piece of memory.
@@ -174,7 +176,7 @@ class Streams:
 
     def _call(self, node: fx.Node, values: dict[fx.Node, Pair], stream: int) -> Any:
         def of_stream(source: fx.Node) -> Any:
-            return self._read(source, values)[stream]
+            return self._read(source, values, stream)
 
         assert callable(node.target)
         return node.target(*fx.map_arg(node.args, of_stream), **fx.map_arg(node.kwargs, of_stream))
