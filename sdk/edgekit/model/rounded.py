@@ -1,4 +1,4 @@
-"""Rounding to integers of 8 bits and back, to the bit as ``quantized_decomposed`` does it, in a fifth of its time.
+"""Rounding to integers of 8 bits and back, to the bit as ``quantized_decomposed`` does it, in fewer passes.
 
 torch's decomposed operations, in Python, pass over a tensor eight times for what torch's own quantized tensors do in
 one pass. These round halves after the zero point is added, which tips halves to the other side where it is odd: so
