@@ -61,14 +61,14 @@ def test_nothing_computes_in_float(captured: Captured, program: Quantized) -> No
     """Gates, the first layer and the last, means and sums: all are rounded; for a processor some stay in float."""
     assert float_islands(program) == ()
     usual = quantize(captured, Scheme.INT8, QuantSpec(), images(32, seed=1))
-    assert any("hardsigmoid" in one for one in float_islands(usual))
+    assert any("hardsigmoid" in one.operation for one in float_islands(usual))
 
 
 def test_an_island_of_float_is_named(captured: Captured) -> None:
     """A layer that the settings keep in float costs a chip two conversions, and is named with its reason."""
     spec = QuantSpec(float_layers=("depthwise.0",))
     kept = quantize(captured, Scheme.INT8, spec, images(32, seed=1), EVERYWHERE)
-    assert [one for one in float_islands(kept) if one.startswith("conv2d (depthwise.0)")]
+    assert [one for one in float_islands(kept) if one.place == "conv2d (depthwise.0)"]
 
 
 def test_the_npu_runs_what_was_lowered(program: Quantized) -> None:

@@ -76,9 +76,10 @@ def test_pte_is_one_delegate_and_near_its_program(pte: Artifact, quantized: Quan
     assert pte.not_delegated == ()
     assert pte.delegated_fraction == 1
     assert 0 < pte.int8_fraction < 1  # hard-swish and hard-sigmoid have no int8 kernel
-    assert "hardsigmoid (gate.1): there is no int8 kernel for it" in pte.in_float
-    assert "mul: it reads float from hardswish, hardsigmoid" in pte.in_float
-    compute = len(pte.in_float) / (1 - pte.int8_fraction)
+    told = {one.place: one.reason for one in pte.left_out}
+    assert told["hardsigmoid (gate.1)"] == "there is no int8 kernel for it"
+    assert told["mul"] == "it reads float from hardswish, hardsigmoid"
+    compute = len(pte.left_out) / (1 - pte.int8_fraction)
     assert compute == pytest.approx(round(compute))  # what is named is what the share leaves out
     program = run_quantized(quantized, EVALUATION).array("logits")
     assert ratio(program, run(pte, quantized).array("logits")) > 28

@@ -15,6 +15,7 @@ from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import Check, DriftReport, Leg, LegName, LimitResult
 from edgekit.drift.statistics import Interval
 from edgekit.model.layers import FallbackReport, Kept, Layer, lines
+from edgekit.model.left_out import LeftOut
 from edgekit.spec import Budget, Cpu, Format, Limits, Platform, Scheme, TensorSpec
 
 SERVER = "float32 on NVIDIA H200 (cuda), TF32 off"
@@ -114,6 +115,18 @@ def artifact(file: str = "model.pte", data: bytes = b"pte", **changes: Any) -> A
         "size_limit": 80_000,
     }
     return ArtifactInfo(**(values | changes))
+
+
+def left_out(operation: str, path: str = "", **changes: Any) -> LeftOut:
+    """An operation that computes in float, unless changed."""
+    values: dict[str, Any] = {
+        "outside": False,
+        "in_float": True,
+        "reason": "there is no int8 kernel for it",
+        "float_bytes": 0,
+        "time_share": 0.02,
+    } | changes
+    return LeftOut(operation=operation, path=path, int8_bytes=values["float_bytes"] // 4, **values)
 
 
 def manifest(*, breach: bool = False, large: bool = False) -> Manifest:

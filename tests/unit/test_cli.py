@@ -213,6 +213,25 @@ def test_cache_show_and_clear(
     assert caches.get(store, "artifact", "0" * 64) is None
 
 
+def test_the_kit_is_listed_and_cleared_when_asked(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With its size, those of other versions too; a plain clear leaves it, as it leaves what is no kit."""
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path))
+    assert json.loads(run(capfd, "cache", "show", "--json")[1])["kit"] is None
+    for name in ("arm64-kit-1.5.1-1.32.0", "arm64-kit-1.4.0-1.31.0", "photographs"):
+        (tmp_path / name / "usr" / "bin").mkdir(parents=True)
+        (tmp_path / name / "usr" / "bin" / "tool").write_bytes(b"0" * 1_500_000)
+    (tmp_path / "arm64-kit-linked").symlink_to(tmp_path / "photographs")
+    code, out, _ = run(capfd, "cache", "clear", "--json")
+    assert code == 0
+    assert json.loads(out)["kit"] == {"kind": "arm64-kit", "entries": 2, "bytes": 3_000_000}
+    assert "beside it, 3.0 MB: arm64-kit" in run(capfd, "cache", "show")[1]
+    code, out, _ = run(capfd, "cache", "clear", "--kit", "--json")
+    assert (code, json.loads(out)["kit"]) == (0, None)
+    assert (tmp_path / "photographs" / "usr" / "bin" / "tool").exists()
+
+
 def test_a_wrong_cache_size_is_said(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is built."""
     monkeypatch.setenv("EDGEKIT_CACHE_SIZE", "lots")

@@ -13,8 +13,9 @@ from edgekit.bundles.changes import BundleComparison, Change, Side
 from edgekit.bundles.compare import compare_builds
 from edgekit.bundles.manifest import Manifest
 from edgekit.bundles.profile import Profile
+from edgekit.bundles.verified import Board, Verified, VerifiedRun
 from edgekit.drift.metrics import Metrics
-from edgekit.drift.report import DriftReport
+from edgekit.drift.report import DriftReport, LimitResult
 from edgekit.model.onchip import Compiled, Executed, OnChip
 from edgekit.render.page import build
 from edgekit.render.page.changes import of_changes
@@ -42,6 +43,74 @@ def comparison(**new: Any) -> BundleComparison:
     return compare_builds(
         Side(path="old", report=old, drift=old.drift), Side(path="new", report=after, drift=after.drift)
     )
+
+
+def emulated(*, passed: bool = True, by: str = "QEMU 10.0.13") -> Verified:
+    """What a processor's kernels computed, one file being skipped."""
+    place = f"model.pte on cortex-a53 under {by}"
+    broken = examples.check("min_sqnr_db", 40.0, 31.5, LimitResult.BROKEN)
+    legs = (
+        examples.leg("device", place, sqnr_db=None),
+        examples.leg("total", place, sqnr_db=31.5, checks=() if passed else (broken,)),
+    )
+    return Verified(
+        model="digits",
+        target="linux-arm64",
+        manifest_sha256="0" * 64,
+        emulator=by,
+        runs=(
+            VerifiedRun(
+                artifact="model.pte", cpu_model="cortex-a53" if by else "", identical=0.975, max_abs_error=0.25
+            ),
+            VerifiedRun(artifact="model.onnx", cpu_model="", skipped="There is no header."),
+        ),
+        drift=DriftReport(samples=360, legs=legs, notes=("This is for answers, never for time.",)),
+        verdict="passed" if passed else "failed",
+    )
+
+
+@pytest.mark.parametrize(
+    "found", [emulated(), emulated(passed=False), emulated(by="")], ids=["passed", "failed", "own"]
+)
+def test_what_a_processors_kernels_computed_is_shown_as_on_the_terminal(found: Verified) -> None:
+    """Each run, what was skipped and why, both legs and the limits; every figure is that of emulated.json."""
+    built = examples.manifest()
+    text = build.of_bundle(built, verified={"emulated": found})
+    page = pages.read(text)
+    files = documents_of(built) | {"emulated": json.loads(found.to_json())}
+    assert pages.disagreements(page, files) == []
+    assert page.documents == files
+    shown = {path["data-path"]: told for path, told in page.figures}
+    assert shown["/emulated/runs/0/identical"] == "97.50 %"
+    assert shown["/emulated/runs/1/skipped"] == "There is no header."
+    assert shown["/emulated/drift/legs/0/metrics/sqnr_db"] == "identical"
+    assert ("are over a limit" in text) == (found.verdict == "failed")
+    assert ("On an emulated device" in text) == bool(found.emulator)
+
+
+def test_a_board_has_a_section_of_its_own() -> None:
+    """Beside that of the emulator, with what the board says of itself."""
+    board = Board(
+        host="pi", model="Raspberry Pi", machine="aarch64", cpu_models=("Cortex-A76",), features=(), cores=4,
+        system="Debian", kernel="Linux",
+    )  # fmt: skip
+    both = {"emulated": emulated(), "board": emulated(by="").model_copy(update={"board": board})}
+    built = examples.manifest()
+    page = pages.read(build.of_bundle(built, verified=both))
+    files = documents_of(built) | {name: json.loads(one.to_json()) for name, one in both.items()}
+    assert pages.disagreements(page, files) == []
+    shown = {path["data-path"]: told for path, told in page.figures}
+    assert (shown["/board/board/host"], shown["/emulated/emulator"]) == ("pi", "QEMU 10.0.13")
+
+
+def test_another_result_of_a_processor_is_found() -> None:
+    """The negative twin: another share in the file than on the page; and without a result there is no section."""
+    built = examples.manifest()
+    page = pages.read(build.of_bundle(built, verified={"emulated": emulated()}))
+    files = documents_of(built) | {"emulated": json.loads(emulated().to_json())}
+    files["emulated"]["runs"][0]["identical"] = 1.0
+    assert any("/emulated/runs/0/identical" in fault for fault in pages.disagreements(page, files))
+    assert 'id="emulated"' not in build.of_bundle(built)
 
 
 @pytest.mark.parametrize("profile", [None, profiles.profile()], ids=["build", "profile"])

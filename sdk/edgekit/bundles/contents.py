@@ -49,7 +49,7 @@ def describe(
         delegated_fraction=artifact.delegated_fraction,
         int8_fraction=artifact.int8_fraction,
         not_delegated=artifact.not_delegated,
-        in_float=artifact.in_float,
+        left_out=artifact.left_out,
         verified_batches=batches,
         within_size=len(artifact.data) <= allowed,
         size_limit=allowed,

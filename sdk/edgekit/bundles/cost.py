@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
+from edgekit.base.values import Share
 from edgekit.spec import Format, Spec
 
 
@@ -110,5 +111,9 @@ class Cost(Spec):
     these runs are not those of `latency`."""
     kinds: tuple[KindTime, ...] = ()
     """The same by kind of operation."""
+    outside_share: Share | None = None
+    """Measured share of that time which kernels outside of the delegates take; null: the runtime does not tell."""
+    float_share: Share | None = None
+    """Measured share of that time which kernels in float take; null: the runtime does not tell."""
     operators_note: str
     """Which profiler gave the times, or why there are none."""

@@ -15,6 +15,7 @@ from edgekit.base.values import RelativePath, Sha256
 from edgekit.drift.report import DriftReport
 from edgekit.errors import BundleError
 from edgekit.model.layers import FallbackReport
+from edgekit.model.left_out import LeftOut
 from edgekit.model.onchip import OnChip
 from edgekit.spec import (
     Audio,
@@ -102,8 +103,8 @@ class ArtifactInfo(Spec):
     the inputs alone."""
     not_delegated: tuple[str, ...]
     """Operations that stay outside the delegates."""
-    in_float: tuple[str, ...] = ()
-    """Operations of a static int8 .pte that compute in float, each with its layer and the reason."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Operations outside the delegates, and of static int8 those that compute in float: why, and the cost."""
     verified_batches: tuple[Count, ...]
     """Batch sizes at which the file was run and gave the same answers."""
     within_size: bool

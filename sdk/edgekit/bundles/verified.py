@@ -1,7 +1,10 @@
 """``emulated.json`` and ``board.json``: what the real kernels of a processor computed of a bundle, and where."""
 
 import json
+from pathlib import Path
 from typing import Literal
+
+from pydantic import ValidationError
 
 from edgekit.base.values import Sha256, Share
 from edgekit.bundles.manifest import Count
@@ -77,3 +80,16 @@ class Verified(Spec):
     def to_json(self) -> str:
         """Return the text of the file."""
         return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+def of_bundle(folder: Path, manifest_sha256: str) -> dict[str, Verified]:
+    """Return what was computed of a bundle, by ``emulated`` and ``board``, but nothing of another build or version."""
+    found = {}
+    for file in (EMULATED_FILE, BOARD_FILE):
+        try:
+            one = Verified.model_validate_json((folder / file).read_text(encoding="utf-8"))
+        except (OSError, ValidationError, UnicodeDecodeError):
+            continue
+        if one.manifest_sha256 == manifest_sha256:
+            found[file.removesuffix(".json")] = one
+    return found

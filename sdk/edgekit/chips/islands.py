@@ -1,15 +1,18 @@
 """Islands of float: what of a program computes in float between integers, by name."""
 
+from edgekit.lowering.left_out import left_out
 from edgekit.model import graph
+from edgekit.model.left_out import LeftOut
 from edgekit.model.program import Quantized
 
 
-def float_islands(quantized: Quantized) -> tuple[str, ...]:
-    """Return the operations of a static program that compute in float, each with its module and the reason.
+def float_islands(quantized: Quantized) -> tuple[LeftOut, ...]:
+    """Return the operations of a static program that compute in float, each with the reason and the cost.
 
     A chip made for integers computes them in half precision, or hands them to another processor.
     """
-    return graph.in_float(quantized.program.graph, _operations(quantized), quantized.float_layers)
+    floats = graph.in_float(quantized.program.graph, _operations(quantized), quantized.float_layers)
+    return left_out(quantized.program, floats)
 
 
 def integer_fraction(quantized: Quantized) -> float:

@@ -19,28 +19,31 @@ def cache() -> None:
 @verb
 def show(progress: Progress) -> Answer:
     """Show where the cache is and what it holds."""
-    from edgekit.base import cache as caches
-    from edgekit.render import json, settings
-
-    found = caches.from_environment()
-    kept = caches.show(found)
-    return Answer(
-        data=json.cache(found.folder, found.limit, kept),
-        text=lambda console: settings.show_cache(console, found, kept),
-    )
+    return _shown()
 
 
 @cache.command()
+@click.option("--kit", is_flag=True, help="Remove the emulator's kit, too: edgekit verify --setup downloads it again.")
 @verb
-def clear(progress: Progress) -> Answer:
-    """Remove every entry of the cache."""
+def clear(progress: Progress, *, kit: bool) -> Answer:
+    """Remove what earlier builds left in the cache; with --kit also the kit that emulates ARM."""
+    from edgekit.apps.emulation import kit as kits
+    from edgekit.base import cache as caches
+
+    caches.clear(caches.from_environment())
+    if kit:
+        kits.remove()
+    return _shown()
+
+
+def _shown() -> Answer:
+    from edgekit.apps.emulation import kit as kits
     from edgekit.base import cache as caches
     from edgekit.render import json, settings
 
     found = caches.from_environment()
-    caches.clear(found)
-    kept = caches.show(found)
+    kept, beside = caches.show(found), kits.kept()
     return Answer(
-        data=json.cache(found.folder, found.limit, kept),
-        text=lambda console: settings.show_cache(console, found, kept),
+        data=json.cache(found.folder, found.limit, kept, beside),
+        text=lambda console: settings.show_cache(console, found, kept, beside),
     )

@@ -146,11 +146,15 @@ def _written(
     """Write what was measured to a file, or into the bundle with a page that shows what else was."""
     from edgekit import bundles
     from edgekit.base import atomic
-    from edgekit.bundles import device_profile, profile
+    from edgekit.bundles import device_profile, profile, verified
     from edgekit.render.page import build as page
 
     if output is not None:
         atomic.replace_file(output, text.encode())
         return output
-    there = {"profile": profile.of_bundle(folder, sha256), "device": device_profile.of_bundle(folder, sha256)}
+    there = {
+        "profile": profile.of_bundle(folder, sha256),
+        "device": device_profile.of_bundle(folder, sha256),
+        "verified": verified.of_bundle(folder, sha256),
+    }
     return bundles.add(folder, name, text, page.of_bundle(manifest, **{**there, **found}), sha256)

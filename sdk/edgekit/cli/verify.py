@@ -100,9 +100,12 @@ def verify(
 
     from edgekit import bundles
     from edgekit.base import cache as caches
+    from edgekit.bundles import device_profile, profile
+    from edgekit.bundles import verified as results
     from edgekit.bundles.verified import BOARD_FILE, EMULATED_FILE
     from edgekit.pipeline import emulate as emulation
     from edgekit.render import cases, markdown, verdict
+    from edgekit.render.page import build as page
     from edgekit.render.verified import show_verified
 
     store = caches.for_builds()
@@ -118,8 +121,14 @@ def verify(
         markdown.of_build([(suite, found.drift)]),
         lambda console: show_verified(console, found, str(bundle)),
     )
-    file = EMULATED_FILE if address is None else BOARD_FILE
-    place = bundles.add(bundle, file, found.to_json(), None, found.manifest_sha256)
+    file, sha256 = EMULATED_FILE if address is None else BOARD_FILE, found.manifest_sha256
+    shown = page.of_bundle(
+        bundles.read(bundle),
+        profile.of_bundle(bundle, sha256),
+        device_profile.of_bundle(bundle, sha256),
+        results.of_bundle(bundle, sha256) | {file.removesuffix(".json"): found},
+    )
+    place = bundles.add(bundle, file, found.to_json(), shown, sha256)
     return Answer(
         data={"file": str(place), "verified": found.model_dump(mode="json")},
         text=text,

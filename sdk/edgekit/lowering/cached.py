@@ -10,6 +10,7 @@ from edgekit.lowering import onnx, pte
 from edgekit.lowering.pte import Check
 from edgekit.model import fingerprint
 from edgekit.model.artifact import Artifact
+from edgekit.model.left_out import LeftOut
 from edgekit.model.narrow import for_device
 from edgekit.model.program import Captured, Quantized
 from edgekit.spec import Format, Scheme, Target
@@ -117,6 +118,7 @@ def _lower(format: Format, target: Target, quantized: Quantized, check: Check | 
 
 def _entry(artifact: Artifact) -> Entry:
     facts = asdict(artifact)
+    facts["left_out"] = [one.model_dump(mode="json") for one in artifact.left_out]
     return Entry(files={artifact.file: facts.pop("data")}, facts=facts)
 
 
@@ -126,6 +128,7 @@ def _artifact(entry: Entry) -> Artifact | None:
     try:
         (data,) = entry.files.values()
         format, scheme = Format(facts.pop("format")), Scheme(facts.pop("scheme"))
-        return Artifact(data=data, format=format, scheme=scheme, **facts)
+        left_out = tuple(map(LeftOut.model_validate, facts.pop("left_out")))
+        return Artifact(data=data, format=format, scheme=scheme, left_out=left_out, **facts)
     except (ValueError, KeyError, TypeError):
         return None

@@ -9,11 +9,13 @@ from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
 from executorch.backends.xnnpack.partition.config.xnnpack_config import ConfigPrecisionType
 from executorch.exir import EdgeCompileConfig, EdgeProgramManager, to_edge_transform_and_lower
 from executorch.exir.lowered_backend_module import get_lowered_submodules
+from torch import fx
 
 from edgekit.errors import CompatibilityError, LowerError, RunError
 from edgekit.lowering.blame import blamed, check_kernels
 from edgekit.lowering.conversions import convert_in_delegate
 from edgekit.lowering.decomposed import write_decomposed
+from edgekit.lowering.left_out import left_out
 from edgekit.lowering.partition import Partitioner, bodies
 from edgekit.lowering.refusal import Try, Write, compute_in_float, without_refused
 from edgekit.lowering.rewriting import drop_unused, has_recurrent_layers, inline_weights, rewrite
@@ -123,10 +125,11 @@ def _write(quantized: Quantized, settings: PteSettings, partitioner: Partitioner
             )
             drop_unused(edge.exported_program())
             inside, outside = _shares(edge)  # before the next line: it adds nodes for memory to the same graph
+            left = left_out(quantized.program, _in_float(quantized), outside, partitioner.reason)
             executable = edge.to_executorch()
     except Exception as error:  # the lowering raises many unrelated classes
-        left = edge.exported_program().graph if edge else None
-        if known := blamed(name, quantized.program.graph, Format.PTE, error, left):
+        stands = edge.exported_program().graph if edge else None
+        if known := blamed(name, quantized.program.graph, Format.PTE, error, stands):
             raise known from error
         raise LowerError(
             f"ExecuTorch cannot lower {name} for {settings.delegate}: {error}",
@@ -141,15 +144,15 @@ def _write(quantized: Quantized, settings: PteSettings, partitioner: Partitioner
         delegates=tuple(sorted({delegate.id for delegate in plan.delegates})),
         delegated_fraction=inside / max(inside + len(outside), 1),
         int8_fraction=graph.int8_fraction(quantized.program.graph, _int8_operations()),
-        not_delegated=outside,
-        in_float=_in_float(quantized),
+        not_delegated=tuple(map(graph.place, outside)),
+        left_out=left,
         # The first entry is no buffer. What a delegate allocates for itself when it is loaded is not among them.
         planned_bytes=sum(plan.non_const_buffer_sizes[1:]),
     )
     return artifact, sum(len(chain.instructions) for chain in plan.chains)
 
 
-def _shares(edge: EdgeProgramManager) -> tuple[int, tuple[str, ...]]:
+def _shares(edge: EdgeProgramManager) -> tuple[int, tuple[fx.Node, ...]]:
     """Return how many compute operations were delegated, and those that were not."""
     whole = edge.exported_program().graph_module
     inside, outside = 0, []
@@ -158,13 +161,13 @@ def _shares(edge: EdgeProgramManager) -> tuple[int, tuple[str, ...]]:
         inside += sum(graph.is_compute(node) for module in delegated for node in module.graph.nodes)
         outside += [node for node in part.graph.nodes if graph.is_compute(node)]
     left = [node for node in outside if graph.operation(node) not in ("executorch_call_delegate", "scan")]
-    return inside, tuple(map(graph.place, left))
+    return inside, tuple(left)
 
 
-def _in_float(quantized: Quantized) -> tuple[str, ...]:
+def _in_float(quantized: Quantized) -> dict[fx.Node, str]:
     """Return what computes in float of what was to compute with integers; of other schemes that is what they mean."""
     if quantized.scheme not in (Scheme.INT8, Scheme.INT8_MIXED):
-        return ()
+        return {}
     return graph.in_float(quantized.program.graph, _int8_operations(), quantized.float_layers)
 
 

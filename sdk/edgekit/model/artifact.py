@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from edgekit.base import digest
+from edgekit.model.left_out import LeftOut
 from edgekit.spec import Format, Scheme
 
 
@@ -25,8 +26,8 @@ class Artifact:
     the inputs alone. The others compute in float."""
     not_delegated: tuple[str, ...]
     """Operations that stay outside, each with the module it came from."""
-    in_float: tuple[str, ...] = ()
-    """Operations of a static int8 .pte that compute in float, each with the module it came from and the reason."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Operations outside of the delegates, and of static int8 those that compute in float: why, and the cost."""
     planned_bytes: int | None = None
     """Memory that the file plans for the largest inputs; None where the runtime plans it."""
 

@@ -119,6 +119,11 @@ def place(node: fx.Node, *, with_line: bool = False) -> str:
     return f"{operation(node)} ({where})" if where else operation(node)
 
 
+def operations(graph: fx.Graph) -> list[fx.Node]:
+    """Return the nodes that compute, without clamps that are part of the operation before them."""
+    return [node for node in graph.nodes if is_compute(node) and not _is_fused_activation(node)]
+
+
 def int8_fraction(graph: fx.Graph, int8_operations: frozenset[str]) -> float:
     """Return the share of compute nodes that a runtime can run in int8.
 
@@ -127,39 +132,41 @@ def int8_fraction(graph: fx.Graph, int8_operations: frozenset[str]) -> float:
         int8_operations: The operations that the runtime has int8 kernels for; another operation between a
             dequantize and a quantize node computes in float.
     """
-    nodes = [node for node in graph.nodes if is_compute(node) and not _is_fused_activation(node)]
+    nodes = operations(graph)
     return sum(_runs_int8(node, int8_operations) for node in nodes) / len(nodes) if nodes else 0.0
 
 
-def in_float(graph: fx.Graph, int8_operations: frozenset[str], kept: Collection[str] = ()) -> tuple[str, ...]:
-    """Return the compute operations that a runtime runs in float, each with its module and the reason.
+def in_float(graph: fx.Graph, int8_operations: frozenset[str], kept: Collection[str] = ()) -> dict[fx.Node, str]:
+    """Return the compute operations that a runtime runs in float, each with the reason.
 
     Args:
         graph: A quantized graph.
         int8_operations: As in `int8_fraction`.
         kept: Paths of the modules that settings keep in float.
     """
-    nodes = [node for node in graph.nodes if is_compute(node) and not _is_fused_activation(node)]
-    return tuple(
-        f"{place(node)}: {_why_float(node, int8_operations, kept)}"
-        for node in nodes
-        if not _runs_int8(node, int8_operations)
-    )
+    nodes = [node for node in operations(graph) if not _runs_int8(node, int8_operations)]
+    return {node: why_float(node, int8_operations, kept) for node in nodes}
 
 
-def _why_float(node: fx.Node, int8_operations: frozenset[str], kept: Collection[str]) -> str:
+def why_float(node: fx.Node, int8_operations: frozenset[str], kept: Collection[str]) -> str:
+    """Return why an operation computes in float: see `in_float`."""
     if any(f"{module_path(node)}.".startswith(f"{path}.") for path in kept):
         return "the settings or fallback keep it in float"
     if operation(node) not in int8_operations:
         return "there is no int8 kernel for it"
     if _has_float_weights(node):
-        return "its weights are float"
+        if node.all_input_nodes[0].op != "call_function":
+            return "its weights stay float, by first_layer of [quantize]"
+        last = any(user.op == "output" for user in _users_behind_activation(node))
+        return f"its weights stay float{', by last_layer of [quantize]' if last else ''}"
     data = [source for source in node.all_input_nodes if source.op == "call_function"]
     float_inputs = [operation(source) for source in data if not is_dequantize(source)]
     if float_inputs:
         return f"it reads float from {', '.join(dict.fromkeys(float_inputs))}"
     readers = [user for user in _users_behind_activation(node) if not is_quantize(user)]
     named = dict.fromkeys("the output" if user.op == "output" else operation(user) for user in readers)
+    if not named:
+        return "the runtime has an int8 kernel for its kind, and none for this one"
     return f"{', '.join(named)} reads its result in float"
 
 

@@ -63,13 +63,14 @@ def build_result(result: "BuildResult") -> dict[str, Any]:
     }
 
 
-def cache(folder: Path, limit: int, kept: "tuple[Kept, ...]") -> dict[str, Any]:
-    """Return where the cache is, how large it may be, and how much there is of each kind."""
+def cache(folder: Path, limit: int, kept: "tuple[Kept, ...]", kit: "Kept | None" = None) -> dict[str, Any]:
+    """Return where the cache is, how large it may be, how much there is of each kind, and the kit beside them."""
     return {
         "folder": str(folder),
         "bytes": sum(kind.bytes for kind in kept),
         "limit_bytes": limit,
         "kinds": [dataclasses.asdict(kind) for kind in kept],
+        "kit": None if kit is None else dataclasses.asdict(kit),
     }
 
 

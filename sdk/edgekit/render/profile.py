@@ -175,6 +175,12 @@ def _operators(console: Console, cost: Cost) -> None:
     for one in slowest:
         table.add_row(Text(one.name), Text(one.layer or ""), f"{1000 * one.mean_ms:.1f}", numbers.percent(one.share))
     console.print(indented(table))
+    if cost.outside_share is not None:
+        console.print(
+            indented(Text(f"outside the delegate: {numbers.percent(cost.outside_share)} % of the time", "dim"))
+        )
+    if cost.float_share is not None:
+        console.print(indented(Text(f"in float: {numbers.percent(cost.float_share)} % of the time", "dim")))
     console.print()
 
 

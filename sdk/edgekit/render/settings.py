@@ -54,14 +54,18 @@ def show_new_project(console: Console, folder: Path, files: tuple[Path, ...], ta
     console.print(Text(f"Next: look at {folder / 'edgekit.toml'}, then: {build}"), soft_wrap=True)
 
 
-def show_cache(console: Console, cache: Cache, kept: tuple[Kept, ...]) -> None:
-    """Print where the cache is and how full."""
+def show_cache(console: Console, cache: Cache, kept: tuple[Kept, ...], kit: Kept | None = None) -> None:
+    """Print where the cache is and how full, and what lies beside it and does not count."""
     table = simple_table(("kind", "left"), ("entries", "right"), ("MB", "right"))
     for kind in kept:
         table.add_row(kind.kind, str(kind.entries), f"{kind.bytes / 1e6:,.1f}")
     console.print(table)
     total = sum(kind.bytes for kind in kept)
     console.print(Text(f"{total / 1e6:,.1f} of {cache.limit / 1e6:,.0f} MB in {cache.folder}"), soft_wrap=True)
+    if kit is not None:
+        way_out = "edgekit cache clear --kit removes it"
+        line = f"beside it, {kit.bytes / 1e6:,.1f} MB: {kit.kind}, which emulates ARM; {way_out}"
+        console.print(Text(line, "dim"), soft_wrap=True)
 
 
 def show_checks(console: Console, checks: tuple[Check, ...]) -> None:

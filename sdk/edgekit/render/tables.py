@@ -1,7 +1,5 @@
 """Results as a person reads them."""
 
-from collections import Counter
-
 from rich.console import Console
 from rich.text import Text
 
@@ -14,6 +12,7 @@ from edgekit.render import numbers, verdict
 from edgekit.render.drift import show_drift
 from edgekit.render.float_layers import show_float_layers
 from edgekit.render.layout import fields, heading, indented, simple_table
+from edgekit.render.left_out import left_out_lines
 from edgekit.render.targets import show_on_chip, show_targets
 from edgekit.render.terminal import symbol
 
@@ -64,21 +63,9 @@ def show_artifacts(console: Console, manifest: Manifest) -> None:
             names = numbers.shortened(item.not_delegated)
             line = Text.assemble((f"{item.file} not delegated: ", "yellow"), names)
             console.print(indented(line))
-        for told in _in_float(item):
+        for told in left_out_lines(item):
             console.print(indented(Text(told, "dim")))
         show_on_chip(console, item)
-
-
-def _in_float(item: ArtifactInfo) -> list[str]:
-    """Return a line for each reason why operations compute in float, with how many there are of each kind."""
-    found: dict[str, Counter[str]] = {}
-    for one in item.in_float:
-        place, _, reason = one.partition(": ")
-        found.setdefault(reason, Counter())[place.partition(" ")[0]] += 1
-    return [
-        f"{item.file} in float: {', '.join(f'{count} {kind}' for kind, count in kinds.most_common())}: {reason}"
-        for reason, kinds in found.items()
-    ]
 
 
 def _artifact_row(console: Console, item: ArtifactInfo, float_bytes: int) -> list[Text]:

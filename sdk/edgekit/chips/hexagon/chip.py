@@ -34,7 +34,7 @@ def lower(format: Format, target: Target, quantized: Quantized, cache: Cache | N
     options.of_target(target)
     artifact, known = lowering.lower(format, target, quantized, cache)
     islands, whole = float_islands(quantized), integer_fraction(quantized)
-    return replace(artifact, delegates=(_PROVIDER,), in_float=islands, int8_fraction=whole), known
+    return replace(artifact, delegates=(_PROVIDER,), left_out=islands, int8_fraction=whole), known
 
 
 def run(trial: Trial) -> Tried:
@@ -45,10 +45,11 @@ def run(trial: Trial) -> Tried:
     """
     artifact, target = trial.artifact, trial.target
     extra = extras.of_chip(target.chip.name)
+    islands = tuple(one.told for one in artifact.left_out)
     soc = " ".join(target.chip.socs) or target.name
     if extra is not None and extra.missing:
         why = f"{', '.join(extra.missing)} is not installed: {extra.command}"
-        told = OnChip(chip=soc, executed=Executed.NOT_EXECUTED, library=why, samples=0, elsewhere=artifact.in_float)
+        told = OnChip(chip=soc, executed=Executed.NOT_EXECUTED, library=why, samples=0, elsewhere=islands)
         note = f"{artifact.file} was not executed: {why}"
         return Tried(answers=trial.answers, on_chip=told, batches=(trial.source.batch or 1,), notes=(note,))
     settings = options.of_target(target)
@@ -78,7 +79,7 @@ def run(trial: Trial) -> Tried:
         executed=Executed.SIMULATED,
         library=library,
         samples=count,
-        elsewhere=(*elsewhere, *artifact.in_float),
+        elsewhere=(*elsewhere, *islands),
         compiled=tuple(
             Compiled(file=file, sha256=digest.of_bytes(data), bytes=len(data), soc=soc) for file, data in files.items()
         ),

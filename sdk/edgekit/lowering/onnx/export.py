@@ -4,6 +4,7 @@ import copy
 import re
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import assert_never
 
@@ -11,18 +12,21 @@ import onnx
 import onnx_ir as ir
 import onnxruntime as ort
 import torch
+from torch import fx
 from torch.export import ExportedProgram
 
 from edgekit.errors import LowerError
 from edgekit.lowering.blame import blamed
 from edgekit.lowering.decomposed import write_functional
-from edgekit.lowering.onnx import dynamic, qdq, recurrent
+from edgekit.lowering.left_out import left_out
+from edgekit.lowering.onnx import dynamic, kernels, qdq, recurrent
 from edgekit.lowering.onnx.names import metadata, name_by_operator, name_interface
 from edgekit.lowering.rewriting import rewrite_ceil_pools
 from edgekit.lowering.shortcuts import shortcuts
 from edgekit.lowering.symbols import keeping_sizes
 from edgekit.model.artifact import Artifact
 from edgekit.model.graph import reads_integers
+from edgekit.model.kernels import CONVERSIONS, DATA_MOVEMENT, is_integer_kernel
 from edgekit.model.program import Captured, Quantized, Source
 from edgekit.model.recurrence import traced_by_shape
 from edgekit.spec import Format, OnnxSettings, Scheme
@@ -31,13 +35,6 @@ from edgekit.spec.schemes import obstacle
 # Protocol buffers end at 2 GiB, and an app wants one file anyway.
 _LARGEST = 2**31 - 1
 _MOST_SAID = 600
-_DATA_MOVEMENT = {
-    "Cast", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Shape", "Slice", "Split", "Squeeze", "Transpose",
-    "Unsqueeze",
-}  # fmt: skip
-_CONVERSIONS = {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
-# How the names of operators that compute with integers begin; MatMulNBits rounds its activations to 8 bits.
-_INTEGER = ("Q", "DynamicQuantize", "MatMulNBits")
 # The first operator set whose QuantizeLinear takes 16 bits; without need for them, the exporter's own is older.
 _WITH_INT16 = 21
 
@@ -62,10 +59,13 @@ def lower(quantized: Quantized, settings: OnnxSettings) -> Artifact:
         LowerError: If the exporter refuses the program, or if ONNX Runtime runs none of it as the scheme says.
     """
     source, scheme = quantized.captured.source, quantized.scheme
-    data = _finish(_graph(quantized, settings), source)
-    kinds = _optimized_operators(data)
-    compute = [kind for kind in kinds if kind not in _DATA_MOVEMENT | _CONVERSIONS]
-    integer = [kind for kind in compute if kind.startswith(_INTEGER) or "Integer" in kind]
+    model = _graph(quantized, settings)
+    came_from = kernels.origins(model)
+    data = _finish(model, source)
+    optimized = _optimized(data)
+    kinds = [node.op_type for node in optimized.node]
+    compute = [kind for kind in kinds if kind not in DATA_MOVEMENT | CONVERSIONS]
+    integer = [kind for kind in compute if is_integer_kernel(kind)]
     # Most of 16 bits the CPU computes in float between the roundings; that these are there is all that can be asked.
     rounds = scheme is Scheme.W8A16 and "QuantizeLinear" in kinds
     stores = any(map(reads_integers, quantized.program.graph.nodes))
@@ -83,7 +83,19 @@ def lower(quantized: Quantized, settings: OnnxSettings) -> Artifact:
         delegated_fraction=1.0,  # the CPU provider takes every operation or refuses the file
         int8_fraction=len(integer) / len(compute),
         not_delegated=(),
+        left_out=left_out(quantized.program, _in_float(quantized, optimized, came_from)),
     )
+
+
+def _in_float(
+    quantized: Quantized, optimized: onnx.GraphProto, came_from: Mapping[ir.Value, str]
+) -> dict[fx.Node, str]:
+    """Return what computes in float of what was to compute with integers; of other schemes that is what they mean."""
+    if quantized.scheme not in (Scheme.INT8, Scheme.INT8_MIXED):
+        return {}
+    named = {str(value.name): name for value, name in came_from.items()}
+    moving = DATA_MOVEMENT | CONVERSIONS
+    return kernels.in_float(optimized, moving, named, quantized.program.graph, quantized.float_layers)
 
 
 def _graph(quantized: Quantized, settings: OnnxSettings) -> ir.Model:
@@ -169,8 +181,8 @@ def _finish(model: ir.Model, source: Source) -> bytes:
     return data
 
 
-def _optimized_operators(data: bytes) -> list[str]:
-    """Return the operator of every node after ONNX Runtime's optimizations that no hardware decides."""
+def _optimized(data: bytes) -> onnx.GraphProto:
+    """Return the graph after ONNX Runtime's optimizations that no hardware decides."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "optimized.onnx"
         options = ort.SessionOptions()
@@ -180,4 +192,4 @@ def _optimized_operators(data: bytes) -> list[str]:
             ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions share no public base class
             raise LowerError(f"ONNX Runtime refuses the int8 graph: {error}") from error
-        return [node.op_type for node in onnx.load(path).graph.node]
+        return onnx.load(path).graph

@@ -2,7 +2,7 @@
 
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,8 @@ from edgekit.base.child import ISOLATED, environment
 from edgekit.bundles.cost import Cost, Histogram, Latency, OperatorTime, kinds_of
 from edgekit.data.samples import Samples
 from edgekit.errors import RunError
-from edgekit.pipeline.profiling.worker import Measured, Task
+from edgekit.model.kernels import is_float_kernel
+from edgekit.pipeline.profiling.worker import Measured, Operation, Task
 from edgekit.spec import Format, TensorSpec
 
 _BINS = 40
@@ -71,8 +72,18 @@ def measure(subject: Subject, inputs: tuple[TensorSpec, ...], samples: Samples, 
         delegated_fraction=subject.delegated_fraction,
         operators=operators,
         kinds=kinds_of(operators),
+        outside_share=_share(subject.format, Format.PTE, found.operators, lambda one: one.outside),
+        float_share=_share(subject.format, Format.ONNX, found.operators, lambda one: is_float_kernel(one.operator)),
         operators_note=found.operators_note,
     )
+
+
+def _share(
+    format: Format, told_by: Format, operators: Sequence[Operation], counts: Callable[[Operation], bool]
+) -> float | None:
+    """Return the share of the measured time that some operations take; None where the runtime does not tell them."""
+    total = sum(one.mean_ms for one in operators)
+    return sum(one.mean_ms for one in operators if counts(one)) / total if total and format is told_by else None
 
 
 def _in_a_process(subject: Subject, inputs: tuple[TensorSpec, ...], samples: Samples, runs: Runs) -> Measured:

@@ -56,6 +56,8 @@ class Operation(Spec):
     name: str
     operator: str
     mean_ms: float
+    outside: bool = False
+    """Whether a kernel outside of the delegates computes it."""
 
 
 class Measured(Spec):
@@ -201,7 +203,9 @@ def _profile_pte(task: Task, inputs: list[Array]) -> tuple[tuple[Operation, ...]
         for event in block.events
         if event.perf_data is not None and (event.is_delegated_op or event.name.startswith(_KERNEL))
     ]
-    return _operations(taken, whole), f"ExecuTorch's ETDump, {task.profiled} runs"
+    beside = {event.name.removeprefix(_KERNEL) for event in block.events if event.name.startswith(_KERNEL)}
+    told = tuple(one.model_copy(update={"outside": one.name in beside}) for one in _operations(taken, whole))
+    return told, f"ExecuTorch's ETDump, {task.profiled} runs"
 
 
 def _operations(taken: Sequence[tuple[str, str, Sequence[float]]], whole: Sequence[float]) -> tuple[Operation, ...]:

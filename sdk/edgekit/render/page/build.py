@@ -1,5 +1,6 @@
 """The page of a bundle: its verdict, sizes and drift, and where the accuracy goes if it was profiled."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -8,6 +9,7 @@ from edgekit.bundles.device_profile import DeviceProfile
 from edgekit.bundles.manifest import Manifest
 from edgekit.bundles.manifest import report as report_of
 from edgekit.bundles.profile import Profile
+from edgekit.bundles.verified import Verified
 from edgekit.drift.report import Leg
 from edgekit.render import verdict
 from edgekit.render.page.columns import Column, columns_of, computed_on, own_of
@@ -28,13 +30,30 @@ class LayerView:
     """Its ranges and histograms."""
 
 
-def of_bundle(manifest: Manifest, profile: Profile | None = None, device: DeviceProfile | None = None) -> str:
+@dataclass(frozen=True, kw_only=True)
+class VerifiedView:
+    """What the real kernels of a processor computed, in one place."""
+
+    name: str
+    """Its file's name, and that of its section."""
+    found: Traced
+    columns: tuple[Column, ...]
+    marks: list[dict[str, str]]
+
+
+def of_bundle(
+    manifest: Manifest,
+    profile: Profile | None = None,
+    device: DeviceProfile | None = None,
+    verified: Mapping[str, Verified] | None = None,
+) -> str:
     """Return the text of ``report.html``; the same values give the same text.
 
     Args:
         manifest: The bundle's manifest.
         profile: What profiling the same bundle measured.
         device: What the same bundle did on a device.
+        verified: What the real kernels of its processor computed of it, by ``emulated`` and ``board``.
     """
     report = report_of(manifest)
     documents: dict[str, JsonValue] = {"report": report.model_dump(mode="json")}
@@ -42,6 +61,8 @@ def of_bundle(manifest: Manifest, profile: Profile | None = None, device: Device
         documents["profile"] = profile.model_dump(mode="json")
     if device is not None:
         documents["device"] = device.model_dump(mode="json")
+    for name, one in (verified or {}).items():
+        documents[name] = one.model_dump(mode="json")
     legs, theirs = report.drift.legs, () if device is None else device.drift.legs
     return render(
         "build.html.jinja",
@@ -58,11 +79,22 @@ def of_bundle(manifest: Manifest, profile: Profile | None = None, device: Device
         on_device=device is not None,
         device_columns=columns_of(leg.metrics for leg in theirs),
         device_marks=[_marks(leg) for leg in theirs],
+        verified=[_verified(name, documents[name], one) for name, one in (verified or {}).items()],
         one_columns=() if profile is None else _swept(profile),
         computed_on=computed_on,
         worst=worst,
         at_most=verdict.at_most,
         layers=[] if profile is None else _layers(documents["profile"]),
+    )
+
+
+def _verified(name: str, document: JsonValue, one: Verified) -> VerifiedView:
+    legs = one.drift.legs
+    return VerifiedView(
+        name=name,
+        found=Traced(raw=document, pointer=f"/{name}"),
+        columns=columns_of(leg.metrics for leg in legs),
+        marks=[_marks(leg) for leg in legs],
     )
 
 
