@@ -8,6 +8,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
 
 import edgekit
@@ -177,6 +178,6 @@ def test_a_simulation_without_time_runs_the_first_samples(program: Quantized) ->
 
 def test_the_stages_round_as_the_chip_wants(captured: Captured) -> None:
     """From Python a target says what is rounded, as in a whole build."""
-    data = {"image": images(32, seed=1).array("image")}
+    data = {"image": torch.from_numpy(images(32, seed=1).array("image"))}
     assert float_islands(edgekit.quantize(captured, data, target=NPU)) == ()
     assert float_islands(edgekit.quantize(captured, data)) != ()

@@ -17,7 +17,7 @@ _OWN = {"", "qnn", "QNNExecutionProvider"}
 
 def load(data: bytes, facts: Facts) -> Loaded:
     """Load an .onnx for one system on a chip; compile it ahead of time, and see where its nodes run."""
-    library = qnn.get_library_path()  # type: ignore[no-untyped-call]
+    library = qnn.get_library_path()
     ort.register_execution_provider_library("qnn", library)
     outputs: Any = facts["outputs"]
     with tempfile.TemporaryDirectory() as scratch:
