@@ -52,6 +52,25 @@ pip install 'edgekit[qnn]'
 edgekit build --sample --target snapdragon-8-gen-3
 ```
 """
+CHIPS_EACH = """## What to know of each
+
+* **OpenVINO** computes with integers what has signed weights. On processors without VNNI its kernels for them add in
+  16 bits and saturate: on such a machine, bench/'s MobileNetV2-like network was 21.9 dB from its program, its
+  transformer 19.7 dB, where the programs are 40.5 and 44.3 dB from float. So a build on such a machine lets each layer
+  compute in float between its roundings, as exact kernels do (40.6 dB from the program), says *simulated*, and notes
+  how far its own kernels are off. For such processors take the `.onnx` of `linux-x86_64`. Islands of float are a CPU's:
+  with everything rounded, answers were further from float on the networks that were tried.
+* **Core AI** takes a folder, `model.aimodel`; the bundle has it in an archive, `model.aimodel.zip`, since an artifact
+  is one file with one digest. Unpack it, and add the folder to Xcode. It takes one sample a call. Apple's converter
+  writes other bytes each time, so that only the cache keeps them. coreai-core and coreai-torch are betas. Apple's
+  runtime is as far from the quantized program as ONNX Runtime's exact kernels are: 37.0 and 37.1 dB on bench/'s
+  MobileNetV2-like network with everything rounded, 100 samples. Sums in another order tip a step here and there.
+* **Core ML** (`.pte`) is lowered for iOS 17 and later, and what stays float is float16 there.
+* **Vulkan** (`.pte`) keeps linear layers in float: its delegate takes those of static int8, and fails at the first
+  inference (executorch#22775).
+* **TensorRT** takes the `.onnx` by its rules of explicit quantization: steps of activations evenly around zero, one
+  scale for each, one for each output channel of a weight, biases in float. What is written is checked against them.
+"""
 CHIPS_OWN = """## A chip of your own
 
 A package beside EdgeKit brings one by an entry point: a function that returns an `edgekit.chips.Chip`, a value of what
@@ -186,6 +205,7 @@ def chips_page() -> str:
                 for one in extras.EXTRAS
             ),
             "",
+            CHIPS_EACH,
             CHIPS_OWN,
         ]
     )

@@ -6,23 +6,21 @@ from dataclasses import replace
 from importlib import invalidate_caches
 from pathlib import Path
 
-import onnx
 import pytest
 import torch
-from onnx import numpy_helper
 
 import edgekit
 from edgekit import chips, targets
-from edgekit.chips import Chip, Trial
+from edgekit.chips import Chip
 from edgekit.chips.islands import float_islands
 from edgekit.errors import RunError, TargetError
-from edgekit.execution.eager import run_float, run_quantized
 from edgekit.model.capture import capture
 from edgekit.model.onchip import Executed
 from edgekit.model.program import Captured, Quantized
 from edgekit.quantization import quantize
-from edgekit.spec import Format, Placing, QuantSpec, Scheme, Target
+from edgekit.spec import Placing, QuantSpec, Scheme, Target
 from tests.programs.networks import images, small_source
+from tests.programs.trials import cut_off, trial, with_scale_changed
 
 pytestmark = pytest.mark.slow
 
@@ -40,22 +38,6 @@ def captured() -> Captured:
 def program(captured: Captured) -> Quantized:
     """The network with every value rounded."""
     return quantize(captured, Scheme.INT8, QuantSpec(), images(32, seed=1), EVERYWHERE)
-
-
-def trial(target: Target, program: Quantized) -> Trial:
-    """Return the artifact of a program with what it is tried with."""
-    captured, samples = program.captured, images(16, seed=2)
-    artifact, _ = chips.of_target(target).lower(Format.ONNX, target, program, None)
-    return Trial(
-        artifact=artifact,
-        target=target,
-        source=captured.source,
-        samples=samples,
-        quantized=program,
-        answers=run_quantized(program, samples),
-        host=run_float(captured.source, samples, batch=1),
-        memory=captured.memory,
-    )
 
 
 def test_nothing_computes_in_float(captured: Captured, program: Quantized) -> None:
@@ -153,17 +135,11 @@ def test_a_planted_fault_is_caught(program: Quantized) -> None:
     """A scale that was changed in the file gives other answers than the program's; a damaged file is refused."""
     pytest.importorskip("onnxruntime_qnn", reason="needs the extra qnn")
     asked = trial(targets.load(NPU), program)
-    model = onnx.load_from_string(asked.artifact.data)
-    held = {one.name: one for one in model.graph.initializer}
-    kinds = [node for node in model.graph.node if node.op_type == "DequantizeLinear" and node.input[0] in held]
-    weights = next(node for node in kinds if len(held[node.input[0]].dims) == 4)
-    scale = held[weights.input[1]]
-    scale.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(scale) * 4, scale.name))
     run = chips.of_target(asked.target).run
     with pytest.raises(RunError, match="computes something else"):
-        run(replace(asked, artifact=replace(asked.artifact, data=model.SerializeToString())))
+        run(with_scale_changed(asked))
     with pytest.raises(RunError, match="refuses the file"):
-        run(replace(asked, artifact=replace(asked.artifact, data=asked.artifact.data[:2000])))
+        run(cut_off(asked))
 
 
 def test_a_simulation_without_time_runs_the_first_samples(program: Quantized) -> None:

@@ -21,8 +21,13 @@ CPUS = (
     "linux-x86_64",
 )
 CHIPS = (
+    "android-vulkan",
+    "ios-coreai",
+    "ios-coreml",
+    "openvino-x86_64",
     "snapdragon-8-elite",
     "snapdragon-8-gen-3",
+    "tensorrt",
     "web",
 )
 SHIPPED = (*CPUS, *CHIPS)
@@ -125,7 +130,7 @@ def test_all_faults_at_once(tmp_path: Path) -> None:
         "  - budget.total.min_accuracy_rate: unknown key; did you mean min_accuracy_ratio?",
         "  - cpu: missing",
         "  - cpuu: unknown key; did you mean cpu?",
-        """  - formats[0] = "pt": must be 'pte' or 'onnx'""",
+        """  - formats[0] = "pt": must be 'pte', 'onnx' or 'aimodel.zip'""",
         '  - size.max_share = "0.35": must be a valid number',
     ]
 

@@ -36,7 +36,7 @@ def plan(app: App, manifest: Manifest) -> Plan:
     Raises:
         AppError: If the file that holds them cannot be edited.
     """
-    needed = {LIBRARIES[artifact.format] for artifact in manifest.artifacts}
+    needed = {LIBRARIES[artifact.format] for artifact in manifest.artifacts if artifact.format in LIBRARIES}
     runtimes = {
         package: version for package, version in manifest.target.runtimes.items() if library_of(package) in needed
     }

@@ -28,6 +28,15 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+@cache
+def has_vnni() -> bool:
+    """Whether this machine multiplies integers of 8 bits and adds them in 32; without it kernels may add in 16."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(errors="replace").splitlines() if info.is_file() else []
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    return not {"avx_vnni", "avx512_vnni"}.isdisjoint(flags)
+
+
 def host_is_x86() -> bool:
     """Whether this machine has an x86-64 processor."""
     return platform.machine().lower() in ("x86_64", "amd64")

@@ -9,7 +9,7 @@ from edgekit.spec import Target
 
 GROUP = "edgekit.chips"
 """The group of entry points in which a package names what returns its `Chip`, by the chip's name."""
-_OWN = ("cpu", "hexagon", "web")
+_OWN = ("coreai", "coreml", "cpu", "hexagon", "openvino", "tensorrt", "vulkan", "web")
 
 
 def of_target(target: Target) -> Chip:
@@ -23,10 +23,30 @@ def of_target(target: Target) -> Chip:
             from edgekit.chips import cpu
 
             return cpu.CHIP
+        case "coreai":
+            from edgekit.chips.coreai import chip as coreai
+
+            return coreai.CHIP
+        case "coreml":
+            from edgekit.chips import coreml
+
+            return coreml.CHIP
         case "hexagon":
             from edgekit.chips.hexagon import chip as hexagon
 
             return hexagon.CHIP
+        case "openvino":
+            from edgekit.chips.openvino import chip as openvino
+
+            return openvino.CHIP
+        case "tensorrt":
+            from edgekit.chips.tensorrt import chip as tensorrt
+
+            return tensorrt.CHIP
+        case "vulkan":
+            from edgekit.chips import vulkan
+
+            return vulkan.CHIP
         case "web":
             from edgekit.chips.web import chip as web
 

@@ -1,15 +1,16 @@
-"""Run samples on a simulation for as long as it may take: what a chip does in a millisecond takes it a second."""
+"""Run samples on a chip's library for as long as it may take: what a chip does in a millisecond takes one a second."""
 
 import time
 from collections.abc import Callable, Mapping
 
 from edgekit.base.versions import cpu_name, installed
-from edgekit.chips.chip import Trial
+from edgekit.chips.chip import Trial, Tried
 from edgekit.data.rows import Rows
 from edgekit.data.samples import Samples
 from edgekit.data.trace import Origin, Trace, precision
 from edgekit.execution.calls import Call, execute
 from edgekit.model.narrow import source_with_batch
+from edgekit.model.onchip import Executed, OnChip
 
 _LEAST = 2
 
@@ -60,6 +61,21 @@ def measured(trial: Trial, call: Call, kernels: str, versions: Mapping[str, str]
         samples=samples.digest,
     )
     return Trace(samples=samples, outputs=run(samples), origin=origin)
+
+
+def not_executed(trial: Trial, chip: str, why: str) -> Tried:
+    """Let the quantized program stand in for a file that nothing here runs.
+
+    Args:
+        trial: The artifact, and what it was to be tried with.
+        chip: The chip that it is for.
+        why: The reason, for a person.
+    """
+    artifact = trial.artifact
+    islands = tuple(one.told for one in artifact.left_out)
+    told = OnChip(chip=chip, executed=Executed.NOT_EXECUTED, library=why, samples=0, elsewhere=islands)
+    note = f"{artifact.file} was not executed: {why}"
+    return Tried(answers=trial.answers, on_chip=told, batches=(trial.source.batch or 1,), notes=(note,))
 
 
 def _fitting(run: Callable[[Samples], object], samples: Samples, batch: int, seconds: float) -> int:

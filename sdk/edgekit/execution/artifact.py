@@ -12,7 +12,7 @@ from edgekit.data.rows import Rows
 from edgekit.data.samples import Samples
 from edgekit.data.trace import Origin, Trace, precision
 from edgekit.execution import isolated, onnx, pte
-from edgekit.execution.calls import Call, execute
+from edgekit.execution.calls import Call, execute, no_runtime
 from edgekit.execution.steady import steady_batch
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Source
@@ -69,6 +69,8 @@ def open_artifact(
         case Format.ONNX:
             session = onnx.load(source, cpu, threads=threads)
             kernels, call = session.kernels, partial(onnx.call, session, inputs, outputs)
+        case Format.AIMODEL:
+            raise no_runtime(format)
         case _:
             assert_never(format)
     return OpenArtifact(format=format, kernels=kernels, run=_run(call, inputs, memory))

@@ -6,11 +6,20 @@ from edgekit.base.memory import Memory
 from edgekit.data.gathered import Gathered
 from edgekit.data.rows import Array, Rows
 from edgekit.data.samples import Samples
-from edgekit.spec import TensorSpec
+from edgekit.errors import RunError
+from edgekit.spec import Format, TensorSpec
 from edgekit.spec.tensors import fixed_batch
 
 Call = Callable[[Samples], Mapping[str, Array]]
 """Runs a batch and returns the outputs by name; what it returns may be written over by the next call."""
+
+
+def no_runtime(format: Format) -> RunError:
+    """Return what to raise where a file is to be run by itself that only its chip's library runs, see `chips`."""
+    return RunError(
+        f"A .{format} runs on the device, and here in its chip's library while a build verifies it; not by itself.",
+        hint="Take the .pte or the .onnx of a CPU target, or look into the bundle's report.",
+    )
 
 
 def execute(

@@ -16,7 +16,7 @@ from edgekit.base import child
 from edgekit.base.frames import Facts
 from edgekit.data.samples import Samples
 from edgekit.errors import RunError
-from edgekit.execution.calls import Call
+from edgekit.execution.calls import Call, no_runtime
 from edgekit.spec import Cpu, Format, TensorSpec
 
 Open = Callable[[Path, Cpu, int | None], tuple[Call, str]]
@@ -33,6 +33,8 @@ class Runner:
                 self._open = self._pte()
             case Format.ONNX:
                 self._open = self._onnx()
+            case Format.AIMODEL:
+                raise no_runtime(format)
             case _:
                 assert_never(format)
         self._inputs: tuple[TensorSpec, ...] = ()

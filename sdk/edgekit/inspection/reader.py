@@ -28,6 +28,8 @@ def reader(format: Format) -> Read:
             from edgekit.inspection import onnx
 
             return onnx.read
+        case Format.AIMODEL:
+            raise ValueError(f"there is no reader of .{format}")
         case _:
             assert_never(format)
 

@@ -1,5 +1,6 @@
 """Lower a program, or take from the cache what was lowered before from an equal one."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any, assert_never
 
@@ -24,6 +25,8 @@ def name(format: Format, target: Target, scheme: Scheme) -> str:
         case Format.ONNX:
             settings = _onnx_settings(target, scheme)
             return f"{scheme} .onnx" + (f" with {settings}" if settings else "")
+        case Format.AIMODEL:
+            return f"{scheme} .aimodel"
         case _:
             assert_never(format)
 
@@ -59,15 +62,32 @@ def lower(
     Raises:
         LowerError: If the program cannot be lowered.
     """
+    settings = format.value, _settings(format, target)
+    return kept(quantized, cache, settings, lambda program: _lower(format, target, program, check))
+
+
+def kept(
+    quantized: Quantized, cache: Cache | None, settings: Sequence[object], make: Callable[[Quantized], Artifact]
+) -> tuple[Artifact, bool]:
+    """Return what is made of a quantized program, and whether the cache had it.
+
+    Args:
+        quantized: The program.
+        cache: Where artifacts are kept.
+        settings: All that `make` reads beside the program, as JSON takes it.
+        make: Makes the artifact.
+
+    Raises:
+        LowerError: If it cannot be made.
+    """
     key = None
     if cache is not None:
-        # All that a lowering reads of its arguments must stand here.
         program = fingerprint.of_program(quantized.program, quantized.captured.source)
-        key = _key(program, format.value, quantized.scheme.value, _settings(format, target))
+        key = _key(program, quantized.scheme.value, *settings)
         entry = caches.get(cache, "artifact", key) if key else None
-        if entry is not None and (kept := _artifact(entry)) is not None:
-            return kept, True
-    artifact = _lower(format, target, quantized, check)
+        if entry is not None and (known := _artifact(entry)) is not None:
+            return known, True
+    artifact = make(quantized)
     if cache is not None and key:
         caches.put(cache, "artifact", key, _entry(artifact))
     return artifact, False
@@ -101,6 +121,8 @@ def _settings(format: Format, target: Target) -> dict[str, Any]:
             return target.pte.model_dump(mode="json")
         case Format.ONNX:
             return target.onnx.model_dump(mode="json")
+        case Format.AIMODEL:
+            return {}
         case _:
             assert_never(format)
 
@@ -112,6 +134,10 @@ def _lower(format: Format, target: Target, quantized: Quantized, check: Check | 
             return pte.lower(quantized, target.pte, check)
         case Format.ONNX:
             return onnx.lower(quantized, target.onnx)
+        case Format.AIMODEL:
+            from edgekit.lowering import aimodel  # an extra: there may be none
+
+            return aimodel.lower(quantized)
         case _:
             assert_never(format)
 

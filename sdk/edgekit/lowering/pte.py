@@ -124,7 +124,7 @@ def _write(quantized: Quantized, settings: PteSettings, partitioner: Partitioner
                 program, transform_passes=passes or None, partitioner=[partitioner], compile_config=_CONFIG
             )
             drop_unused(edge.exported_program())
-            inside, outside = _shares(edge)  # before the next line: it adds nodes for memory to the same graph
+            inside, outside = shares(edge)  # before the next line: it adds nodes for memory to the same graph
             left = left_out(quantized.program, _in_float(quantized), outside, partitioner.reason)
             executable = edge.to_executorch()
     except Exception as error:  # the lowering raises many unrelated classes
@@ -152,7 +152,7 @@ def _write(quantized: Quantized, settings: PteSettings, partitioner: Partitioner
     return artifact, sum(len(chain.instructions) for chain in plan.chains)
 
 
-def _shares(edge: EdgeProgramManager) -> tuple[int, tuple[fx.Node, ...]]:
+def shares(edge: EdgeProgramManager) -> tuple[int, tuple[fx.Node, ...]]:
     """Return how many compute operations were delegated, and those that were not."""
     whole = edge.exported_program().graph_module
     inside, outside = 0, []

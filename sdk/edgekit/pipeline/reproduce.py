@@ -98,6 +98,30 @@ for batch in BATCHES:
 """
 
 
+_RUN_AIMODEL = """\
+# Needs coreai-core alone: every call takes one sample.
+import asyncio
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from coreai.authoring import AIModelAsset
+from coreai.runtime import NDArray
+
+here = Path(__file__).parent
+zipfile.ZipFile(here / "model.aimodel.zip").extractall(here)
+
+
+async def main():
+    inputs = np.load(here / "inputs.npz")
+    async with AIModelAsset.load(here / "model.aimodel").executable() as model:
+        await model.load_function("main")({name: NDArray(inputs[name][:1]) for name in inputs.files})
+
+
+asyncio.run(main())
+"""
+
+
 def text_of(script: str, error: str, *, opening: str = "Fails as the build did") -> str:
     """Return a script with the first line of an error as its docstring, whatever stands in it."""
     summary = line(error.strip().partition("\n")[0]).replace("\\", "\\\\").replace('"', '\\"')
@@ -111,5 +135,7 @@ def run_of(format: Format, sizes: tuple[int, ...]) -> str:
             return _RUN_PTE.replace("BATCHES", str(sizes))
         case Format.ONNX:
             return _RUN_ONNX.replace("BATCHES", str(sizes))
+        case Format.AIMODEL:
+            return _RUN_AIMODEL
         case _:
             assert_never(format)

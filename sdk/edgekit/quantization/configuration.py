@@ -8,21 +8,26 @@ from torchao.quantization.pt2e.quantizer import QuantizationSpec
 
 from edgekit.quantization.dynamic import DynamicObserver, PerChannelGroupWeightObserver
 from edgekit.quantization.observers import HistogramObserver, PerChannelWeightObserver
-from edgekit.spec import QuantSpec, Scheme
+from edgekit.spec import CPU_PLACING, Placing, QuantSpec, Scheme
 
 
-def configuration(scheme: Scheme, spec: QuantSpec) -> QuantizationConfig:
+def configuration(scheme: Scheme, spec: QuantSpec, placing: Placing = CPU_PLACING) -> QuantizationConfig:
     """Return what is done with inputs, outputs and weights; biases stay float here, each runtime has its own form.
+
+    Args:
+        scheme: The scheme.
+        spec: How ranges are chosen.
+        placing: Whether the steps of activations lie evenly around zero.
 
     Raises:
         ValueError: For the scheme that quantizes nothing.
     """
     match scheme:
         case Scheme.INT8 | Scheme.INT8_MIXED:
-            activation = _static(torch.int8, spec)
+            activation = _static(torch.int8, spec, placing)
             return QuantizationConfig(activation, activation, weight(spec), None)
         case Scheme.W8A16:
-            activation = _static(torch.int16, spec)
+            activation = _static(torch.int16, spec, placing)
             return QuantizationConfig(activation, activation, weight(spec), None)
         case Scheme.INT8_DYNAMIC:
             return QuantizationConfig(_dynamic(), None, weight(spec), None)
@@ -34,13 +39,13 @@ def configuration(scheme: Scheme, spec: QuantSpec) -> QuantizationConfig:
             assert_never(scheme)
 
 
-def _static(dtype: torch.dtype, spec: QuantSpec) -> QuantizationSpec:
+def _static(dtype: torch.dtype, spec: QuantSpec, placing: Placing) -> QuantizationSpec:
     limits = torch.iinfo(dtype)
     return QuantizationSpec(
         dtype=dtype,
         quant_min=limits.min,
         quant_max=limits.max,
-        qscheme=torch.per_tensor_affine,
+        qscheme=torch.per_tensor_symmetric if placing.symmetric else torch.per_tensor_affine,
         observer_or_fake_quant_ctr=HistogramObserver.with_args(ranges=spec.ranges),
     )
 

@@ -10,7 +10,7 @@ from torchao.quantization.pt2e import ObserverBase
 
 from edgekit.model.rounded import from_int8, to_int8
 from edgekit.quantization.functions import Function
-from edgekit.quantization.ranges import affine_parameters, quantization_error, shares
+from edgekit.quantization.ranges import affine_parameters, quantization_error, shares, symmetric_parameters
 from edgekit.spec import Ranges
 
 _BINS = 2048
@@ -158,7 +158,6 @@ class HistogramObserver(ObserverBase):
 
     def _decide(self) -> tuple[Tensor, Tensor]:
         lo, hi = min(self.lo, 0.0), max(self.hi, 0.0)
-        limits = self.quant_min, self.quant_max
         if self.idle:
             pass  # nothing to choose between
         elif self.ranges is Ranges.MSE and self.quant_max - self.quant_min > _BINS:
@@ -168,14 +167,14 @@ class HistogramObserver(ObserverBase):
         elif self.ranges is Ranges.MSE:
             lows, highs = shares(both=lo < 0 < hi)
             best = int(self._errors(lows, highs).argmin())
-            return affine_parameters(lo * lows[best], hi * highs[best], *limits, self.eps)
+            return self._spread(lo * lows[best], hi * highs[best])
         elif self.ranges is Ranges.PERCENTILE:
             values, counts = self.histogram()
             mass = counts.cumsum(0) / counts.sum()
             lo = min(0.0, values[int(torch.searchsorted(mass, _TAIL))].item())
             hi = max(0.0, values[min(int(torch.searchsorted(mass, 1 - _TAIL)), len(values) - 1)].item())
         ends = torch.tensor([lo, hi], dtype=torch.float64)
-        return affine_parameters(ends[0], ends[1], *limits, self.eps)
+        return self._spread(ends[0], ends[1])
 
     def _errors(self, lows: Tensor, highs: Tensor) -> Tensor:
         """Return the squared error of each pair of shares: of one fold's extremes on the other's values."""
@@ -185,10 +184,14 @@ class HistogramObserver(ObserverBase):
         for fit, judge in list(permutations(folds, 2)) or [(folds[0], folds[0])]:
             ends = min(fit.lo, 0.0) * lows, max(fit.hi, 0.0) * highs
             values, counts = self._filled(judge.counts)
-            errors += quantization_error(
-                values, counts, affine_parameters(*ends, *limits, self.eps), *limits, self.after
-            )
+            errors += quantization_error(values, counts, self._spread(*ends), *limits, self.after)
         return errors
+
+    def _spread(self, lo: Tensor, hi: Tensor) -> tuple[Tensor, Tensor]:
+        """Return scales and zero points for ranges; with steps evenly around zero, the larger end decides."""
+        if self.qscheme is torch.per_tensor_symmetric:
+            return symmetric_parameters(lo, hi, self.quant_max, self.eps)
+        return affine_parameters(lo, hi, self.quant_min, self.quant_max, self.eps)
 
     def quantize(self, x: Tensor) -> Tensor:
         """Return ``x`` rounded to the chosen steps and back."""

@@ -7,7 +7,7 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuant
 from torch import fx
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, SharedQuantizationSpec
 
-from edgekit.model.graph import is_compute
+from edgekit.model.graph import is_compute, operation
 from edgekit.quantization.configuration import configuration
 from edgekit.quantization.everywhere import annotate_everywhere
 from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, RECTIFIERS, WEIGHTED
@@ -44,7 +44,7 @@ class Placement(XNNPACKQuantizer):
         """Take what `static.prepare` is given, and the model's name for messages."""
         super().__init__()
         self._unbounded, self._placing = unbounded, placing
-        self._activation = None if scheme in DYNAMIC else configuration(scheme, spec).output_activation
+        self._activation = None if scheme in DYNAMIC else configuration(scheme, spec, placing).output_activation
         self._spec = spec
         self._name = name
         self._groups = spec.group_size if scheme is Scheme.W4_DYNAMIC else 1
@@ -55,7 +55,7 @@ class Placement(XNNPACKQuantizer):
             # The type is wrong: it is compared with sets of overloads.
             self.set_operator_type(_aten.linear.default, configuration(scheme, spec))  # type: ignore[arg-type]
         else:
-            self.set_global(configuration(scheme, spec))
+            self.set_global(configuration(scheme, spec, placing))
 
     def transform_for_annotation(self, model: fx.GraphModule) -> Any:
         """Prepare a graph whose batch norms were folded: scalars become tensors, which can be rounded."""
@@ -82,6 +82,7 @@ class Placement(XNNPACKQuantizer):
                 _fuse_clamp(node)
         for layer in float_layers(annotated.graph, self._outermost, self._layers):
             layer.meta.pop(ANNOTATION, None)
+        self._leave_floats(annotated.graph)
         annotate_tables(annotated.graph, self._spec)
         annotate_recurrent(annotated.graph, self._spec)
         if not self._everywhere:
@@ -110,6 +111,12 @@ class Placement(XNNPACKQuantizer):
             names = {one.name for one in (node, *node.all_input_nodes)}
             rounded = node.target in _WEIGHTLESS or (self._everywhere and node.target not in WEIGHTED)
             if rounded and not names.isdisjoint(self._unbounded):
+                node.meta.pop(ANNOTATION, None)
+
+    def _leave_floats(self, graph: fx.Graph) -> None:
+        """Do not round what the chip has no integers for."""
+        for node in graph.nodes:
+            if node.op == "call_function" and operation(node) in self._placing.floats:
                 node.meta.pop(ANNOTATION, None)
 
     def _skip_batch_norms(self, model: fx.GraphModule) -> None:

@@ -25,6 +25,19 @@ def affine_parameters(lo: Tensor, hi: Tensor, quant_min: int, quant_max: int, ep
     return scale, zero_point
 
 
+def symmetric_parameters(lo: Tensor, hi: Tensor, quant_max: int, eps: float) -> tuple[Tensor, Tensor]:
+    """Return scales and zero points, all of them 0, that map the larger of two ends onto the greatest integer.
+
+    Args:
+        lo: Lower ends, at most 0; float64 of any shape.
+        hi: Upper ends, at least 0; of the same shape.
+        quant_max: The greatest integer. The least, one further from zero, stays for what lies beyond the range.
+        eps: The least scale.
+    """
+    scale = (torch.maximum(hi, -lo) / quant_max).clamp(min=eps)
+    return scale, torch.zeros_like(scale)
+
+
 def quantization_error(
     values: Tensor,
     counts: Tensor,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from edgekit.errors import ProjectError, TargetError
-from edgekit.spec.quantization import FormatSchemes, QuantSpec, Scheme
+from edgekit.spec.quantization import STATIC_INT8, FormatSchemes, QuantSpec, Scheme
 from edgekit.spec.target import Format, Target
 
 # What a format can hold in the place of a scheme that it cannot.
@@ -13,6 +13,8 @@ _NEAREST = {Scheme.W8A16: Scheme.INT8, Scheme.W4_DYNAMIC: Scheme.INT8_DYNAMIC}
 
 def obstacle(scheme: Scheme, format: Format) -> str | None:
     """Return why a format cannot hold a scheme, or None where it can."""
+    if format is Format.AIMODEL and scheme not in (*STATIC_INT8, Scheme.FLOAT):
+        return "static int8 and float alone were tried with Core AI"
     match scheme:
         case Scheme.INT8 | Scheme.INT8_MIXED | Scheme.INT8_DYNAMIC | Scheme.FLOAT:
             return None
@@ -28,7 +30,7 @@ def asked(spec: QuantSpec, format: Format) -> Scheme | None:
     """Return the scheme that the settings name for a format."""
     match spec.scheme:
         case FormatSchemes() as each:
-            return each.pte if format is Format.PTE else each.onnx
+            return {Format.PTE: each.pte, Format.ONNX: each.onnx}.get(format)
         case scheme:
             return scheme
 

@@ -15,6 +15,8 @@ class Format(StrEnum):
 
     PTE = "pte"
     ONNX = "onnx"
+    AIMODEL = "aimodel.zip"
+    """Apple's Core AI: a folder, ``model.aimodel``, in an archive, since an artifact is one file."""
 
 
 class Cpu(StrEnum):

@@ -38,6 +38,11 @@ class Extra:
         """What installs it."""
         return f"pip install 'edgekit[{self.name}]'"
 
+    @property
+    def why(self) -> str:
+        """What to tell a person where it is missing."""
+        return f"{', '.join(self.missing)} is not installed: {self.command}"
+
 
 EXTRAS = (
     Extra(
@@ -46,6 +51,25 @@ EXTRAS = (
         packages=("onnxruntime-qnn>=2.7,<2.8",),
         lowers=False,
         licence="Qualcomm's, for the libraries of its AI Engine Direct SDK",
+    ),
+    Extra(
+        name="coreai",
+        chip="coreai",
+        # A beta: these were tried together. The last one is imported, and not named by them.
+        packages=("coreai-core==1.0.0b2", "coreai-torch==0.4.2", "psutil>=6"),
+        lowers=True,
+    ),
+    Extra(
+        name="coreml",
+        chip="coreml",
+        packages=("coremltools>=9,<10",),
+        lowers=True,
+    ),
+    Extra(
+        name="openvino",
+        chip="openvino",
+        packages=("openvino>=2026.4,<2027",),
+        lowers=False,
     ),
 )
 

@@ -10,7 +10,7 @@ from edgekit.base.versions import installed
 from edgekit.chips.chip import Chip, Trial, Tried
 from edgekit.chips.hexagon import settings as options
 from edgekit.chips.islands import float_islands, integer_fraction
-from edgekit.chips.measure import simulated
+from edgekit.chips.measure import not_executed, simulated
 from edgekit.chips.simulator import start
 from edgekit.execution.proof import hold_against_program
 from edgekit.model.artifact import Artifact
@@ -48,10 +48,7 @@ def run(trial: Trial) -> Tried:
     islands = tuple(one.told for one in artifact.left_out)
     soc = " ".join(target.chip.socs) or target.name
     if extra is not None and extra.missing:
-        why = f"{', '.join(extra.missing)} is not installed: {extra.command}"
-        told = OnChip(chip=soc, executed=Executed.NOT_EXECUTED, library=why, samples=0, elsewhere=islands)
-        note = f"{artifact.file} was not executed: {why}"
-        return Tried(answers=trial.answers, on_chip=told, batches=(trial.source.batch or 1,), notes=(note,))
+        return not_executed(trial, soc, extra.why)
     settings = options.of_target(target)
     source = source_with_batch(trial.source, artifact.batch)
     library = f"QNN HTP v{settings.htp_arch} of onnxruntime-qnn {installed('onnxruntime-qnn')['onnxruntime-qnn']}"

@@ -173,6 +173,8 @@ def _compared(one: _Candidate, program: Quantized, job: Job, target: Target, out
             note = f"{program.scheme} {what}: the outputs alone are compared"
         case Format.PTE:
             note = "ExecuTorch does not show what its delegate computes inside: the outputs alone are compared"
+        case Format.AIMODEL:
+            note = "Core AI does not show what lies inside: the outputs alone are compared"
         case _:
             assert_never(one.format)
     return Compared(

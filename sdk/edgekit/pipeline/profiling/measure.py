@@ -29,7 +29,7 @@ _PLAN = {
     "load": 1.0, "capture": 3.0, "reference": 2.0, "quantize": 10.0, "run quantized program": 2.0, "lower": 10.0,
     "run artifacts": 3.0, "rank layers": 20.0, "compare inner values": 3.0, "lower in float": 8.0,
 }  # fmt: skip
-_TIMED_S = {Format.PTE: 8.0, Format.ONNX: 2.0}
+_TIMED_S = {Format.PTE: 8.0, Format.ONNX: 2.0, Format.AIMODEL: 2.0}
 
 
 def profile(
@@ -143,6 +143,8 @@ def _lowering_leg(loaded: Job, target: Target, made: Remade, artifact: Artifact,
             note = f"{artifact.scheme} chooses its ranges when it runs: the outputs alone are compared."
         case Format.PTE:
             note = "ExecuTorch does not show what its delegate computes inside: the outputs alone are compared."
+        case Format.AIMODEL:
+            note = "Core AI does not show what lies inside: the outputs alone are compared."
         case _:
             assert_never(artifact.format)
     return departures.of_outputs(file, made.references.quantized[file], made.traces[file], note)

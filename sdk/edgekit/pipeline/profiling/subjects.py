@@ -39,7 +39,7 @@ def of_float(format: Format, captured: Captured, target: Target, calibration: Sa
         case Format.ONNX:
             data, _ = lowering.export_float(captured, cache)
             return Subject(name=name, format=format, precision="float32", data=data, delegated_fraction=1.0)
-        case Format.PTE:
+        case Format.PTE | Format.AIMODEL:
             program = quantize(captured, Scheme.FLOAT, QuantSpec(), calibration)
             artifact, _ = chips.of_target(target).lower(format, target, program, cache)
             return Subject(

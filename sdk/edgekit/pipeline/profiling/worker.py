@@ -82,6 +82,8 @@ def main(task: Task) -> Measured:
             prepare, profile = _onnx, _profile_onnx
         case Format.PTE:
             prepare, profile = _pte, _profile_pte
+        case Format.AIMODEL:
+            raise ValueError(f"nothing here runs a .{task.format} by itself")
         case _:
             assert_never(task.format)
     load = prepare(task, inputs)

@@ -13,7 +13,9 @@ from edgekit.spec import Format, Platform, schema
 
 PINS_FILE = "pins.toml"
 LIBRARIES = {Format.PTE: "executorch", Format.ONNX: "onnxruntime"}
-"""The runtime of each format."""
+"""The runtime of each format that an app brings along."""
+SYSTEMS = {Format.AIMODEL: "iOS 27"}
+"""The system that carries the runtime of a format."""
 
 
 class Library(Spec):

@@ -55,6 +55,8 @@ def examine(
         not_delegated: Operations outside the delegates with the layers that they are in, for messages.
         data: The file's content; of an .onnx it says the versions of operators and format.
     """
+    if format in runtimes.SYSTEMS:
+        return ()
     library = runtimes.LIBRARIES[format]
     package = next((name for name in pins if runtimes.library_of(name) == library), None)
     if package is None:
@@ -131,6 +133,8 @@ def minimum(format: Format, pins: Mapping[str, str]) -> str:
         format: The artifact's format.
         pins: Versions that the app pins; what a known one lacks has been refused before.
     """
+    if format in runtimes.SYSTEMS:
+        return runtimes.SYSTEMS[format]
     library = runtimes.LIBRARIES[format]
     host = installed(library)[library]
     for package, version in pins.items():

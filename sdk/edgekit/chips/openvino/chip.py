@@ -1,0 +1,82 @@
+"""Run an .onnx in OpenVINO's CPU plugin: the runtime of the device itself, on this machine."""
+
+from typing import Any
+
+import numpy as np
+
+from edgekit import lowering
+from edgekit.base.versions import has_vnni, installed
+from edgekit.chips.chip import Chip, Trial, Tried
+from edgekit.chips.measure import measured, not_executed
+from edgekit.chips.simulator import Simulator, start
+from edgekit.data.rows import whole
+from edgekit.data.trace import Trace
+from edgekit.drift.metrics import sqnr_db
+from edgekit.execution.proof import hold_against_program
+from edgekit.model.narrow import source_with_batch
+from edgekit.model.onchip import Executed, OnChip
+from edgekit.targets import extras
+
+_RUNNER = "edgekit.chips.openvino.runner"
+_CHIP = "x86-64 CPU with VNNI and OpenVINO"
+_SATURATED = 64
+_NOTE = (
+    "{file}: this processor has no VNNI, without which OpenVINO's int8 kernels add in 16 bits and saturate. Its layers "
+    "were computed in float between their roundings, as exact kernels do; those of this processor are {db:.1f} dB from "
+    "the program ({count} samples). For such processors take the .onnx of linux-x86_64."
+)
+
+
+def run(trial: Trial) -> Tried:
+    """Run an .onnx in OpenVINO, and see which of its layers compute with integers.
+
+    Where this processor's kernels for int8 saturate, the layers are computed in float between their roundings; how far
+    off the kernels are is measured beside.
+
+    Raises:
+        RunError: If the library refuses it, or it computes something else than its program.
+    """
+    artifact = trial.artifact
+    extra = extras.of_chip(trial.target.chip.name)
+    if extra is not None and extra.missing:
+        return not_executed(trial, _CHIP, extra.why)
+    exact = has_vnni()
+    source = source_with_batch(trial.source, artifact.batch)
+    executed = Executed.HOST if exact else Executed.SIMULATED
+    library = f"OpenVINO {installed('openvino')['openvino']}, CPU plugin{'' if exact else ' without its int8 kernels'}"
+    own = _started(trial, library, integers=True)
+    runner = own if exact else _started(trial, library, integers=False)
+    answers = measured(trial, runner.call, f"{library}, {executed}", installed("openvino", "numpy"))
+    count = len(answers)
+    hold_against_program(artifact.file, answers, trial.answers.first(count), trial.host.first(count), source.outputs)
+    in_float: Any = own.found["in_float"]
+    figures: Any = own.found["figures"]
+    notes: tuple[str, ...] = ()
+    if not exact and (db := _from_program(trial, own, answers)) is not None:
+        figures = {**figures, "db_without_vnni": db}
+        notes = (_NOTE.format(file=artifact.file, db=db, count=min(count, _SATURATED)),)
+    told = OnChip(
+        chip=_CHIP, executed=executed, library=library, samples=count, elsewhere=tuple(in_float), figures=figures
+    )
+    return Tried(answers=answers, on_chip=told, batches=(source.batch or 1,), notes=notes)
+
+
+def _started(trial: Trial, library: str, *, integers: bool) -> Simulator:
+    outputs: Any = [spec.name for spec in trial.source.outputs]
+    facts = {"outputs": outputs, "integers": integers}
+    return start(library, _RUNNER, trial.artifact.data, facts, trial.source.outputs)
+
+
+def _from_program(trial: Trial, own: Simulator, answers: Trace) -> float | None:
+    """Return how far this processor's own kernels are from the program, in dB; None: nowhere, or nothing is float."""
+    found = []
+    samples = answers.samples.rows(slice(0, _SATURATED))
+    parts = [own.call(part) for part in samples.batches(trial.source.batch or 1, multiple=trial.source.batch or 1)]
+    for name, expected in trial.answers.first(len(samples)).outputs.items():
+        if np.issubdtype(expected.dtype, np.floating):
+            got = np.concatenate([part[name] for part in parts])[: len(samples)]
+            found.append(sqnr_db(whole(expected), got))
+    return min((db for db in found if db is not None), default=None)
+
+
+CHIP = Chip(title="OpenVINO on a CPU", name_of=lowering.name, lower=lowering.lower, run=run)
