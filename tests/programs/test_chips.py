@@ -124,6 +124,12 @@ def test_a_package_brings_a_chip() -> None:
         chips.of_target(named("gone"))
 
 
+@pytest.mark.parametrize("name", sorted(set(chips.names())))
+def test_every_chip_is_there(name: str) -> None:
+    """A module of that name has it, whether what it needs is installed or not."""
+    assert isinstance(chips.of_target(named(name)), Chip)
+
+
 def test_an_unknown_chip_is_an_error() -> None:
     """With the chips that there are."""
     with pytest.raises(TargetError, match="no chip 'npu'") as caught:

@@ -1,6 +1,7 @@
 """Which chips there are: EdgeKit's own, and those of packages beside it."""
 
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
 from edgekit.chips.chip import Chip
@@ -9,7 +10,19 @@ from edgekit.spec import Target
 
 GROUP = "edgekit.chips"
 """The group of entry points in which a package names what returns its `Chip`, by the chip's name."""
-_OWN = ("coreai", "coreml", "cpu", "hexagon", "openvino", "tensorrt", "vulkan", "web")
+_OWN = {
+    "coreai": "edgekit.chips.coreai.chip",
+    "coreml": "edgekit.chips.coreml",
+    "cortex-m": "edgekit.chips.arm.cortex_m",
+    "cpu": "edgekit.chips.cpu",
+    "ethos-u": "edgekit.chips.arm.ethos_u",
+    "hexagon": "edgekit.chips.hexagon.chip",
+    "openvino": "edgekit.chips.openvino.chip",
+    "tensorrt": "edgekit.chips.tensorrt.chip",
+    "vulkan": "edgekit.chips.vulkan",
+    "web": "edgekit.chips.web.chip",
+}
+"""The module of each, which has its `Chip` under the name ``CHIP``."""
 
 
 def of_target(target: Target) -> Chip:
@@ -18,41 +31,12 @@ def of_target(target: Target) -> Chip:
     Raises:
         TargetError: If there is none of this name, or the package that has one does not give it.
     """
-    match target.chip.name:
-        case "cpu":
-            from edgekit.chips import cpu
-
-            return cpu.CHIP
-        case "coreai":
-            from edgekit.chips.coreai import chip as coreai
-
-            return coreai.CHIP
-        case "coreml":
-            from edgekit.chips import coreml
-
-            return coreml.CHIP
-        case "hexagon":
-            from edgekit.chips.hexagon import chip as hexagon
-
-            return hexagon.CHIP
-        case "openvino":
-            from edgekit.chips.openvino import chip as openvino
-
-            return openvino.CHIP
-        case "tensorrt":
-            from edgekit.chips.tensorrt import chip as tensorrt
-
-            return tensorrt.CHIP
-        case "vulkan":
-            from edgekit.chips import vulkan
-
-            return vulkan.CHIP
-        case "web":
-            from edgekit.chips.web import chip as web
-
-            return web.CHIP
-        case name:
-            return _of_package(target.name, name)
+    place = _OWN.get(target.chip.name)
+    if place is None:
+        return _of_package(target.name, target.chip.name)
+    chip = import_module(place).CHIP
+    assert isinstance(chip, Chip)
+    return chip
 
 
 def names() -> tuple[str, ...]:

@@ -45,16 +45,24 @@ class Simulator:
         Raises:
             RunError: If the library refuses it, crashes or does not end.
         """
-        arrays = [np.ascontiguousarray(part.array(name)) for name in part.inputs]
-        kinds: Any = [[name, one.dtype.name, list(one.shape)] for name, one in zip(part.inputs, arrays, strict=True)]
+        read = self.compute({name: part.array(name) for name in part.inputs})
+        return dict(zip((spec.name for spec in self.outputs), read, strict=True))
+
+    def compute(self, batch: Batch) -> list[Array]:
+        """Run a batch and return the outputs in order.
+
+        Raises:
+            RunError: If the library refuses it, crashes or does not end.
+        """
+        arrays = [np.ascontiguousarray(one) for one in batch.values()]
+        kinds: Any = [[name, one.dtype.name, list(one.shape)] for name, one in zip(batch, arrays, strict=True)]
         parts = [one.reshape(-1).view(np.uint8).data for one in arrays]
         found, answers = _ask(self.title, self.child, {"inputs": kinds}, parts, _RUN_S)
         described: Any = found["outputs"]
-        read = [
+        return [
             np.frombuffer(answer, np.dtype(kind)).reshape(shape)
             for answer, (kind, shape) in zip(answers, described, strict=True)
         ]
-        return dict(zip((spec.name for spec in self.outputs), read, strict=True))
 
 
 def start(

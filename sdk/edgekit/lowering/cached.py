@@ -145,16 +145,20 @@ def _lower(format: Format, target: Target, quantized: Quantized, check: Check | 
 def _entry(artifact: Artifact) -> Entry:
     facts = asdict(artifact)
     facts["left_out"] = [one.model_dump(mode="json") for one in artifact.left_out]
-    return Entry(files={artifact.file: facts.pop("data")}, facts=facts)
+    files = {artifact.file: facts.pop("data")}
+    for number, data in enumerate(facts.pop("reference")):
+        files[f"reference-{number}"] = data
+    return Entry(files=files, facts=facts)
 
 
 def _artifact(entry: Entry) -> Artifact | None:
     """Return the artifact in an entry; None if it is none, and has to be made anew."""
     facts: dict[str, Any] = {key: tuple(fact) if isinstance(fact, list) else fact for key, fact in entry.facts.items()}
     try:
-        (data,) = entry.files.values()
         format, scheme = Format(facts.pop("format")), Scheme(facts.pop("scheme"))
+        data = entry.files[f"model.{format}"]
+        reference = tuple(entry.files[f"reference-{number}"] for number in range(len(entry.files) - 1))
         left_out = tuple(map(LeftOut.model_validate, facts.pop("left_out")))
-        return Artifact(data=data, format=format, scheme=scheme, left_out=left_out, **facts)
+        return Artifact(data=data, format=format, scheme=scheme, reference=reference, left_out=left_out, **facts)
     except (ValueError, KeyError, TypeError):
         return None

@@ -36,6 +36,10 @@ class Artifact:
     notes: tuple[str, ...] = ()
     """What a reader of the report must know: operations that a delegate refuses, for instance."""
 
+    reference: tuple[bytes, ...] = ()
+    """What the delegates compute, in the language of a reference model that runs in the chip's place; it is in no
+    bundle."""
+
     @property
     def file(self) -> str:
         """The file's name in a bundle."""

@@ -71,6 +71,8 @@ EXTRAS = (
         packages=("openvino>=2026.4,<2027",),
         lowers=False,
     ),
+    # tosa-tools asks for exact versions, so that pip takes onnx 1.21 and numpy 2.1 with it.
+    Extra(name="ethos-u", chip="ethos-u", packages=("ethos-u-vela==5.1.0", "tosa-tools==2026.5.0"), lowers=True),
 )
 
 
