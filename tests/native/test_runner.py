@@ -242,6 +242,8 @@ def test_what_is_wrong_is_said_in_one_line(
         (("predict", "--input", "wide.npy"), 6, "float32 of 1 x 3 x 20 x 25 given"),
         (("predict", "--input", "whole.npy"), 6, "holds int64, and the model takes image, float32"),
         (("predict", "--input", "flat.npy"), 6, "is in Fortran's order"),
+        (("predict", "--input", "said.wav"), 6, "is a sound, and this program resamples none"),
+        (("predict", "--input", "said.txt"), 6, "is a text, and this program has no tokenizer"),
         (("predict", "--input", "text.png"), 6, "the PNG is damaged"),
     ],
     ids=lambda one: one[-1] if isinstance(one, tuple) and one else "",
@@ -253,6 +255,8 @@ def test_what_a_person_gives_wrongly(
     (tmp_path / "short.bin").write_bytes(bytes(100))
     (tmp_path / "empty.bin").write_bytes(b"")
     np.save(tmp_path / "wide.npy", np.zeros((1, 3, 20, 25), np.float32))
+    (tmp_path / "said.wav").write_bytes(b"RIFF\x24\0\0\0WAVEfmt ")
+    (tmp_path / "said.txt").write_text("a text")
     np.save(tmp_path / "whole.npy", np.zeros((1, 3, 20, 24), np.int64))
     np.save(tmp_path / "flat.npy", np.asfortranarray(np.zeros((1, 3, 20, 24), np.float32)))
     (tmp_path / "text.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")

@@ -29,6 +29,16 @@ Tensor of_picture(const std::vector<uint8_t>& data, const std::string& path, con
   }
 }
 
+// Sounds and texts become inputs by steps that this program has not: it says who has them.
+void refuse(const std::vector<uint8_t>& data, const std::string& path, const TensorSpec& spec) {
+  const std::string head(data.begin(), data.begin() + static_cast<std::ptrdiff_t>(std::min<size_t>(data.size(), 12)));
+  const std::string way = "; save what becomes of it, " + told(spec) + ", as .npy";
+  if (head.size() == 12 && head.compare(0, 4, "RIFF") == 0 && head.compare(8, 4, "WAVE") == 0)
+    fail(EDGEKIT_INPUT, path + " is a sound, and this program resamples none and computes no features: the manifest's audio says how" + way);
+  if (ends(path, ".txt"))
+    fail(EDGEKIT_INPUT, path + " is a text, and this program has no tokenizer: the library tokenizers reads the bundle's tokenizer.json" + way);
+}
+
 // Raw values tell their number alone, so that one size at most may vary.
 Tensor of_raw(std::vector<uint8_t> data, const std::string& path, const TensorSpec& spec) {
   Tensor found{spec.dtype, {}, {}};
@@ -54,6 +64,7 @@ Tensor read_input(const std::string& path, const Manifest& manifest, const Tenso
   std::vector<uint8_t> data = read_file(path, EDGEKIT_INPUT, kLargestInput);
   const bool raw = ends(path, ".bin") || ends(path, ".raw");
   if (!raw && is_picture(data)) return of_picture(data, path, manifest, spec);
+  if (!raw) refuse(data, path, spec);
   if (raw || !is_npy(data)) return of_raw(std::move(data), path, spec);
   Tensor found = read_npy(data, path);
   if (found.dtype != spec.dtype) fail(EDGEKIT_INPUT, path + " holds " + name_of(found.dtype) + ", and the model takes " + told(spec));
