@@ -22,6 +22,9 @@ CPUS = (
 )
 CHIPS = (
     "android-vulkan",
+    "cortex-m55",
+    "ethos-u55-128",
+    "ethos-u85-256",
     "ios-coreai",
     "ios-coreml",
     "openvino-x86_64",
