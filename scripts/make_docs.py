@@ -66,7 +66,7 @@ CHIPS_EACH = """## What to know of each
   transformer 19.7 dB, where the programs are 40.5 and 44.3 dB from float. So a build on such a machine lets each layer
   compute in float between its roundings, as exact kernels do (40.6 dB from the program), says *simulated*, and notes
   how far its own kernels are off. For such processors take the `.onnx` of `linux-x86_64`. Islands of float are a CPU's:
-  with everything rounded, answers were further from float on the networks that were tried.
+  with everything rounded, answers were 0 to 7 dB further from float on the networks that were tried.
 * **Core AI** takes a folder, `model.aimodel`; the bundle has it in an archive, `model.aimodel.zip`, since an artifact
   is one file with one digest. Unpack it, and add the folder to Xcode. It takes one sample a call. Apple's converter
   writes other bytes each time, so that only the cache keeps them. coreai-core and coreai-torch are betas. Apple's

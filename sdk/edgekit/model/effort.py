@@ -22,7 +22,8 @@ _CURVES = {
     "gelu", "tanh", "sigmoid", "softmax", "_softmax", "silu", "elu", "exp", "erf", "log", "pow", "sin", "cos", "mish",
     "log_softmax", "_log_softmax", "softplus", "sqrt", "rsqrt",
 }  # fmt: skip
-# In units of a multiply-add in float32: round numbers, near to what both runtimes' profilers showed on one x86 host.
+# In units of a multiply-add in float32: round numbers that no runtime was fitted to. A float convolution that came to
+# 2.7 % by them took 6.0 % of the time by ONNX Runtime's profiler.
 _INT8_PRODUCT = 0.5
 _CURVE = 8.0
 _BYTE = 0.5

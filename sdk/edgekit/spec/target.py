@@ -63,6 +63,8 @@ class ChipSettings(Spec):
     """Names of the systems on a chip that the artifacts are for, as the device's system says them: ``SM8650``."""
     schemes: tuple[Annotated[Scheme, BeforeValidator(scheme_of)], ...] = ()
     """Schemes that the chip computes; none: whatever the formats can hold."""
+    pinned: bool = True
+    """Whether an app links the runtimes that EdgeKit keeps for the platform; not where the chip has one of its own."""
     verified: str = ""
     """What runs its files on a machine that has none of its kind, for a reader."""
     options: dict[str, str] = Field(default_factory=dict)

@@ -87,4 +87,6 @@ def _read(file: Traversable, *, where: str) -> Target:
     if f"{target.name}{_SUFFIX}" != file.name:
         # Bundles and messages use the one, command lines the other: they may not differ.
         raise TargetError(schema.report(where, [f"name: is {target.name!r}, the file is named {file.name}"]), hint=hint)
-    return target if target.runtimes else target.model_copy(update={"runtimes": runtimes.pinned(target.platform)})
+    if target.runtimes or not target.chip.pinned:
+        return target
+    return target.model_copy(update={"runtimes": runtimes.pinned(target.platform)})

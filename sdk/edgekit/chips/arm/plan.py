@@ -1,7 +1,8 @@
 """Compute what a .pte says, kernel by kernel: each kernel by the operation of torch that its name stands for.
 
 The libraries for microcontrollers are not built for this machine, but what their kernels compute is written in Python
-beside the compiler, to the last bit. What runs is the file: its instructions, numbers and constants.
+beside the compiler; nobody held that against CMSIS-NN itself. What runs is the file: its instructions, numbers and
+constants.
 """
 
 from collections.abc import Callable, Sequence
