@@ -87,7 +87,7 @@ def _figures(trial: Trial, answers: Trace) -> dict[str, float]:
     What is computed in float between integers is added up in another order, some 140 dB away; where a value then tips
     to the next step, that sample is as far off as a step is.
     """
-    artifact, samples = trial.artifact, trial.samples.first(len(answers))
+    artifact, samples = trial.artifact, trial.samples.rows(slice(0, len(answers)))
     source = source_with_batch(trial.source, artifact.batch)
     sizes = (source.batch or 1,)
     _, expected = runs.answers(artifact, source, samples, cpu=trial.target.cpu, sizes=sizes, memory=trial.memory)
