@@ -134,7 +134,8 @@ def test_targets_list_and_show(capfd: pytest.CaptureFixture[str]) -> None:
         assert (code, json.loads(out)["name"]) == (0, name)
         code, out, _ = run(capfd, "targets", "show", name)
         assert code == 0
-        assert "runtime" in out
+        assert "device" in out
+        assert all(version in out for version in targets.load(name).runtimes.values())
 
 
 def test_baseline_show_warns_of_a_cpu(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
