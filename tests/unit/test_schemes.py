@@ -40,7 +40,7 @@ def test_the_sample_names_its_formats_and_scheme() -> None:
 @pytest.mark.parametrize("scheme", list(Scheme))
 def test_every_scheme_is_read_from_a_project(tmp_path: Path, scheme: Scheme) -> None:
     """By its name; all formats that hold it may be asked for."""
-    formats = [format for format in Format if schemes.obstacle(scheme, format) is None]
+    formats = [format for format in TARGET.formats if schemes.obstacle(scheme, format) is None]
     assert formats
     chosen = 'float_layers = ["stem"]' if scheme is Scheme.INT8_MIXED else ""
     folder = project_with(tmp_path, f'scheme = "{scheme}"\n{chosen}', formats=f"formats = {json.dumps(formats)}\n")
@@ -90,7 +90,7 @@ def test_schemes_are_known_by_name_in_python() -> None:
         ('scheme = { onnx = "8da4w" }', "", "quantize.scheme: 8da4w is not for .onnx: 4-bit weights"),
         ('scheme = "w8a16"', 'formats = ["pte"]\n', "quantize.scheme: w8a16 is not for .pte"),
         ("group_size = 48", "", "quantize.group_size = 48: must be a multiple of 32"),
-        ('scheme = "int8"', 'formats = ["tflite"]\n', "formats[0] = \"tflite\": must be 'pte' or 'onnx'"),
+        ('scheme = "int8"', 'formats = ["tflite"]\n', "formats[0] = \"tflite\": must be 'pte', 'onnx' or 'aimodel.zip'"),
     ],
 )
 def test_what_no_target_can_mend_is_a_fault_of_the_project(
