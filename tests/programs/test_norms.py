@@ -80,7 +80,7 @@ def test_small_largest_batches_stay_symbolic(name: str, largest: int) -> None:
     program = edgekit.quantize(captured, data)
     with torch.no_grad():
         expected = model(data).double().numpy()
-    for format in Format:
+    for format in (Format.PTE, Format.ONNX):
         artifact = edgekit.lower(program, target="linux-x86_64", format=format)
         assert artifact.batch is None
         source = captured.source

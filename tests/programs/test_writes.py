@@ -126,7 +126,7 @@ def test_captured_programs_write_to_nothing(function: Callable[[Writing, Tensor]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("format", list(Format))
+@pytest.mark.parametrize("format", [Format.PTE, Format.ONNX])
 @pytest.mark.parametrize("function", WRITING)
 def test_writing_models_are_built_right(function: Callable[[Writing, Tensor], Tensor], format: Format) -> None:
     """The artifacts answer as the model does."""

@@ -90,7 +90,11 @@ def test_schemes_are_known_by_name_in_python() -> None:
         ('scheme = { onnx = "8da4w" }', "", "quantize.scheme: 8da4w is not for .onnx: 4-bit weights"),
         ('scheme = "w8a16"', 'formats = ["pte"]\n', "quantize.scheme: w8a16 is not for .pte"),
         ("group_size = 48", "", "quantize.group_size = 48: must be a multiple of 32"),
-        ('scheme = "int8"', 'formats = ["tflite"]\n', "formats[0] = \"tflite\": must be 'pte', 'onnx' or 'aimodel.zip'"),
+        (
+            'scheme = "int8"',
+            'formats = ["tflite"]\n',
+            "formats[0] = \"tflite\": must be 'pte', 'onnx' or 'aimodel.zip'",
+        ),
     ],
 )
 def test_what_no_target_can_mend_is_a_fault_of_the_project(
