@@ -5,6 +5,9 @@ one pass. These round halves after the zero point is added, which tips halves to
 values are brought to whole steps first.
 """
 
+import functools
+import warnings
+
 import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
@@ -20,6 +23,7 @@ def to_int8(rounded: Tensor, scale: float, zero_point: int) -> Tensor:
         scale: The step.
         zero_point: What zero becomes.
     """
+    _warned_once()
     if not rounded.is_contiguous():  # it would become so
         return (rounded / scale).round_().add_(zero_point).to(torch.int8)
     quantized = torch.quantize_per_tensor(rounded, scale, zero_point, torch.qint8)
@@ -29,9 +33,19 @@ def to_int8(rounded: Tensor, scale: float, zero_point: int) -> Tensor:
 
 def from_int8(integers: Tensor, scale: float, zero_point: int) -> Tensor:
     """Return what int8 values stand for, float32, shaped alike."""
+    _warned_once()
     if not integers.is_contiguous():
         return integers.float().sub_(zero_point).mul_(scale)
     return torch._make_per_tensor_quantized_tensor(integers, scale, zero_point).dequantize()
+
+
+@functools.cache
+def _warned_once() -> None:
+    """Take torch's one warning that quantized tensors will go some day: it is not for whoever builds a model."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        held = torch.quantize_per_tensor(torch.zeros(1), 1.0, 0, torch.qint8)
+        torch._make_per_tensor_quantized_tensor(held.int_repr(), 1.0, 0)
 
 
 def module_of(program: ExportedProgram) -> fx.GraphModule:
