@@ -16,7 +16,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from playwright.sync_api import Page as Tab
 
 from edgekit import targets
@@ -134,24 +134,21 @@ def test_the_self_test_passes(browser: Browser, served: Served, scheme: Literal[
     tab.close()
 
 
-def test_webgpu_says_which_nodes_it_ran(served: Served) -> None:
+def test_webgpu_says_which_nodes_it_ran(browser: Browser, served: Served) -> None:
     """On a GPU in software: the self-test passes, and the nodes that were left to WebAssembly are counted."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
     flags = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"]
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
-        tab = opened(started, served, "bundle")
-        tab.get_by_label("Provider").select_option("webgpu")
-        run(tab, times=1)
-        said = tab.locator("#verdict").inner_text()
-        if said == "Failed: This browser has no WebGPU.":
-            pytest.skip(said)
-        assert said == "Passed on 5 golden inputs."
-        found = re.search(r"ran on webgpu, nodes:.* (\d+) on WebGpu", tab.locator("#ran").inner_text())
-        assert found is not None
-        assert int(found[1]) > 100
-        started.close()
+    started = browser.browser_type.launch(executable_path=CHROMIUM, args=flags)
+    tab = opened(started, served, "bundle")
+    tab.get_by_label("Provider").select_option("webgpu")
+    run(tab, times=1)
+    said = tab.locator("#verdict").inner_text()
+    if said == "Failed: This browser has no WebGPU.":
+        pytest.skip(said)
+    assert said == "Passed on 5 golden inputs."
+    found = re.search(r"ran on webgpu, nodes:.* (\d+) on WebGpu", tab.locator("#ran").inner_text())
+    assert found is not None
+    assert int(found[1]) > 100
+    started.close()
 
 
 def changed(bundle: Path, file: str, data: bytes) -> None:
