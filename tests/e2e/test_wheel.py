@@ -44,7 +44,7 @@ def test_the_wheel_holds_the_data(wheel: Path) -> None:
     assert "edgekit/bundles/schemas/manifest-1.json" in names
     runtimes = "edgekit/targets/runtimes"
     lists = {f"{runtimes}/{path.name}" for path in (ROOT / "sdk" / runtimes).glob("*.[jt]*")}
-    assert len(lists) == 7  # two runtimes on three platforms, and the pins
+    assert len(lists) == 8  # two runtimes on three platforms, ONNX Runtime in browsers, and the pins
     assert lists <= set(names)
     page = ROOT / "sdk" / "edgekit" / "render" / "page"
     parts = {f"edgekit/render/page/{path.relative_to(page)}" for path in page.rglob("*.*") if path.suffix != ".pyc"}

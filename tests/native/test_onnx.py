@@ -1,6 +1,7 @@
 """A bundle of an .onnx alone gets a native folder with ONNX Runtime's library, where its C header can be had."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -90,10 +91,13 @@ def test_without_the_header_the_way_out_is_named(bundle: Path, monkeypatch: pyte
     assert "libonnxruntime-dev" in caught.value.hint
 
 
-def test_what_cannot_be_verified_is_an_error_with_the_reason(onnx: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bundle of which nothing can be run has not passed."""
+def test_what_cannot_be_verified_is_an_error_with_the_reason(
+    onnx: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle without a native folder, of which nothing can be run, has not passed."""
+    bundle = shutil.copytree(onnx.bundle, tmp_path / "bundle", ignore=shutil.ignore_patterns("native*"))
     monkeypatch.setattr(runtime, "_HEADER_PLACES", ())
     monkeypatch.setattr(kit, "headers", lambda: ())
     with pytest.raises(ToolchainError, match=r"Nothing of .* can be run: ONNX Runtime's C header") as caught:
-        emulate.verify(onnx.bundle, None, Silent(), emulate=False)
+        emulate.verify(bundle, None, Silent(), emulate=False)
     assert "edgekit verify --setup" in caught.value.hint

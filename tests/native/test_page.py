@@ -34,7 +34,7 @@ def test_the_commands_of_the_page_run(own: Folder) -> None:
     scores = answers["./example . golden/0.image.bin"]
     assert [line.split()[0] for line in scores.splitlines()] == ["ape", "bee", 'c"a\\t', "dög"]
     assert answers["./embedded . golden/0.image.bin"] == scores
-    assert len(commands()) == 9
+    assert len(commands()) == 10
 
 
 def test_a_program_that_embeds_the_model_needs_no_files(own: Folder, tmp_path: Path) -> None:

@@ -42,12 +42,12 @@ class Branches(nn.Module):
         return x if x.sum() > 0 else -x
 
 
-class Sums(nn.Module):
+class Cuts(nn.Module):
     """Has nothing that is quantized, and nothing that a delegate takes."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add the channels up."""
-        return x.cumsum(1)
+        """Cut off what is behind the point."""
+        return torch.trunc(x)
 
 
 class Mixed(nn.Module):
@@ -97,8 +97,8 @@ def test_every_intermediate_can_be_had(tmp_path: Path) -> None:
     ("model", "arguments", "error", "stage"),
     [
         (Branches, {}, CaptureError, "capture"),
-        (Sums, {}, QuantizeError, "quantize-int8"),
-        (Sums, {"quantization": QuantSpec(scheme=Scheme.FLOAT), "formats": ["pte"]}, LowerError, "lower-pte"),
+        (Cuts, {}, QuantizeError, "quantize-int8"),
+        (Cuts, {"quantization": QuantSpec(scheme=Scheme.FLOAT), "formats": ["pte"]}, LowerError, "lower-pte"),
         (Mixed, {"max_batch": 64, "formats": ["onnx"]}, RunError, "verify-linux-x86_64-onnx"),
     ],
 )  # fmt: skip

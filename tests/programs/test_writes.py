@@ -182,10 +182,8 @@ def test_layout_changes_no_byte() -> None:
     assert built(plain, view=False, last=True)[:2] == known
     pte_file, onnx_file, captured = built(channels_last, view=True, last=True)
     source = captured.source
-    for format, data in ((Format.PTE, pte_file), (Format.ONNX, onnx_file)):
+    for format, data, plainly in zip((Format.PTE, Format.ONNX), (pte_file, onnx_file), known, strict=True):
         opened = runs.open_artifact(format, data, Cpu.ARM64, INPUTS, OUTPUTS)
-        reference = runs.open_artifact(
-            format, dict(zip(Format, known, strict=True))[format], Cpu.ARM64, INPUTS, OUTPUTS
-        )
+        reference = runs.open_artifact(format, plainly, Cpu.ARM64, INPUTS, OUTPUTS)
         assert np.array_equal(opened.run(noise(), 32)["y"], reference.run(noise(), 32)["y"])
     assert all(parameter.is_contiguous() for parameter in source.model.parameters())
