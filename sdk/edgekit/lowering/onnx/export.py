@@ -127,6 +127,7 @@ def _graph(quantized: Quantized, settings: OnnxSettings) -> ir.Model:
 
 def _export(program: ExportedProgram, source: Source, opset: int | None = None) -> ir.Model:
     program = copy.deepcopy(program)
+    kernels.sign(program.graph)
     rewrite_ceil_pools(program)
     write_functional(program)
     try:

@@ -11,6 +11,7 @@ from edgekit.model import graph
 from edgekit.model.kernels import ANY_TYPE
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
+_SIGN = "edgekit:"
 # What ONNX Runtime has int8 kernels for on CPUs, between a DequantizeLinear and a QuantizeLinear.
 _INT8 = frozenset({
     "conv1d", "conv2d", "conv3d", "linear", "addmm", "mm", "matmul", "bmm", "add", "mul", "sigmoid", "leaky_relu",
@@ -19,13 +20,22 @@ _INT8 = frozenset({
 })  # fmt: skip
 
 
+def sign(program: fx.Graph) -> None:
+    """Write each node's name where an exporter keeps it whatever it decomposes the node to: as its innermost module."""
+    for node in program.nodes:
+        if node.op == "call_function":
+            stack = node.meta.get("nn_module_stack") or {}
+            node.meta["nn_module_stack"] = {**stack, f"{_SIGN}{node.name}": (f"{_SIGN}{node.name}", _SIGN)}
+
+
 def origins(model: ir.Model) -> dict[ir.Value, str]:
-    """Return for what each node of a fresh export gives the name of the program's node that it came from."""
+    """Return for what each node of a fresh export of a signed graph gives the name of the node that it came from."""
     found: dict[ir.Value, str] = {}
     for node in model.graph:
-        scopes = node.metadata_props.get(_SCOPES)
-        if scopes:
-            found |= dict.fromkeys(node.outputs, str(ast.literal_eval(scopes)[-1]))
+        scopes = ast.literal_eval(node.metadata_props.get(_SCOPES, "[]"))
+        signs = [scope.removeprefix(_SIGN) for scope in scopes if scope.startswith(_SIGN)]
+        if signs:
+            found |= dict.fromkeys(node.outputs, signs[-1])
     return found
 
 
