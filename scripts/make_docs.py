@@ -51,8 +51,9 @@ Cortex-M and Ethos-U take one sample in each call. The `.pte` for a Cortex-M is 
 instruction after the other, in the memory that it plans. In the `.pte` for an Ethos-U stands the stream that Vela makes
 of a graph in TOSA's language: that graph is what runs here, and Vela must make the same stream of it again. Answers are
 off the program's by a step here and there, which later layers may multiply: biases are integers, and CMSIS-NN rounds
-twice. `tosa-tools` wants exact versions: with the extra `ethos-u` pip takes onnx 1.21, numpy 2.1 and flatbuffers
-25.2.10, with which files may differ in bytes from those made without it.
+twice. `tosa-tools`, which both need, wants exact versions: with it pip takes onnx 1.21, numpy 2.1 and flatbuffers
+25.2.10, with which files may differ in bytes from those made without it. The extra `chips` is all extras of the table
+at the end.
 
 ```sh
 pip install 'edgekit[qnn]'

@@ -54,7 +54,13 @@ def trial(name: str, program: Quantized) -> Trial:
 
 
 @pytest.fixture(scope="module")
-def on_cortex_m(program: Quantized) -> Trial:
+def _operators() -> None:
+    """What torch must know to write or read a file for a microcontroller."""
+    pytest.importorskip("tosa_serializer", reason="needs the extra cortex-m")
+
+
+@pytest.fixture(scope="module")
+def on_cortex_m(program: Quantized, _operators: None) -> Trial:
     """The network for a Cortex-M55."""
     return trial("cortex-m55", program)
 
@@ -67,6 +73,7 @@ def on_ethos_u(program: Quantized) -> Trial:
     return trial("ethos-u85-256", program)
 
 
+@pytest.mark.usefixtures("_operators")
 @pytest.mark.parametrize("write", [lambda _: None, write_integers], ids=["prepared", "integers"])
 def test_what_is_written_anew_computes_the_same(program: Quantized, write: Callable[[object], None]) -> None:
     """Means as convolutions, biases of integers and tables in place of functions: only biases round otherwise."""

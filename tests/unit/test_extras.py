@@ -18,6 +18,7 @@ def test_the_project_file_has_every_extra() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     for extra in extras.EXTRAS:
         assert tuple(declared[extra.name]) == extra.packages
+    assert declared["chips"] == [f"edgekit[{','.join(sorted(extra.name for extra in extras.EXTRAS))}]"]
 
 
 def test_every_extra_is_for_a_shipped_target() -> None:

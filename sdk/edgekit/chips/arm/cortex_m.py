@@ -1,9 +1,6 @@
 """Lower for a microcontroller with the kernels of CMSIS-NN, and compute what was lowered with their model in Python."""
 
-import numpy as np
-import torch
 from executorch.backends.cortex_m.edge_compile_config import cortex_m_edge_compile_config
-from executorch.backends.cortex_m.passes.cortex_m_pass_manager import CortexMPassManager
 from executorch.backends.cortex_m.target_config import CortexMTargetConfig
 from executorch.exir import EdgeProgramManager, to_edge
 
@@ -12,14 +9,11 @@ from edgekit.base.cache import Cache
 from edgekit.base.versions import installed
 from edgekit.chips.arm import written
 from edgekit.chips.arm.integers import write_integers
-from edgekit.chips.arm.plan import Plan, read
+from edgekit.chips.arm.plan import read
 from edgekit.chips.arm.prepare import prepare
 from edgekit.chips.chip import Chip, Trial, Tried
 from edgekit.chips.measure import simulated
-from edgekit.data.rows import Array
-from edgekit.data.samples import Samples
 from edgekit.errors import TargetError
-from edgekit.execution.calls import Call
 from edgekit.execution.proof import hold_against_program
 from edgekit.lowering.rewriting import drop_unused
 from edgekit.model.artifact import Artifact
@@ -45,6 +39,8 @@ def lower(format: Format, target: Target, quantized: Quantized, cache: Cache | N
 
 def _lower(quantized: Quantized, config: CortexMTargetConfig) -> Artifact:
     program = written.alone(quantized)
+    from executorch.backends.cortex_m.passes.cortex_m_pass_manager import CortexMPassManager  # needs the extra
+
     with written.refusing(quantized, "CMSIS-NN"), written.quiet("executorch.backends"):
         prepare(program)
         write_integers(program)
@@ -71,7 +67,7 @@ def run(trial: Trial) -> Tried:
     names = [spec.name for spec in source.outputs]
     version = installed("executorch")["executorch"]
     library = f"CMSIS-NN's kernels for {config.target_string}, their model in executorch {version}"
-    answers = simulated(trial, _call(plan, names), library, "executorch")
+    answers = simulated(trial, plan.caller(names), library, "executorch")
     count = len(answers)
     hold_against_program(artifact.file, answers, trial.answers.first(count), trial.host.first(count), source.outputs)
     told = OnChip(
@@ -83,14 +79,6 @@ def run(trial: Trial) -> Tried:
         figures={"planned_bytes": float(artifact.planned_bytes or 0), "file_bytes": float(len(artifact.data))},
     )
     return Tried(answers=answers, on_chip=told)
-
-
-def _call(plan: Plan, names: list[str]) -> Call:
-    def call(part: Samples) -> dict[str, Array]:
-        given = [torch.from_numpy(np.ascontiguousarray(part.array(name))) for name in part.inputs]
-        return dict(zip(names, (one.numpy() for one in plan.run(given)), strict=True))
-
-    return call
 
 
 def _config(target: Target) -> CortexMTargetConfig:

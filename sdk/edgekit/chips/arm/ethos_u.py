@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,15 +16,12 @@ from edgekit import lowering
 from edgekit.base.cache import Cache
 from edgekit.base.versions import installed
 from edgekit.chips.arm import written
-from edgekit.chips.arm.plan import Delegate, Plan, read
+from edgekit.chips.arm.plan import Delegate, read
 from edgekit.chips.arm.prepare import prepare
 from edgekit.chips.chip import Chip, Trial, Tried
 from edgekit.chips.measure import simulated
 from edgekit.chips.simulator import Simulator, start
-from edgekit.data.rows import Array
-from edgekit.data.samples import Samples
 from edgekit.errors import RunError, TargetError
-from edgekit.execution.calls import Call
 from edgekit.execution.proof import hold_against_program
 from edgekit.model.artifact import Artifact
 from edgekit.model.narrow import source_with_batch
@@ -98,7 +94,7 @@ def run(trial: Trial) -> Tried:
     delegates = [_delegate(stream, simulators, number) for number, stream in enumerate(plan.delegated)]
     source = source_with_batch(trial.source, artifact.batch)
     names = [spec.name for spec in source.outputs]
-    answers = simulated(trial, _call(plan, names, delegates), library, *_PACKAGES)
+    answers = simulated(trial, plan.caller(names, delegates), library, *_PACKAGES)
     count = len(answers)
     hold_against_program(artifact.file, answers, trial.answers.first(count), trial.host.first(count), source.outputs)
     told = OnChip(
@@ -137,14 +133,6 @@ def _figures(simulators: Sequence[Simulator]) -> dict[str, float]:
             before = found.get(name, 0.0)
             found[name] = max(before, value) if name.endswith("kib") else before + value
     return found
-
-
-def _call(plan: Plan, names: Sequence[str], delegates: Sequence[Delegate]) -> Call:
-    def call(part: Samples) -> dict[str, Array]:
-        given = [torch.from_numpy(np.ascontiguousarray(part.array(name))) for name in part.inputs]
-        return dict(zip(names, (one.numpy() for one in plan.run(given, delegates)), strict=True))
-
-    return call
 
 
 def _spec(target: Target) -> Any:

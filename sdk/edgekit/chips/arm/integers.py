@@ -7,12 +7,11 @@ integers. A linear layer becomes a convolution over one pixel: CMSIS-NN's own ta
 from collections.abc import Callable
 from typing import Any
 
-import executorch.backends.cortex_m.passes  # noqa: F401  # its operators, which by themselves import in a circle
 import torch
 from torch import fx
 from torch.export import ExportedProgram
 
-from edgekit.chips.arm import steps
+from edgekit.chips.arm import operators, steps
 from edgekit.chips.arm.means import moved
 from edgekit.lowering.decomposed import add_call
 from edgekit.lowering.rewriting import drop_unused
@@ -38,6 +37,7 @@ def write_integers(program: ExportedProgram) -> None:
     Args:
         program: A program that `prepare` has written.
     """
+    operators.register()
     table: dict[Any, Callable[[ExportedProgram, fx.Node], None]] = {
         _aten.linear.default: _write_linear,
         _aten.softmax.int: _write_softmax,

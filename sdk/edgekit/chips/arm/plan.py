@@ -9,15 +9,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import executorch.backends.cortex_m.passes
 import executorch.exir.schema as schema
-import executorch.kernels.quantized  # noqa: F401
+import numpy as np
 import torch
 from executorch.exir._serialize._program import deserialize_pte_binary
 from executorch.exir.tensor import scalar_type_enum
 from torch import Tensor
 
+from edgekit.chips.arm import operators
+from edgekit.data.rows import Array
+from edgekit.data.samples import Samples
 from edgekit.errors import RunError
+from edgekit.execution.calls import Call
 
 Delegate = Callable[[Sequence[Tensor]], Sequence[Tensor]]
 _DTYPES = {
@@ -65,6 +68,20 @@ class Plan:
                 case other:
                     raise RunError(f"A {type(other).__name__} cannot be computed here.", hint="Leave the target out.")
         return [held[place].clone() for place in self.steps.outputs]
+
+    def caller(self, names: Sequence[str], delegates: Sequence[Delegate] = ()) -> Call:
+        """Return what runs a batch of samples and returns the outputs by name.
+
+        Args:
+            names: The outputs' names, in the order of the file.
+            delegates: What computes each delegate.
+        """
+
+        def call(part: Samples) -> dict[str, Array]:
+            given = [torch.from_numpy(np.ascontiguousarray(part.array(name))) for name in part.inputs]
+            return dict(zip(names, (one.numpy() for one in self.run(given, delegates)), strict=True))
+
+        return call
 
     def _memory(self) -> dict[int, Tensor]:
         """Return the tensors of the plan, where it puts them in memory: some lie in the place of others."""
@@ -144,6 +161,7 @@ def read(data: bytes) -> Plan:
     Raises:
         RunError: If it is damaged.
     """
+    operators.register()
     try:
         program = deserialize_pte_binary(data).program
         steps = program.execution_plan[0]
