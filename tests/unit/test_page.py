@@ -282,6 +282,7 @@ def test_every_metric_has_a_column() -> None:
     ("form", "value", "text"),
     [
         ("db", None, "identical"), ("db", 39.428, "39.43"), ("gain", None, "all"), ("gain", 0.5, "+0.50"),
+        ("figure", 1e-5, "1e-05"), ("figure", 1.0234, "1.02"), ("figure", 58_123, "58,123"), ("figure", 2e-3, "0.002"),
         ("percent", 0.999999, "99.99 %"), ("bytes", 999, "999 B"), ("bytes", 71_234, "71.2 kB"),
         ("ms", 0.41, "0.410 ms"), ("ms", 1234.5, "1,234.5 ms"), ("whole", 58_123, "58,123"), ("many", ["a", "b"], "2"),
         ("text", None, "none"),

@@ -19,6 +19,11 @@ def small(value: float) -> str:
     return "0" if value == 0 else f"{value:.2e}" if abs(value) < 1e-3 or abs(value) >= 1e4 else f"{value:.3g}"
 
 
+def figure(value: float) -> str:
+    """Return a figure of any size: a whole one with its thousands apart, others with three significant digits."""
+    return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:.3g}"
+
+
 def cosine(value: float) -> str:
     """Return a cosine; only equality is shown as 1."""
     text = f"{value:.5f}"

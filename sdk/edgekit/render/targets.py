@@ -29,7 +29,7 @@ def on_chip_lines(file: str, told: OnChip) -> list[str]:
     elif told.elsewhere:
         lines.append(f"{file} in float: {numbers.shortened(told.elsewhere)}")
     if told.figures:
-        figures = (f"{name.replace('_', ' ')} {value:,.0f}" for name, value in told.figures.items())
+        figures = (f"{name.replace('_', ' ')} {numbers.figure(value)}" for name, value in told.figures.items())
         lines.append(f"{file}: {', '.join(figures)}")
     return [*lines, *(f"{one.file}: {one.bytes / 1000:,.1f} kB, compiled for {one.soc}" for one in told.compiled)]
 

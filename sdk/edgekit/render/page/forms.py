@@ -9,7 +9,9 @@ from pydantic import JsonValue
 from edgekit.render import numbers, verdict
 from edgekit.render.page.traced import Traced
 
-Number = Literal["whole", "db", "gain", "small", "number", "percent", "percent0", "cosine", "bytes", "ms", "seconds"]
+Number = Literal[
+    "whole", "db", "figure", "gain", "small", "number", "percent", "percent0", "cosine", "bytes", "ms", "seconds"
+]
 Word = Literal["text", "digest", "many", "key", "rank"]
 Form = Number | Word
 Pair = Literal["share", "change"]
@@ -19,6 +21,7 @@ PAIRS: tuple[Pair, ...] = get_args(Pair)
 _NUMBERS: dict[Number, Callable[[float], str]] = {
     "whole": lambda value: f"{value:,.0f}",
     "db": lambda value: f"{value:.2f}",
+    "figure": numbers.figure,
     "gain": lambda value: f"{value:+.2f}",
     "small": numbers.small,
     "number": verdict.number,
