@@ -1,6 +1,7 @@
 """The Python API: the verbs as functions."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,26 @@ from edgekit.bundles.result import BuildResult
 from edgekit.data import doubts
 from edgekit.data.texts import checked_steps
 from edgekit.drift import detection
-from edgekit.errors import ProjectError
+from edgekit.errors import EdgeKitError, ProjectError
 from edgekit.model.programs import source_of
 from edgekit.model.source.given import Data, samples_given
 from edgekit.pipeline import native as natives
 from edgekit.pipeline.build import build_job
 from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
 from edgekit.pipeline.rebuild import build_project
-from edgekit.spec import Audio, Budget, Dimension, Meaning, Preprocessing, QuantSpec, Target, Text, arguments, schemes
+from edgekit.spec import (
+    Audio,
+    Budget,
+    Dimension,
+    Format,
+    Meaning,
+    Preprocessing,
+    QuantSpec,
+    Target,
+    Text,
+    arguments,
+    schemes,
+)
 from edgekit.spec.target import NativePictures
 
 __all__ = ["build", "build_project"]
@@ -114,7 +127,7 @@ def build(
     Raises:
         EdgeKitError: A subclass for what is wrong, with a hint.
     """
-    profiles = _profiles(target, formats)
+    profiles, left_out = _profiles(target, arguments.formats_of(formats), quantization or QuantSpec())
     for argument, value, kind, what in (
         ("output", output, str | Path, "a path"), ("budget", budget or Budget(), Budget, "an edgekit.spec.Budget"),
         ("quantization", quantization or QuantSpec(), QuantSpec, "an edgekit.spec.QuantSpec"),
@@ -126,8 +139,6 @@ def build(
          ("keep", keep, str | Path | None, "a folder's path"),
     ):  # fmt: skip
         arguments.typed(argument, value, kind, what)
-    for profile in profiles:
-        schemes.of_target(profile, quantization or QuantSpec())
     if native not in (None, "png", "jpeg"):
         raise ProjectError(f"native is {native!r}.", hint='It is "png", "jpeg", or left out.')
     folders = natives.asked(profiles, native, None)
@@ -176,12 +187,16 @@ def build(
     )
     store = caches.for_builds() if cache else None
     told = progress or Silent()
-    return natives.add(build_job(job, profiles, Path(output), told, store, keep_folder(keep)), folders, told, store)
+    result = build_job(job, profiles, Path(output), told, store, keep_folder(keep)).beside(left_out)
+    return natives.add(result, folders, told, store)
 
 
-def _profiles(wanted: Any, formats: Any) -> tuple[Target, ...]:
+def _profiles(
+    wanted: Any, formats: Sequence[Format], spec: QuantSpec
+) -> tuple[tuple[Target, ...], Mapping[str, EdgeKitError]]:
     names = (
         (wanted,) if isinstance(wanted, str | Path) else tuple(arguments.typed("target", wanted, Sequence, _TARGETS))
     )
-    profiles, _ = targets.asked([arguments.typed("target", name, str | Path, _TARGETS) for name in names])
-    return schemes.narrowed(profiles, arguments.formats_of(formats))
+    known = [arguments.typed("target", name, str | Path, _TARGETS) for name in names]
+    profiles, left_out = targets.asked(known, partial(schemes.check, formats=formats, spec=spec))
+    return schemes.narrowed(profiles, formats), left_out

@@ -1,12 +1,14 @@
 """Extras of chips: one table, and what pyproject.toml, the docs and the shipped profiles say is the same."""
 
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from edgekit import targets
-from edgekit.errors import ToolchainError
+from edgekit.errors import ProjectError, ToolchainError
+from edgekit.spec import Format, QuantSpec, Scheme, schemes
 from edgekit.targets import extras
 from edgekit.targets.extras import Extra
 
@@ -40,6 +42,17 @@ def test_what_is_missing_is_said_with_the_command(monkeypatch: pytest.MonkeyPatc
     assert {target.name for target in chosen} | set(lacking) == set(targets.names())
     with pytest.raises(ToolchainError):
         targets.asked(["all", "snapdragon-8-elite"])
+
+
+def test_of_all_targets_those_that_write_nothing_of_what_is_asked_for_are_left_out() -> None:
+    """With the reason; one that is named is an error."""
+    fits = partial(schemes.check, formats=(Format.ONNX,), spec=QuantSpec(scheme=Scheme.W8A16))
+    chosen, left_out = targets.asked(["all"], fits)
+    assert {"web", "linux-x86_64", "snapdragon-8-elite"} <= {target.name for target in chosen}
+    assert {"cortex-m55", "ios-coreai", "android-vulkan"} <= set(left_out)
+    assert "asked for is onnx" in left_out["android-vulkan"].message
+    with pytest.raises(ProjectError, match="asked for is onnx"):
+        targets.asked(["android-vulkan"], fits)
 
 
 def test_files_that_are_made_without_an_extra_need_none(monkeypatch: pytest.MonkeyPatch) -> None:

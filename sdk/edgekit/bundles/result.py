@@ -1,7 +1,7 @@
 """What a build hands back: one `Built` per target. Values only, rendered by ``render`` as a table or as JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgekit.bundles.manifest import Manifest
@@ -34,7 +34,7 @@ class NotBuilt:
     error: EdgeKitError
     """Why not, with the way out."""
     failed: bool
-    """Whether that is a failure; otherwise all targets were asked for, and what this one needs is not installed."""
+    """Whether that is a failure; otherwise all targets were asked for, and this one is not to be had."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,11 @@ class BuildResult:
     """Peak memory of their programs, in bytes, by target, where this host ran them."""
     not_built: tuple[NotBuilt, ...] = ()
     """The targets that have no bundle, while others have."""
+
+    def beside(self, left_out: Mapping[str, EdgeKitError]) -> "BuildResult":
+        """Return the same with targets that were left out of all of them, each with the reason."""
+        more = (NotBuilt(target=name, error=error, failed=False) for name, error in left_out.items())
+        return replace(self, not_built=(*self.not_built, *more))
 
     @property
     def passed(self) -> bool:

@@ -1,6 +1,6 @@
 """``edgekit build`` and ``edgekit compare``: what ends in a verdict."""
 
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +88,7 @@ def build(
     What has not changed since an earlier build is taken from the cache.
     """
     from edgekit import targets
+    from edgekit.spec import Format, schemes
     from edgekit.spec.find import find
 
     gate = Gate.asked(junit, summary)
@@ -103,15 +104,15 @@ def build(
     if not (wanted := wanted or opened.spec.build.targets):
         names = "\n  ".join(targets.names())
         raise click.UsageError(f"Say what to build for with --target NAME. There are:\n  {names}")
-    chosen, lacking = targets.asked(wanted)
+    narrowed = tuple(map(Format, formats))
+    chosen, lacking = targets.asked(
+        wanted, partial(schemes.check, formats=narrowed or opened.spec.formats, spec=opened.spec.quantize)
+    )
     closing = announced(progress, opened)
 
-    from edgekit.bundles.result import NotBuilt
     from edgekit.pipeline import rebuild
     from edgekit.render import cases, json, markdown, tables, verdict
-    from edgekit.spec import Format
 
-    narrowed = tuple(map(Format, formats))
     result = rebuild.build_project(
         opened,
         chosen,
@@ -124,8 +125,7 @@ def build(
         native=native,
         ready=ready,
     )
-    absent = (NotBuilt(target=name, error=error, failed=False) for name, error in lacking.items())
-    result = replace(result, not_built=(*result.not_built, *absent))
+    result = result.beside(lacking)
     failures = [f"{b.manifest.target.name}: {line}" for b in result.bundles for line in verdict.of_manifest(b.manifest)]
     judged = [(cases.of_manifest(bundle.manifest), bundle.manifest.drift) for bundle in result.bundles]
     text, unwritten = gate.write(

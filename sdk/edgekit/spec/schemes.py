@@ -63,6 +63,21 @@ def of_target(target: Target, spec: QuantSpec) -> dict[Format, Scheme]:
     return found
 
 
+def check(target: Target, formats: Sequence[Format], spec: QuantSpec) -> None:
+    """Make sure that there is something to build for a target.
+
+    Args:
+        target: The target.
+        formats: The artifacts to write; all that the target has if there are none.
+        spec: The settings.
+
+    Raises:
+        ProjectError: If it writes none of the formats, or has no kernels for the scheme.
+    """
+    (narrow,) = narrowed((target,), formats)
+    of_target(narrow, spec)
+
+
 def _faults(schemes: dict[Format, Scheme]) -> list[str]:
     return [
         f"{scheme} is not for .{format}: {reason}"

@@ -1,11 +1,11 @@
 """Target profiles: one TOML file each, shipped in the package or written by the user, read into `spec.Target`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from edgekit.errors import TargetError, ToolchainError
+from edgekit.errors import EdgeKitError, ProjectError, TargetError, ToolchainError
 from edgekit.spec import Target, schema
 from edgekit.targets import extras, runtimes
 
@@ -54,23 +54,28 @@ def load(name: str | Path) -> Target:
     return _read(folder() / f"{name}{_SUFFIX}", where=f"{name}{_SUFFIX}")
 
 
-def asked(wanted: Sequence[str | Path]) -> tuple[tuple[Target, ...], Mapping[str, ToolchainError]]:
-    """Return the profiles that are asked for, each once, and of all those that lack what is to be installed for them.
+def asked(
+    wanted: Sequence[str | Path], fits: Callable[[Target], object] = lambda target: None
+) -> tuple[tuple[Target, ...], Mapping[str, EdgeKitError]]:
+    """Return the profiles that are asked for, each once, and of all those that cannot be built, with the reason.
 
     Args:
         wanted: Names, or paths of TOML files; ``all`` stands for every shipped profile.
+        fits: Raises `ProjectError` if a profile has nothing of what is to be built.
 
     Raises:
         TargetError: If there is none of a name, or a profile is faulty.
         ToolchainError: If one that is named lacks what is to be installed for it.
+        ProjectError: If one that is named does not fit.
     """
     every = set(names()) - set(wanted) if ALL in wanted else set[str]()
     chosen = [load(name) for name in dict.fromkeys((*(one for one in wanted if one != ALL), *sorted(every)))]
     lacking = {}
     for target in chosen:
         try:
+            fits(target)
             extras.check(target)
-        except ToolchainError as error:
+        except (ProjectError, ToolchainError) as error:
             if target.name not in every:
                 raise
             lacking[target.name] = error
