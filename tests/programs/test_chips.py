@@ -18,7 +18,7 @@ from edgekit.model.capture import capture
 from edgekit.model.onchip import Executed
 from edgekit.model.program import Captured, Quantized
 from edgekit.quantization import quantize
-from edgekit.spec import Placing, QuantSpec, Scheme, Target
+from edgekit.spec import Format, Placing, QuantSpec, Scheme, Target
 from tests.programs.networks import images, small_source
 from tests.programs.trials import cut_off, trial, with_scale_changed
 
@@ -84,7 +84,10 @@ from edgekit.chips import Chip, Tried
 from edgekit.chips.cpu import CHIP as CPU
 
 def chip():
-    return Chip(title="Toy", name_of=lowering.name, lower=CPU.lower, run=lambda trial: Tried(answers=trial.answers))
+    return Chip(title="Toy", name_of=lowering.name, lower=CPU.lower, run=run, formats=CPU.formats)
+
+def run(trial):
+    return Tried(answers=trial.answers, batches=(1,))
 
 wrong = lambda: "no chip"
 """
@@ -128,6 +131,19 @@ def test_a_package_brings_a_chip() -> None:
 def test_every_chip_is_there(name: str) -> None:
     """A module of that name has it, whether what it needs is installed or not."""
     assert isinstance(chips.of_target(named(name)), Chip)
+
+
+def test_a_profile_that_no_chip_takes_is_refused() -> None:
+    """A format that the chip has not, and options that are none of its own; the shipped profiles are taken."""
+    npu = targets.load(NPU)
+    with pytest.raises(TargetError, match=r"formats: the chip hexagon has no \.pte\.") as caught:
+        chips.of_target(npu).refuse(npu.model_copy(update={"formats": (Format.PTE, Format.ONNX)}))
+    assert caught.value.hint == "It has .onnx."
+    wrong = npu.chip.model_copy(update={"options": {"arch": "none"}})
+    with pytest.raises(TargetError, match=r"chip\.options"):
+        chips.of_target(npu).refuse(npu.model_copy(update={"chip": wrong}))
+    for name in ("snapdragon-8-elite", "web", "cortex-m55", "android-arm64", "tensorrt", "openvino-x86_64"):
+        chips.of_target(targets.load(name)).refuse(targets.load(name))
 
 
 def test_an_unknown_chip_is_an_error() -> None:

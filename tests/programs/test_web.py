@@ -4,26 +4,23 @@ import json
 import re
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import pytest
-from onnx import numpy_helper
 
 from edgekit import chips, targets
 from edgekit.chips import Trial
 from edgekit.chips.web import library
 from edgekit.chips.web.chip import page_files
 from edgekit.errors import RunError
-from edgekit.execution.eager import run_float, run_quantized
 from edgekit.model.capture import capture
 from edgekit.model.onchip import Executed
 from edgekit.quantization import quantize
-from edgekit.spec import Format, QuantSpec, Scheme
+from edgekit.spec import QuantSpec, Scheme
+from tests.programs import trials
 from tests.programs.networks import images, small_source
 from tests.unit.test_vectors import VECTORS, cases
 
@@ -49,18 +46,7 @@ def trial() -> Trial:
     """A small network with what it is tried with."""
     captured = capture(small_source(), images(32, seed=1))
     program = quantize(captured, Scheme.INT8, QuantSpec(), images(32, seed=1))
-    samples = images(16, seed=2)
-    artifact, _ = chips.of_target(WEB).lower(Format.ONNX, WEB, program, None)
-    return Trial(
-        artifact=artifact,
-        target=WEB,
-        source=captured.source,
-        samples=samples,
-        quantized=program,
-        answers=run_quantized(program, samples),
-        host=run_float(captured.source, samples, batch=1),
-        memory=captured.memory,
-    )
+    return trials.trial(WEB, program)
 
 
 def needs_the_library() -> None:
@@ -86,16 +72,11 @@ def test_the_library_of_the_web_runs_what_was_lowered(trial: Trial) -> None:
 def test_a_planted_fault_is_caught(trial: Trial) -> None:
     """A scale that was changed gives other answers than the program's; a damaged file is refused."""
     needs_the_library()
-    model = onnx.load_from_string(trial.artifact.data)
-    held = {one.name: one for one in model.graph.initializer}
-    kinds = [node for node in model.graph.node if node.op_type == "DequantizeLinear" and node.input[0] in held]
-    scale = held[next(node for node in kinds if len(held[node.input[0]].dims) == 4).input[1]]
-    scale.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(scale) * 4, scale.name))
     run = chips.of_target(WEB).run
     with pytest.raises(RunError, match="computes something else"):
-        run(replace(trial, artifact=replace(trial.artifact, data=model.SerializeToString())))
+        run(trials.with_scale_changed(trial))
     with pytest.raises(RunError, match="refuses the file"):
-        run(replace(trial, artifact=replace(trial.artifact, data=trial.artifact.data[:2000])))
+        run(trials.cut_off(trial))
 
 
 def test_without_the_library_the_program_stands_in(

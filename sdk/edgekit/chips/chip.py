@@ -7,6 +7,7 @@ from edgekit.base.cache import Cache
 from edgekit.base.memory import Memory
 from edgekit.data.samples import Samples
 from edgekit.data.trace import Trace
+from edgekit.errors import TargetError
 from edgekit.model.artifact import Artifact
 from edgekit.model.onchip import OnChip
 from edgekit.model.program import Quantized, Source
@@ -46,8 +47,8 @@ class Tried:
     """The artifact's answers, for all samples or the first of them; those of its program where nothing runs it here."""
     on_chip: OnChip | None = None
     """Where it was run; None: on a CPU, of which a trace says enough."""
-    batches: tuple[int, ...] = ()
-    """The batch sizes at which it was run; none: those of `orders`."""
+    batches: tuple[int, ...]
+    """The batch sizes at which it was run."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """The files of the chip that `on_chip` names, by path within the bundle."""
     notes: tuple[str, ...] = ()
@@ -66,5 +67,22 @@ class Chip:
     """Returns the artifact of a program, and whether the cache had it."""
     run: Callable[[Trial], Tried]
     """Runs an artifact on the samples, here, and holds its answers against the program's."""
+    formats: frozenset[Format]
+    """The formats that it lowers to and runs."""
     placing: Placing = CPU_PLACING
     """What is rounded beside the layers with weights."""
+    check: Callable[[Target], object] = lambda target: None
+    """Raises `TargetError` if the options of a profile are none of the chip's."""
+
+    def refuse(self, target: Target) -> None:
+        """Refuse a profile that nothing can be built for, before any work is done.
+
+        Raises:
+            TargetError: If it names a format that the chip has not, or options that are none of the chip's.
+        """
+        if beyond := sorted(set(target.formats) - self.formats):
+            raise TargetError(
+                f"{target.name}: formats: the chip {target.chip.name} has no .{', no .'.join(beyond)}.",
+                hint=f"It has .{', .'.join(sorted(self.formats))}.",
+            )
+        self.check(target)

@@ -47,5 +47,9 @@ def run(trial: Trial) -> Tried:
 
 
 CHIP = Chip(
-    title="Apple Core ML", name_of=lambda format, target, scheme: f"{scheme} .pte for Core ML", lower=lower, run=run
+    title="Apple Core ML",
+    name_of=lambda format, target, scheme: f"{scheme} .pte for Core ML",
+    lower=lower,
+    run=run,
+    formats=frozenset({Format.PTE}),
 )

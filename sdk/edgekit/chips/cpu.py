@@ -43,7 +43,7 @@ def run(trial: Trial) -> Tried:
     sizes = orders.tried(orders.batch_sizes(source))
     _, whole = runs.answers(artifact, source, trial.samples, cpu=cpu, sizes=sizes, memory=trial.memory)
     hold_against_program(artifact.file, whole, answers, host, source.outputs)
-    return Tried(answers=whole, notes=lacking)
+    return Tried(answers=whole, batches=sizes, notes=lacking)
 
 
 def runs_at_all(quantized: Quantized, target: Target) -> Callable[[Artifact], None]:
@@ -92,4 +92,4 @@ def _with_line(place: str, quantized: Quantized) -> str:
     return next((graph.place(node, with_line=True) for node in nodes if graph.place(node) == place), place)
 
 
-CHIP = Chip(title="CPU", name_of=lowering.name, lower=lower, run=run)
+CHIP = Chip(title="CPU", name_of=lowering.name, lower=lower, run=run, formats=frozenset({Format.PTE, Format.ONNX}))

@@ -9,8 +9,9 @@ from edgekit.data.rows import Rows
 from edgekit.data.samples import Samples
 from edgekit.data.trace import Origin, Trace, precision
 from edgekit.execution.calls import Call, execute
+from edgekit.execution.proof import hold_against_program
 from edgekit.model.narrow import source_with_batch
-from edgekit.model.onchip import Executed, OnChip
+from edgekit.model.onchip import Beside, Executed, OnChip
 
 _LEAST = 2
 
@@ -25,13 +26,13 @@ def simulated(trial: Trial, call: Call, kernels: str, *packages: str) -> Trace:
         packages: The distributions that it consists of.
 
     Raises:
-        RunError: If it fails.
+        RunError: If it fails, or computes something else than its program.
     """
     return measured(trial, call, f"{kernels}, simulated", installed(*packages, "numpy"))
 
 
 def measured(trial: Trial, call: Call, kernels: str, versions: Mapping[str, str]) -> Trace:
-    """Run as many of the samples, the first ones, as there is time for.
+    """Run as many of the samples, the first ones, as there is time for, and hold the answers against the program's.
 
     Args:
         trial: The artifact, and what it is tried with.
@@ -40,7 +41,7 @@ def measured(trial: Trial, call: Call, kernels: str, versions: Mapping[str, str]
         versions: The versions of all that it consists of, by name.
 
     Raises:
-        RunError: If it fails.
+        RunError: If it fails, or computes something else than its program.
     """
     source = source_with_batch(trial.source, trial.artifact.batch)
     batch = source.batch or 1
@@ -60,20 +61,24 @@ def measured(trial: Trial, call: Call, kernels: str, versions: Mapping[str, str]
         model=trial.source.weights_sha256,
         samples=samples.digest,
     )
-    return Trace(samples=samples, outputs=run(samples), origin=origin)
+    answers = Trace(samples=samples, outputs=run(samples), origin=origin)
+    program, host = trial.answers.first(len(samples)), trial.host.first(len(samples))
+    hold_against_program(trial.artifact.file, answers, program, host, source.outputs)
+    return answers
 
 
-def not_executed(trial: Trial, chip: str, why: str) -> Tried:
+def not_executed(trial: Trial, chip: str, why: str, page: tuple[Beside, ...] = ()) -> Tried:
     """Let the quantized program stand in for a file that nothing here runs.
 
     Args:
         trial: The artifact, and what it was to be tried with.
         chip: The chip that it is for.
         why: The reason, for a person.
+        page: The page that loads the artifact in a browser.
     """
     artifact = trial.artifact
     islands = tuple(one.told for one in artifact.left_out)
-    told = OnChip(chip=chip, executed=Executed.NOT_EXECUTED, library=why, samples=0, elsewhere=islands)
+    told = OnChip(chip=chip, executed=Executed.NOT_EXECUTED, library=why, samples=0, elsewhere=islands, page=page)
     note = f"{artifact.file} was not executed: {why}"
     return Tried(answers=trial.answers, on_chip=told, batches=(trial.source.batch or 1,), notes=(note,))
 

@@ -58,5 +58,6 @@ CHIP = Chip(
     name_of=lambda format, target, scheme: f"{scheme} .pte for Vulkan",
     lower=lower,
     run=run,
+    formats=frozenset({Format.PTE}),
     placing=Placing(floats=frozenset({"linear"})),
 )

@@ -10,11 +10,12 @@ from executorch.exir.backend.partitioner import Partitioner
 from edgekit.errors import LowerError
 from edgekit.lowering.left_out import left_out
 from edgekit.lowering.pte import shares
+from edgekit.lowering.written import artifact_of
 from edgekit.model import graph
 from edgekit.model.artifact import Artifact
 from edgekit.model.narrow import for_device, with_batch
 from edgekit.model.program import Quantized
-from edgekit.spec import Format, Scheme
+from edgekit.spec import Scheme
 
 _NOTE = "{file} takes one sample in each call: its delegate plans for fixed sizes."
 
@@ -52,17 +53,13 @@ def lower_with(quantized: Quantized, partitioner: Partitioner, title: str) -> Ar
         ) from error
     if not inside:
         raise LowerError(f"Nothing of {source.name} was delegated to {title}.", hint="Leave this target out.")
-    plan = executable.executorch_program.execution_plan[0]
-    artifact = Artifact(
-        format=Format.PTE,
-        data=bytes(executable.buffer),
-        scheme=quantized.scheme,
-        operators=tuple(sorted({f"{one.name}.{one.overload}".rstrip(".") for one in plan.operators})),
-        delegates=tuple(sorted({one.id for one in plan.delegates})),
+    artifact = artifact_of(
+        executable,
+        quantized.scheme,
         delegated_fraction=inside / (inside + len(outside)),
         int8_fraction=graph.int8_fraction(quantized.program.graph, every) if static else 0.0,
         not_delegated=places,
         left_out=left,
-        planned_bytes=sum(plan.non_const_buffer_sizes[1:]),
+        batch=1 if alone else None,
     )
-    return replace(artifact, batch=1, notes=(_NOTE.format(file=artifact.file),)) if alone else artifact
+    return replace(artifact, notes=(_NOTE.format(file=artifact.file),)) if alone else artifact

@@ -23,6 +23,7 @@ from edgekit.lowering.shape import infer_batches, pool_means, widen_convolutions
 from edgekit.lowering.shortcuts import shortcuts
 from edgekit.lowering.steps import keep_steps
 from edgekit.lowering.symbols import keeping_sizes
+from edgekit.lowering.written import artifact_of
 from edgekit.model import graph
 from edgekit.model.artifact import Artifact
 from edgekit.model.narrow import can_narrow, with_batch
@@ -135,21 +136,16 @@ def _write(quantized: Quantized, settings: PteSettings, partitioner: Partitioner
             f"ExecuTorch cannot lower {name} for {settings.delegate}: {error}",
             hint="Run again with --debug to see which operation it stops at.",
         ) from error
-    plan = executable.executorch_program.execution_plan[0]
-    artifact = Artifact(
-        format=Format.PTE,
-        data=bytes(executable.buffer),
-        scheme=quantized.scheme,
-        operators=tuple(sorted({f"{op.name}.{op.overload}".rstrip(".") for op in plan.operators})),
-        delegates=tuple(sorted({delegate.id for delegate in plan.delegates})),
+    artifact = artifact_of(
+        executable,
+        quantized.scheme,
         delegated_fraction=inside / max(inside + len(outside), 1),
         int8_fraction=graph.int8_fraction(quantized.program.graph, _int8_operations()),
         not_delegated=tuple(map(graph.place, outside)),
         left_out=left,
-        # The first entry is no buffer. What a delegate allocates for itself when it is loaded is not among them.
-        planned_bytes=sum(plan.non_const_buffer_sizes[1:]),
     )
-    return artifact, sum(len(chain.instructions) for chain in plan.chains)
+    chains = executable.executorch_program.execution_plan[0].chains
+    return artifact, sum(len(chain.instructions) for chain in chains)
 
 
 def shares(edge: EdgeProgramManager) -> tuple[int, tuple[fx.Node, ...]]:

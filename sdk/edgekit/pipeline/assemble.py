@@ -12,7 +12,6 @@ from edgekit.data import texts
 from edgekit.model.layers import FallbackReport
 from edgekit.pipeline.attempt import Attempt
 from edgekit.pipeline.job import Job
-from edgekit.pipeline.verify import batches
 from edgekit.render.page import build as page
 from edgekit.spec import Target, postprocessing
 
@@ -46,7 +45,7 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
             artifact,
             limit=target.size,
             weight_bytes=attempt.programs[artifact.format].weight_bytes,
-            batches=attempt.tried[artifact.file].batches or batches(source, artifact),
+            batches=attempt.tried[artifact.file].batches,
             pins=target.runtimes,
             on_chip=attempt.tried[artifact.file].on_chip,
         )

@@ -11,14 +11,15 @@ from edgekit.chips import Trial, Tried
 from edgekit.data.trace import Trace
 from edgekit.drift.report import DriftReport
 from edgekit.errors import CompatibilityError, EdgeKitError, LowerError, RunError
+from edgekit.execution import orders
 from edgekit.execution.eager import run_quantized
 from edgekit.model.artifact import Artifact
+from edgekit.model.narrow import source_with_batch
 from edgekit.model.program import Quantized
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.keep import Keep
 from edgekit.pipeline.legs import Ground, References, drift_report
 from edgekit.pipeline.likeness import unlike
-from edgekit.pipeline.verify import batches
 from edgekit.quantization import quantize
 from edgekit.spec import Format, Placing, Scheme, Target
 from edgekit.spec.schemes import calibrated, of_target
@@ -80,9 +81,7 @@ class Attempts:
                     errors[format] = error
         with self.stages(f"verify {target.name}{again}") as detail:
             made = measured(self.job, target, self.ground, found, tuple(artifacts), self._verify, errors)
-            sizes = {
-                size for one in made.artifacts for size in made.tried[one.file].batches or batches(self.job.source, one)
-            }
+            sizes = {size for tried in made.tried.values() for size in tried.batches}
             detail.append(f"batches {', '.join(map(str, sorted(sizes)))}")
         return made
 
@@ -124,7 +123,8 @@ class Attempts:
 
     def _verify(self, trial: Trial) -> Tried:
         artifact, target = trial.artifact, trial.target
-        with self.keep.verifying(artifact, target, trial.samples, batches(trial.source, artifact)):
+        sizes = orders.tried(orders.batch_sizes(source_with_batch(trial.source, artifact.batch)))
+        with self.keep.verifying(artifact, target, trial.samples, sizes):
             tried = _on_chip(trial)
         self.keep.trace(f"{target.name}-{artifact.file}", tried.answers)
         return tried

@@ -4,7 +4,7 @@ import functools
 from dataclasses import replace
 from pathlib import Path
 
-from edgekit import bundles, lowering
+from edgekit import bundles, chips, lowering
 from edgekit.base.cache import Cache
 from edgekit.base.progress import Progress, Stages
 from edgekit.bundles.result import BuildResult, NotBuilt
@@ -45,9 +45,10 @@ def build_job(
     stages, kept = Stages(progress), Keep(folder=keep)
     places = {target.name: output / job.source.name / target.name for target in targets}
 
-    # 1. Refuse what cannot be written before any work is done for it.
-    for place in places.values():
-        bundles.check_place(place)
+    # 1. Refuse what cannot be built or written before any work is done for it.
+    for target in targets:
+        chips.of_target(target).refuse(target)
+        bundles.check_place(places[target.name])
 
     # 2. Capture the model, and run it in float: what every artifact is held against.
     start = ground(job, stages, kept)
@@ -83,7 +84,7 @@ def build_job(
 def _check_float_onnx(
     start: Ground, job: Job, targets: tuple[Target, ...], stages: Stages, cache: Cache | None, keep: Keep
 ) -> Ground:
-    """Export the float model; a target that has another format is built without this one if that fails."""
+    """Export the float model; unless no target has another format, they are built without this one if that fails."""
     with stages("check float onnx") as detail:
         try:
             with keep.exporting(start.captured):
@@ -91,7 +92,7 @@ def _check_float_onnx(
             keep.data("float.onnx", exported)
             found = check_float_onnx(exported, job.source, start.host, job.memory)
         except (LowerError, RunError) as error:
-            if any(len(target.formats) == 1 and Format.ONNX in target.formats for target in targets):
+            if all(target.formats == (Format.ONNX,) for target in targets):
                 raise
             detail.append(f"refused: {error}")
             return replace(start, refused={Format.ONNX: error})

@@ -22,7 +22,6 @@ from edgekit.chips.chip import Chip, Trial, Tried
 from edgekit.chips.measure import simulated
 from edgekit.chips.simulator import Simulator, start
 from edgekit.errors import RunError, TargetError
-from edgekit.execution.proof import hold_against_program
 from edgekit.model.artifact import Artifact
 from edgekit.model.narrow import source_with_batch
 from edgekit.model.onchip import Executed, OnChip
@@ -70,7 +69,7 @@ def _lower(quantized: Quantized, target: Target) -> Artifact:
     ]
     elsewhere = [name for name in names if name not in _EDGES and name not in written.MOVES]
     inside = written.computed(quantized)
-    found = written.artifact(quantized, executable, plan, elsewhere, max(inside, len(elsewhere)))
+    found = written.artifact(quantized, executable, elsewhere, max(inside, len(elsewhere)))
     return replace(found, reference=reference)
 
 
@@ -95,17 +94,15 @@ def run(trial: Trial) -> Tried:
     source = source_with_batch(trial.source, artifact.batch)
     names = [spec.name for spec in source.outputs]
     answers = simulated(trial, plan.caller(names, delegates), library, *_PACKAGES)
-    count = len(answers)
-    hold_against_program(artifact.file, answers, trial.answers.first(count), trial.host.first(count), source.outputs)
     told = OnChip(
         chip=soc,
         executed=Executed.SIMULATED,
         library=library,
-        samples=count,
+        samples=len(answers),
         elsewhere=artifact.not_delegated,
         figures={**_figures(simulators), "planned_bytes": float(artifact.planned_bytes or 0)},
     )
-    return Tried(answers=answers, on_chip=told)
+    return Tried(answers=answers, on_chip=told, batches=(source.batch or 1,))
 
 
 def _delegate(stream: bytes, simulators: Sequence[Simulator], number: int) -> Delegate:
@@ -153,5 +150,7 @@ CHIP = Chip(
     name_of=lambda format, target, scheme: f"{scheme} .pte of Vela's for {target.chip.options}",
     lower=lower,
     run=run,
+    formats=frozenset({Format.PTE}),
     placing=Placing(everywhere=True),
+    check=_spec,
 )

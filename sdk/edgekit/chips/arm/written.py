@@ -5,17 +5,18 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
+from executorch.exir import ExecutorchProgramManager
 from torch.export import ExportedProgram
 
 from edgekit.chips.islands import float_islands
 from edgekit.errors import EdgeKitError, LowerError
+from edgekit.lowering.written import artifact_of
 from edgekit.model import graph
 from edgekit.model.artifact import Artifact
 from edgekit.model.narrow import can_narrow, with_batch
 from edgekit.model.program import Quantized
-from edgekit.spec import Format, Scheme
+from edgekit.spec import Scheme
 
 MOVES = {
     f"aten::{name}" for name in (
@@ -93,28 +94,25 @@ def computed(quantized: Quantized) -> int:
     return sum(map(graph.is_compute, quantized.program.graph.nodes))
 
 
-def artifact(quantized: Quantized, executable: Any, plan: Any, elsewhere: Sequence[str], count: int) -> Artifact:
+def artifact(
+    quantized: Quantized, executable: ExecutorchProgramManager, elsewhere: Sequence[str], count: int
+) -> Artifact:
     """Return what is known of a .pte.
 
     Args:
         quantized: The program.
         executable: What ExecuTorch made of it.
-        plan: Its plan.
         elsewhere: Kernels that the chip's own are not.
         count: Of so many.
     """
     share = 1 - len(elsewhere) / max(count, 1)
-    found = Artifact(
-        format=Format.PTE,
-        data=bytes(executable.buffer),
-        scheme=quantized.scheme,
-        operators=tuple(sorted({f"{op.name}.{op.overload}".rstrip(".") for op in plan.operators})),
-        delegates=tuple(sorted({delegate.id for delegate in plan.delegates})),
+    found = artifact_of(
+        executable,
+        quantized.scheme,
         delegated_fraction=share,
         int8_fraction=share,
         not_delegated=tuple(dict.fromkeys(elsewhere)),
         left_out=float_islands(quantized),
-        planned_bytes=sum(plan.non_const_buffer_sizes[1:]),
         batch=batch(quantized),
     )
     note = f"{found.file} takes 1 sample in each call: the chip has no use for more."

@@ -12,7 +12,6 @@ from edgekit.chips.hexagon import settings as options
 from edgekit.chips.islands import float_islands, integer_fraction
 from edgekit.chips.measure import not_executed, simulated
 from edgekit.chips.simulator import start
-from edgekit.execution.proof import hold_against_program
 from edgekit.model.artifact import Artifact
 from edgekit.model.narrow import source_with_batch
 from edgekit.model.onchip import Compiled, Executed, OnChip
@@ -67,15 +66,13 @@ def run(trial: Trial) -> Tried:
         source.outputs,
     )
     answers = simulated(trial, simulator.call, library, "onnxruntime-qnn", "onnxruntime")
-    count = len(answers)
-    hold_against_program(artifact.file, answers, trial.answers.first(count), trial.host.first(count), source.outputs)
     elsewhere: Any = simulator.found["elsewhere"]
     files = {f"compiled/model.{target.name}.onnx": data for data in simulator.compiled if data}
     told = OnChip(
         chip=soc,
         executed=Executed.SIMULATED,
         library=library,
-        samples=count,
+        samples=len(answers),
         elsewhere=(*elsewhere, *islands),
         compiled=tuple(
             Compiled(file=file, sha256=digest.of_bytes(data), bytes=len(data), soc=soc) for file, data in files.items()
@@ -95,5 +92,7 @@ CHIP = Chip(
     name_of=lambda format, target, scheme: f"{lowering.name(format, target, scheme)} of integers alone",
     lower=lower,
     run=run,
+    formats=frozenset({Format.ONNX}),
     placing=Placing(everywhere=True),
+    check=options.of_target,
 )

@@ -53,4 +53,11 @@ def _name(format: Format, target: Target, scheme: Scheme) -> str:
     return f"{lowering.name(format, target, scheme)}, biases in float"
 
 
-CHIP = Chip(title="Nvidia TensorRT", name_of=_name, lower=lower, run=run, placing=Placing(symmetric=True))
+CHIP = Chip(
+    title="Nvidia TensorRT",
+    name_of=_name,
+    lower=lower,
+    run=run,
+    formats=frozenset({Format.ONNX}),
+    placing=Placing(symmetric=True),
+)

@@ -1,6 +1,7 @@
 """Run an .onnx in ONNX Runtime's WebAssembly, by Node.js, and put a page beside it that runs it in a browser."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,16 +13,16 @@ from edgekit.base import digest
 from edgekit.base.versions import installed
 from edgekit.chips import cpu
 from edgekit.chips.chip import Chip, Trial, Tried
-from edgekit.chips.measure import measured
+from edgekit.chips.measure import measured, not_executed
 from edgekit.chips.simulator import start
 from edgekit.chips.web.library import PACKAGE, Library, find
 from edgekit.data.rows import Rows, at_once, cuts
 from edgekit.data.trace import Trace
 from edgekit.drift.metrics import is_counted, sqnr_db
 from edgekit.execution import artifact as runs
-from edgekit.execution.proof import hold_against_program
 from edgekit.model.narrow import source_with_batch
 from edgekit.model.onchip import Beside, Executed, OnChip
+from edgekit.spec import Format
 
 FOLDER = "web"
 """The folder of a bundle that the page is in."""
@@ -41,21 +42,22 @@ def run(trial: Trial) -> Tried:
     """
     artifact, pinned = trial.artifact, trial.target.runtimes.get(PACKAGE)
     lacking = cpu.compatible(artifact, trial.target, trial.quantized)
-    page, batches = page_files(), (trial.source.batch or 1,)
+    page = page_files()
     beside = tuple(Beside(file=file, sha256=digest.of_bytes(data), bytes=len(data)) for file, data in page.items())
     library = f"the target pins no {PACKAGE}" if pinned is None else find(pinned)
     if isinstance(library, str):
-        told = OnChip(chip="web", executed=Executed.NOT_EXECUTED, library=library, samples=0, page=beside)
-        note = f"{artifact.file} was not executed: {library}"
-        return Tried(answers=trial.answers, on_chip=told, batches=batches, files=page, notes=(*lacking, note))
+        tried = not_executed(trial, "web", library, beside)
+        return replace(tried, files=page, notes=(*lacking, *tried.notes))
     answers, named = _in_node(trial, library)
-    count = len(answers)
-    outputs = source_with_batch(trial.source, artifact.batch).outputs
-    hold_against_program(artifact.file, answers, trial.answers.first(count), trial.host.first(count), outputs)
     told = OnChip(
-        chip="web", executed=Executed.HOST, library=named, samples=count, figures=_figures(trial, answers), page=beside
+        chip="web",
+        executed=Executed.HOST,
+        library=named,
+        samples=len(answers),
+        figures=_figures(trial, answers),
+        page=beside,
     )
-    return Tried(answers=answers, on_chip=told, batches=batches, files=page, notes=lacking)
+    return Tried(answers=answers, on_chip=told, batches=(trial.source.batch or 1,), files=page, notes=lacking)
 
 
 def page_files() -> dict[str, bytes]:
@@ -108,4 +110,4 @@ def _near(pairs: list[tuple[Rows, Rows]], count: int) -> Iterator[npt.NDArray[np
         yield found
 
 
-CHIP = Chip(title="web browser", name_of=lowering.name, lower=cpu.lower, run=run)
+CHIP = Chip(title="web browser", name_of=lowering.name, lower=cpu.lower, run=run, formats=frozenset({Format.ONNX}))
