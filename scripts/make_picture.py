@@ -11,6 +11,7 @@ from rich.console import Console
 
 from edgekit import targets
 from edgekit.api import build_project
+from edgekit.render.summary import show_summary
 from edgekit.render.tables import show_build
 from edgekit.render.terminal import TerminalProgress
 from edgekit.spec import project
@@ -24,8 +25,9 @@ def main() -> None:
         progress = TerminalProgress(sys.stderr)
         result = build_project(sample, (targets.load("android-arm64"),), Path("artifacts"), progress)
         console = Console(record=True, width=104, file=io.StringIO(), force_terminal=True, legacy_windows=False)
+        show_summary(console, result)
         show_build(console, result)
-        drawn = console.export_svg(title="edgekit build --target android-arm64", unique_id="build")
+        drawn = console.export_svg(title="edgekit build -t android-arm64", unique_id="build")
     # The font would be fetched from the network by whoever opens the picture; any monospaced one will do.
     drawn = re.sub(r"@font-face \{.*?\}\n", "", drawn, flags=re.DOTALL)
     picture.write_text(drawn + "\n", encoding="utf-8")

@@ -92,7 +92,7 @@ def test_the_commands_of_the_documentation_exist() -> None:
 def test_the_workflow_is_one_and_its_commands_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The workflow file parses, has the shape that GitHub asks for, and its command lines are taken."""
     from edgekit.cli import main
-    from edgekit.cli.shell import HELP_OPTIONS
+    from edgekit.cli.group import HELP_OPTIONS
 
     (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "gate.md").read_text("utf-8"), re.DOTALL)
     workflow = yaml.safe_load(text)

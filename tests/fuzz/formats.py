@@ -22,7 +22,7 @@ from edgekit.base.telling import kind_of
 from edgekit.bundles import device_profile, profile
 from edgekit.bundles.compare import compare_builds, read_side
 from edgekit.bundles.manifest import parse, report
-from edgekit.bundles.result import Built
+from edgekit.bundles.result import BuildResult, Built
 from edgekit.data import trace
 from edgekit.data.files import checked, find, load_samples
 from edgekit.data.found import Wanted
@@ -31,7 +31,8 @@ from edgekit.data.rows import whole
 from edgekit.data.sounds import of_file, prepared
 from edgekit.errors import RunError
 from edgekit.model.weights.checkpoint import read_checkpoint
-from edgekit.render import cases, inspection, junit, markdown, tables
+from edgekit.render import cases, inspection, junit, markdown, summary, tables
+from edgekit.render.next_step import next_step
 from edgekit.render.terminal import console
 from edgekit.spec import Audio, Dimension, Features, Preprocessing, Resize, TensorSpec
 from edgekit.spec.fits import sound_faults
@@ -66,7 +67,10 @@ class Format:
 def _manifest(folder: Path) -> None:
     manifest = bundles.read(folder)
     out = console(io.StringIO())
-    tables.show_bundle(out, Built(folder=folder, manifest=manifest, files={}))
+    result = BuildResult(bundles=(Built(folder=folder, manifest=manifest, files={}),), seconds=())
+    for show in (summary.show_summary, tables.show_build, tables.show_details):
+        show(out, result)
+    next_step(manifest, folder)
     junit.text((cases.of_manifest(manifest),))
     open_bundle(folder)
 

@@ -16,7 +16,7 @@ from edgekit.base import cache as caches
 from edgekit.base.cache import Entry
 from edgekit.base.progress import Progress
 from edgekit.cli import main
-from edgekit.cli.build import over_budget
+from edgekit.cli.gate import over_budget
 from edgekit.cli.shell import Answer, verb
 from edgekit.errors import EdgeKitError
 from edgekit.spec import scaffold
@@ -203,7 +203,7 @@ def test_cache_show_and_clear(
     answer = json.loads(out)
     assert (code, answer["folder"], answer["limit_bytes"]) == (0, str(tmp_path), 3_000_000)
     assert {kind["kind"]: kind["entries"] for kind in answer["kinds"]} == {
-        "bundle": 0, "artifact": 1, "float-onnx": 0, "native": 0
+        "bundle": 0, "artifact": 1, "float-onnx": 0, "native": 0, "times": 0
     }  # fmt: skip
     assert answer["bytes"] > 0
     code, out, _ = run(capfd, "cache", "show")

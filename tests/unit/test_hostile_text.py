@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -22,8 +23,9 @@ from edgekit.cli.shell import say
 from edgekit.drift.report import DriftReport
 from edgekit.errors import AppError, BundleError, TargetError
 from edgekit.pipeline import reproduce
-from edgekit.render import cases, junit, markdown, tables
+from edgekit.render import cases, junit, markdown, summary, tables
 from edgekit.render import changes as shown
+from edgekit.render.next_step import next_step
 from edgekit.render.page import build as page
 from edgekit.render.page import changes as changes_page
 from edgekit.render.terminal import console
@@ -179,7 +181,10 @@ def rendered() -> dict[str, str]:
     out = io.StringIO()
     target = console(out)
     built = examples.built()
-    tables.show_bundle(target, type(built.bundles[0])(folder=Path("x"), manifest=manifest, files={}))
+    result = replace(built, bundles=(replace(built.bundles[0], manifest=manifest),))
+    for show in (summary.show_summary, tables.show_build, tables.show_details):
+        show(target, result)
+    say(out, f"hint: {next_step(manifest, Path('x'))}")
     shown.show_changes(target, found)
     say(out, f"error: {NASTY}")
     return {

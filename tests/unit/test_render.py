@@ -14,7 +14,7 @@ from edgekit.bundles.profile import Profile
 from edgekit.bundles.result import BuildResult
 from edgekit.drift.report import DriftReport
 from edgekit.render import json as render_json
-from edgekit.render import numbers, tables, verdict
+from edgekit.render import numbers, summary, tables, verdict
 from edgekit.render.drift import COLUMNS, columns_of, show_drift
 from edgekit.render.layout import simple_table
 from edgekit.render.profile import show_profile
@@ -33,7 +33,9 @@ def rendered(width: int, result: BuildResult, encoding: str = "utf-8") -> str:
     raw = io.BytesIO()
     with io.TextIOWrapper(raw, encoding=encoding, write_through=True) as stream:
         target = Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
+        summary.show_summary(target, result)
         tables.show_build(target, result)
+        tables.show_details(target, result)
         return raw.getvalue().decode(encoding)
 
 
@@ -87,11 +89,14 @@ def test_at_120_columns_everything_is_there() -> None:
 
 
 def test_failures_are_named() -> None:
-    """The verdict says leg, artifact, metric, value and limit; the table marks the same numbers."""
+    """The error says leg, artifact, metric, value and limit; the table marks the same numbers."""
+    told = list(verdict.of_manifest(examples.manifest(breach=True, large=True)))
+    for start in ("total model.pte: sqnr_db 11.25 against a limit of 25",
+                  "total model.pte: top1_agreement 0.9125 against a limit of 0.98",
+                  "model.onnx: size 90.0 kB against a limit of 80.0 kB"):  # fmt: skip
+        assert any(line.startswith(start) for line in told)
     text = shown(80, breach=True, large=True)
-    assert "FAILED: total model.pte: sqnr_db 11.25 against a limit of 25" in text
-    assert "FAILED: total model.pte: top1_agreement 0.9125 against a limit of 0.98" in text
-    assert "FAILED: model.onnx: size 90.0 kB against a limit of 80.0 kB" in text
+    assert "FAILED" in text
     assert "11.25!" in text
     assert "91.25!" in text
     assert "PASSED" not in text
@@ -106,7 +111,9 @@ def test_limits_stand_with_their_intervals() -> None:
 def test_noise_is_no_failure() -> None:
     """A break that may be noise is told with the number of samples, and the verdict is PASSED."""
     stream = io.StringIO()
-    tables.show_comparison(Console(file=stream, width=120), examples.report(doubt=True), "model.onnx")
+    target = Console(file=stream, width=120)
+    summary.show_drift_summary(target, examples.report(doubt=True), "model.onnx")
+    tables.show_comparison(target, examples.report(doubt=True))
     text = stream.getvalue()
     assert "noise: total model.onnx: top1_agreement 0.975 against a limit of 0.98 (95 %: 0.965 to 0.985)" in text
     assert "not told apart from noise with 360 samples" in text
@@ -160,7 +167,7 @@ def test_what_computes_in_float_is_told_by_its_reason() -> None:
     made = examples.manifest()
     told = made.model_copy(update={"artifacts": (made.artifacts[0].model_copy(update={"left_out": left}),)})
     first, second = io.StringIO(), io.StringIO()
-    tables.show_artifacts(Console(file=first, width=120), told)
+    tables.show_left_out(Console(file=first, width=120), told)
     text = " ".join(first.getvalue().split())
     for line in (
         f"model.pte in float: 2 hardswish: {no_kernel}; about 10.2 % of the time (estimated)",
@@ -169,7 +176,7 @@ def test_what_computes_in_float_is_told_by_its_reason() -> None:
         "model.pte outside the delegate: 1 cumsum: the delegate has no such operation; about 2.0 % of the time",
     ):
         assert line in text
-    tables.show_artifacts(Console(file=second, width=120), made)
+    tables.show_left_out(Console(file=second, width=120), made)
     assert "in float" not in second.getvalue()
 
 
@@ -230,6 +237,16 @@ def test_progress_in_a_log() -> None:
     assert stream.getvalue() == "[   1.2 s] capture: digits\n[  61.0 s] lower\n"
 
 
+def test_quiet_progress_tells_no_stages() -> None:
+    """Notes alone: what a person must know."""
+    stream = io.StringIO()
+    with TerminalProgress(stream, quiet=True) as progress:
+        progress.note("this is the sample")
+        progress.start("capture")
+        progress.done("capture", 1.25, "digits")
+    assert stream.getvalue() == "this is the sample\n"
+
+
 @pytest.mark.parametrize("colour", [True, False])
 def test_progress_on_a_terminal(colour: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Finished stages stay, NO_COLOR is honoured, and the cursor comes back even after an error."""
@@ -239,6 +256,7 @@ def test_progress_on_a_terminal(colour: bool, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("NO_COLOR", "1")
     text = on_terminal()
     assert "✓" in text
+    assert strip(text).index("preparing") < strip(text).index("capture")  # a sign of life before the first stage
     assert "capture  1.2 s  digits" in strip(text)
     assert ("\x1b[32m" in text) == colour
     assert text.rindex("\x1b[?25h") > text.rindex("\x1b[?25l")

@@ -23,7 +23,7 @@ from edgekit.base import digest
 from edgekit.base.sizes import bytes_of
 from edgekit.errors import CacheError
 
-KINDS = ("bundle", "artifact", "float-onnx", "native")
+KINDS = ("bundle", "artifact", "float-onnx", "native", "times")
 DEFAULT_LIMIT = 2_000_000_000
 _METADATA = "metadata.json"
 _TEMPORARY = ".new-"

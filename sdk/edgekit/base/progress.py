@@ -1,7 +1,7 @@
 """How long work tells what it is doing. The pipeline speaks, ``render`` decides how it looks."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -30,6 +30,41 @@ class Silent:
 
     def done(self, stage: str, seconds: float, detail: str) -> None:
         """Say nothing."""
+
+
+class Foreseen:
+    """Tells about how long a run still takes, by the times of the last one, and hands everything on."""
+
+    def __init__(self, progress: Progress, times: Iterable[tuple[str, float]]) -> None:
+        """Take who is told, and the stages of the last run with their seconds, in order."""
+        self._progress = progress
+        self._ahead = list(times)
+        self._took, self._planned = 0.0, 0.0
+
+    def note(self, text: str) -> None:
+        """Say what a person must know before the work begins."""
+        self._progress.note(text)
+
+    def start(self, stage: str, left: float | None = None) -> None:
+        """Say that a stage begins, and how long the run still takes unless that is given."""
+        at = next((number for number, (name, _) in enumerate(self._ahead) if name == stage), 0)
+        del self._ahead[:at]  # what the last run did before it was not to do this time
+        self._progress.start(stage, self._left if left is None else left)
+
+    def done(self, stage: str, seconds: float, detail: str) -> None:
+        """Say that a stage ended."""
+        if self._ahead and self._ahead[0][0] == stage:
+            _, planned = self._ahead.pop(0)
+            if "from the cache" not in detail:
+                self._took, self._planned = self._took + seconds, self._planned + planned
+        self._progress.done(stage, seconds, detail)
+
+    @property
+    def _left(self) -> float | None:
+        if not self._ahead:
+            return None
+        pace = self._took / self._planned if self._planned else 1.0
+        return pace * sum(seconds for _, seconds in self._ahead)
 
 
 class Outcome(list[str]):

@@ -7,6 +7,7 @@ from pathlib import Path
 from edgekit.bundles.manifest import Manifest
 from edgekit.bundles.native import Native
 from edgekit.errors import EdgeKitError
+from edgekit.model.layers import Sensitivities
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,8 @@ class BuildResult:
     """The native folders that were added, by target."""
     native_peaks: Mapping[str, int] = field(default_factory=dict)
     """Peak memory of their programs, in bytes, by target, where this host ran them."""
+    ranking: Sensitivities | None = None
+    """What each layer costs, where quantization takes a target over its budget and no fallback was asked for."""
     not_built: tuple[NotBuilt, ...] = ()
     """The targets that have no bundle, while others have."""
 

@@ -3,12 +3,20 @@
 import click
 
 from edgekit import __version__
-from edgekit.cli import baseline, bisect, build, cache, drop, look, profile, publish, setup, verify
-from edgekit.cli.shell import HELP_OPTIONS, Group
+from edgekit.cli import baseline, bisect, build, cache, compare, drop, look, profile, publish, setup, verify
+from edgekit.cli.group import HELP_OPTIONS, Group, examples
 
 
-@click.group(cls=Group, context_settings=HELP_OPTIONS)
-@click.version_option(__version__, prog_name="edgekit", message="%(prog)s %(version)s")
+@click.group(
+    cls=Group,
+    context_settings=HELP_OPTIONS,
+    epilog=examples(
+        "edgekit build --sample -t android-arm64     # the sample, in half a minute",
+        "edgekit init mine --model net.py:Net --weights net.safetensors --data photos",
+        "edgekit build --project mine -t android-arm64 -t ios-arm64",
+    ),
+)
+@click.version_option(__version__, "-V", "--version", prog_name="edgekit", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show tracebacks and what libraries print.")
 def main(debug: bool) -> None:
     """From a PyTorch model to verified int8 artifacts for phones and edge devices.
@@ -20,7 +28,7 @@ def main(debug: bool) -> None:
 
 
 main.add_command(build.build)
-main.add_command(build.compare)
+main.add_command(compare.compare)
 main.add_command(verify.verify)
 main.add_command(baseline.baseline)
 main.add_command(profile.profile)

@@ -6,15 +6,22 @@ from typing import Literal
 import click
 
 from edgekit.base.progress import Progress
+from edgekit.cli.group import Group, examples
 from edgekit.cli.shell import FOLDER, SAMPLE, Answer, announced, verb
 
 
-@click.group()
+@click.group(cls=Group, short_help="Record or show the float reference")
 def baseline() -> None:
     """Record or show the float reference."""
 
 
-@baseline.command()
+@baseline.command(
+    short_help="Run the float model and save what it computed",
+    epilog=examples(
+        "edgekit baseline record --device cuda",
+        "edgekit baseline record --dtype bfloat16 --tf32",
+    ),
+)
 @click.option(
     "--device",
     type=click.Choice(["auto", "cuda", "cpu"]),
@@ -31,6 +38,7 @@ def baseline() -> None:
 )
 @click.option("--tf32", is_flag=True, help="Record float32 with TensorFloat-32 too; the reference is then without it.")
 @click.option(
+    "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -67,7 +75,13 @@ def record(
     )
 
 
-@baseline.command()
+@baseline.command(
+    short_help="Show what is in a baseline, and where it was computed",
+    epilog=examples(
+        "edgekit baseline show",
+        "edgekit baseline show baseline.npz",
+    ),
+)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @FOLDER
 @verb

@@ -5,17 +5,27 @@ from pathlib import Path
 import click
 
 from edgekit.base.progress import Progress
+from edgekit.cli.group import examples
 from edgekit.cli.shell import FOLDER, MEMORY, Answer, verb
 from edgekit.errors import LowerError
 
 _FLOAT = Path("float")
 
 
-@click.command()
+@click.command(
+    short_help="Find the first operation where two computations part",
+    epilog=examples(
+        "edgekit bisect artifacts/digits/android-arm64",
+        "edgekit bisect float artifacts/digits/android-arm64",
+    ),
+)
 @click.argument("first", metavar="BUNDLE|float", type=click.Path(path_type=Path))
 @click.argument("second", metavar="[OTHER]", type=click.Path(path_type=Path), required=False)
-@click.option("--target", metavar="NAME", help="The bundle's target, if it is a profile of your own: its TOML file.")
 @click.option(
+    "-t", "--target", metavar="NAME", help="The bundle's target, if it is a profile of your own: its TOML file."
+)
+@click.option(
+    "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="FOLDER",

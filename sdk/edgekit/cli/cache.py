@@ -3,10 +3,11 @@
 import click
 
 from edgekit.base.progress import Progress
+from edgekit.cli.group import Group, examples
 from edgekit.cli.shell import Answer, verb
 
 
-@click.group()
+@click.group(cls=Group, short_help="Show or clear what is kept of earlier builds")
 def cache() -> None:
     """Show or clear what is kept of earlier builds.
 
@@ -15,14 +16,23 @@ def cache() -> None:
     """
 
 
-@cache.command()
+@cache.command(
+    short_help="Show where the cache is and what it holds",
+    epilog=examples("edgekit cache show"),
+)
 @verb
 def show(progress: Progress) -> Answer:
     """Show where the cache is and what it holds."""
     return _shown()
 
 
-@cache.command()
+@cache.command(
+    short_help="Remove what earlier builds left in the cache",
+    epilog=examples(
+        "edgekit cache clear",
+        "edgekit cache clear --kit",
+    ),
+)
 @click.option("--kit", is_flag=True, help="Remove the emulator's kit, too: edgekit verify --setup downloads it again.")
 @verb
 def clear(progress: Progress, *, kit: bool) -> Answer:

@@ -5,10 +5,17 @@ from pathlib import Path
 import click
 
 from edgekit.base.progress import Progress
+from edgekit.cli.group import examples
 from edgekit.cli.shell import FOLDER, Answer, verb
 
 
-@click.command()
+@click.command(
+    short_help="Copy a bundle into an app, and check it there",
+    epilog=examples(
+        "edgekit drop android-demo",
+        "edgekit drop MyApp/app --bundle artifacts/digits/android-arm64",
+    ),
+)
 @click.argument("app", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--bundle",
@@ -16,7 +23,9 @@ from edgekit.cli.shell import FOLDER, Answer, verb
     metavar="FOLDER",
     help="Bundle to copy; artifacts/<model>/<target> if not given.",
 )
-@click.option("--target", metavar="NAME", help="Target whose bundle to copy; android-arm64 or ios-arm64 if not given.")
+@click.option(
+    "-t", "--target", metavar="NAME", help="Target whose bundle to copy; android-arm64 or ios-arm64 if not given."
+)
 @click.option("--force", is_flag=True, help="Copy a bundle that is over its budget, too.")
 @FOLDER
 @verb

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from edgekit.errors import OverBudgetError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -27,6 +29,8 @@ PAGE = click.option(
     metavar="FILE",
     help="Write what changed from PATH to NEW as a page (HTML).",
 )
+
+_LIMITS = "-v shows which leg loses most; limits stand in edgekit.toml under [budget]."
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,6 +71,11 @@ class Gate:
     junit: Path | None
     summary: Path | None
 
+    @property
+    def prints(self) -> bool:
+        """Whether a summary in Markdown takes the place of what a person sees otherwise."""
+        return self.summary == Path("-")
+
     @classmethod
     def asked(cls, junit: Path | None, summary: Path | None) -> "Gate":
         """Return what the options ask for.
@@ -97,8 +106,13 @@ class Gate:
         unwritten: tuple[str, ...] = ()
         if self.junit is not None:
             unwritten += write(self.junit, junit.text(suites))
-        if self.summary is not None and self.summary != Path("-"):
+        if self.summary is not None and not self.prints:
             unwritten += write(self.summary, markdown, mode="a")
-        if self.summary == Path("-"):
+        if self.prints:
             return lambda console: console.print(markdown, end="", soft_wrap=True), unwritten
         return table, unwritten
+
+
+def over_budget(failures: list[str], hint: str = "") -> OverBudgetError:
+    """Return the error that names what was over its limit, and what would most likely help."""
+    return OverBudgetError("over budget:\n" + "\n".join(f"  - {failure}" for failure in failures), hint=hint or _LIMITS)

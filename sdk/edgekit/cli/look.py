@@ -5,10 +5,17 @@ from pathlib import Path
 import click
 
 from edgekit.base.progress import Progress
+from edgekit.cli.group import examples
 from edgekit.cli.shell import Answer, verb
 
 
-@click.command()
+@click.command(
+    short_help="Show what is inside a file or a bundle",
+    epilog=examples(
+        "edgekit inspect artifacts/digits/android-arm64",
+        "edgekit inspect model.onnx --json",
+    ),
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @verb
 def inspect(progress: Progress, *, file: Path) -> Answer:
@@ -23,7 +30,13 @@ def inspect(progress: Progress, *, file: Path) -> Answer:
     return Answer(data=json.inspection(found), text=lambda console: inspection.show(console, found))
 
 
-@click.command()
+@click.command(
+    short_help="Run one picture, sound or text through a bundle",
+    epilog=examples(
+        "edgekit run artifacts/digits/android-arm64 --input seven.png",
+        'edgekit run artifacts/minilm/linux-x86_64 --input "a short text" --format onnx',
+    ),
+)
 @click.argument("bundle", type=click.Path(path_type=Path))
 @click.option(
     "--input",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgekit.base.progress import Progress
-from edgekit.cli.build import over_budget
+from edgekit.cli.gate import over_budget
+from edgekit.cli.group import examples
 from edgekit.cli.shell import FOLDER, MEMORY, Answer, verb
 from edgekit.errors import EdgeKitError, RunError
 
@@ -24,7 +25,13 @@ def _serial(context: click.Context, parameter: click.Parameter, value: str | Non
     return value
 
 
-@click.command()
+@click.command(
+    short_help="Measure which layers cost accuracy, and the latency",
+    epilog=examples(
+        "edgekit profile artifacts/digits/android-arm64",
+        "edgekit profile artifacts/digits/android-arm64 --device adb",
+    ),
+)
 @click.argument("bundle", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--device",
@@ -44,8 +51,11 @@ def _serial(context: click.Context, parameter: click.Parameter, value: str | Non
     metavar="FOLDER",
     help="With --device: keep what the app wrote, traces for `edgekit compare`, in a new FOLDER.",
 )
-@click.option("--target", metavar="NAME", help="The bundle's target, if it is a profile of your own: its TOML file.")
 @click.option(
+    "-t", "--target", metavar="NAME", help="The bundle's target, if it is a profile of your own: its TOML file."
+)
+@click.option(
+    "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",

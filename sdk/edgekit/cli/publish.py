@@ -5,10 +5,16 @@ from pathlib import Path
 import click
 
 from edgekit.base.progress import Progress
+from edgekit.cli.group import examples
 from edgekit.cli.shell import Answer, verb
 
 
-@click.command()
+@click.command(
+    short_help="Put a bundle with a model card onto Hugging Face",
+    epilog=examples(
+        "edgekit publish artifacts/digits/android-arm64 me/digits-int8 --private",
+    ),
+)
 @click.argument("bundle", type=click.Path(path_type=Path, file_okay=False))
 @click.argument("repository", metavar="OWNER/NAME")
 @click.option("--private", is_flag=True, help="Make the repository private, if it is made.")

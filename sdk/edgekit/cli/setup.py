@@ -6,17 +6,25 @@ from typing import Any
 import click
 
 from edgekit.base.progress import Progress
+from edgekit.cli.group import Group, examples
 from edgekit.cli.named import TRUST, asked, guessed, model_options
 from edgekit.cli.shell import Answer, verb
 from edgekit.errors import ToolchainError
 
 
-@click.group()
+@click.group(cls=Group, short_help="Show the targets that can be built for")
 def targets() -> None:
     """Show the targets that can be built for."""
 
 
-@targets.command(name="list")
+@targets.command(
+    name="list",
+    short_help="List the targets",
+    epilog=examples(
+        "edgekit targets list",
+        "edgekit targets list --json",
+    ),
+)
 @verb
 def list_(progress: Progress) -> Answer:
     """List the targets."""
@@ -30,7 +38,10 @@ def list_(progress: Progress) -> Answer:
     )
 
 
-@targets.command()
+@targets.command(
+    short_help="Show a profile in full",
+    epilog=examples("edgekit targets show android-arm64"),
+)
 @click.argument("name")
 @verb
 def show(progress: Progress, *, name: str) -> Answer:
@@ -42,7 +53,14 @@ def show(progress: Progress, *, name: str) -> Answer:
     return Answer(data=target.model_dump(mode="json"), text=lambda console: settings.show_target(console, target))
 
 
-@click.command()
+@click.command(
+    short_help="Start a project from your model or from a sample",
+    epilog=examples(
+        "edgekit init digits",
+        "edgekit init mine --model net.py:Net --weights net.safetensors --data photos",
+        "edgekit init classifier --sample efficientnet-lite0",
+    ),
+)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @model_options
 @click.option(
@@ -51,7 +69,7 @@ def show(progress: Progress, *, name: str) -> Answer:
     help="What to start from where no model is named: digits if not given, efficientnet-lite0 or minilm; the last two "
     "have real weights, from packages.",
 )
-@click.option("--target", metavar="NAME", help="The target to build for next, which must be there.")
+@click.option("-t", "--target", metavar="NAME", help="The target to build for next, which must be there.")
 @TRUST
 @verb
 def init(
@@ -90,7 +108,10 @@ def init(
     )
 
 
-@click.command()
+@click.command(
+    short_help="Check versions, devices and tools",
+    epilog=examples("edgekit doctor"),
+)
 @verb
 def doctor(progress: Progress) -> Answer:
     """Check versions, devices and tools.

@@ -1,10 +1,6 @@
 """What every verb has in common: ``--json``, ``--debug``, quiet libraries, progress, errors and exit codes."""
 
-import errno
 import functools
-import io
-import os
-import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 import click
 
 from edgekit.base.text import plain
-from edgekit.cli.quiet import Streams, open_missing, quiet
+from edgekit.cli.quiet import Streams, quiet
 from edgekit.errors import EdgeKitError, SourceError, ToolchainError
 
 if TYPE_CHECKING:
@@ -27,7 +23,6 @@ P = ParamSpec("P")
 _SAMPLE = "This is the sample that ships with EdgeKit"
 
 INTERRUPTED = 130
-HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 FOLDER = click.option(
     "--project",
     "folder",
@@ -38,10 +33,12 @@ SAMPLE = click.option("--sample", is_flag=True, help="Take the sample that ships
 
 
 def _bytes(context: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    from edgekit.spec import arguments  # help and shell completion do without it
+    if value is None:
+        return None
+    from edgekit.spec import arguments  # help, shell completion and the first sign of life do without it
 
     try:
-        return None if value is None else arguments.memory_of(value)
+        return arguments.memory_of(value)
     except EdgeKitError as error:
         raise click.BadParameter(error.message) from error
 
@@ -62,6 +59,10 @@ class Answer:
     """For ``--json``."""
     text: Callable[["Console"], None]
     """For people."""
+    summary: Callable[["Console"], None] | None = None
+    """The same in three lines or so, which are shown first, and with ``--quiet`` alone."""
+    details: Callable[["Console"], None] | None = None
+    """What ``--verbose`` shows beside it."""
     failure: EdgeKitError | None = None
     """Why the answer, complete as it is, is not a success."""
     closing: str = ""
@@ -70,23 +71,41 @@ class Answer:
     """Files that were asked for beside the answer and could not be written, and why; the exit code is the verdict's."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Manner:
+    """How an answer is given."""
+
+    debug: bool
+    as_json: bool
+    verbose: bool
+    quiet: bool
+
+
 Verb = Callable[Concatenate["Progress", P], Answer]
 
 
 def verb(function: Verb[P]) -> Callable[P, None]:
     """Make a click callback of a function that takes a `Progress` and returns an `Answer`."""
 
+    @click.option("-v", "--verbose", is_flag=True, help="Show all that was measured, with intervals and places.")
+    @click.option("-q", "--quiet", is_flag=True, help="Show the result alone, and of a verdict its summary.")
     @click.option("--debug", is_flag=True, help="Show tracebacks and what libraries print.")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
     @functools.wraps(function)
     def callback(*args: P.args, **kwargs: P.kwargs) -> None:
-        # click knows these two, the function's own signature does not.
+        # click knows these, the function's own signature does not.
         _check_paths(kwargs)
-        debug = bool(kwargs.pop("debug"))
-        as_json = bool(kwargs.pop("as_json"))
         context = click.get_current_context()
-        debug = debug or bool(context.find_root().params.get("debug"))
-        context.exit(_perform(lambda progress: function(progress, *args, **kwargs), debug=debug, as_json=as_json))
+        debug, as_json, verbose, silent = (bool(kwargs.pop(name)) for name in ("debug", "as_json", "verbose", "quiet"))
+        if verbose and silent:
+            raise click.UsageError("--verbose shows more and --quiet less: give one of them.")
+        how = _Manner(
+            debug=debug or bool(context.find_root().params.get("debug")),
+            as_json=as_json,
+            verbose=verbose,
+            quiet=silent,
+        )
+        context.exit(_perform(lambda progress: function(progress, *args, **kwargs), how))
 
     return callback
 
@@ -104,11 +123,12 @@ def _check_paths(values: Mapping[str, object]) -> None:
                 raise click.UsageError(f"{name}: {str(value)[:100]}... cannot be looked for: {reason}.") from error
 
 
-def _perform(work: Callable[["Progress"], Answer], *, debug: bool, as_json: bool) -> int:
+def _perform(work: Callable[["Progress"], Answer], how: _Manner) -> int:
     """Run a verb, show what came of it, and return the exit code."""
+    debug, as_json = how.debug, how.as_json
     with quiet(debug=debug) as streams:
         try:
-            code = _show(work, streams, as_json=as_json)
+            code = _show(work, streams, how)
             if (failure := streams.out.failure) is not None and not isinstance(failure, BrokenPipeError):
                 say(streams.err, f"error: what there is to say cannot be written: {failure.strerror}")
             return code
@@ -152,17 +172,22 @@ def _in_words(error: Exception, streams: Streams, *, debug: bool) -> EdgeKitErro
     return EdgeKitError(f"unexpected {describe(error)}", hint=hint)
 
 
-def _show(work: Callable[["Progress"], Answer], streams: Streams, *, as_json: bool) -> int:
-    from edgekit.render import json as render_json
+def _show(work: Callable[["Progress"], Answer], streams: Streams, how: _Manner) -> int:
+    # Nothing else is imported before a person sees that work has begun.
     from edgekit.render.terminal import TerminalProgress, console
 
-    with TerminalProgress(streams.err, streams.err if as_json else streams.out) as progress:
+    as_json = how.as_json
+    with TerminalProgress(streams.err, streams.err if as_json else streams.out, quiet=how.quiet) as progress:
         answer = work(progress)
     failure = {} if answer.failure is None else error_data(answer.failure)
     if as_json:
+        from edgekit.render import json as render_json
+
         streams.out.write(render_json.text({**answer.data, **failure}))
     else:
-        answer.text(console(streams.out))
+        target = console(streams.out)
+        for part in _parts(answer, how):
+            part(target)
     streams.out.flush()
     for line in answer.unwritten:
         say(streams.err, f"error: {line}")
@@ -171,6 +196,14 @@ def _show(work: Callable[["Progress"], Answer], streams: Streams, *, as_json: bo
     if answer.closing:
         say(streams.err if as_json else streams.out, answer.closing)
     return 0 if answer.failure is None else answer.failure.exit_code
+
+
+def _parts(answer: Answer, how: _Manner) -> list[Callable[["Console"], None]]:
+    """Return what is shown of an answer, in order."""
+    if how.quiet and answer.summary is not None:
+        return [answer.summary]
+    wanted = (answer.summary, answer.text, answer.details if how.verbose else None)
+    return [part for part in wanted if part is not None]
 
 
 def _report(streams: Streams, error: EdgeKitError, *, as_json: bool, name: str = "") -> None:
@@ -222,37 +255,4 @@ def say(stream: Any, *lines: str) -> None:
         text = Text(line)
         text.highlight_regex(r"^error:", "bold red")
         text.highlight_regex(r"^hint:", "bold")
-        target.print(text, soft_wrap=True)
-
-
-class Group(click.Group):
-    """A click group that reports usage errors as JSON too, if asked, and keeps the exit codes of verbs."""
-
-    def main(self, args: Any = None, prog_name: str | None = None, *rest: Any, **extra: Any) -> Any:
-        """Run the command line and exit."""
-        open_missing()
-        arguments = list(sys.argv[1:] if args is None else args)
-        extra["standalone_mode"] = False
-        try:
-            code = super().main(arguments, prog_name or "edgekit", *rest, **extra)
-        except click.ClickException as error:
-            told = io.StringIO()
-            error.show(told)
-            click.echo(plain(told.getvalue()), err=True, nl=False)
-            if "--json" in arguments:
-                from edgekit.render import json as render_json
-
-                fault = EdgeKitError(error.format_message(), hint="See edgekit --help.")
-                data = error_data(fault, name="UsageError")
-                data["error"]["exit_code"] = error.exit_code
-                click.echo(render_json.text(data), nl=False)
-            sys.exit(error.exit_code)
-        except click.Abort:
-            click.echo("Interrupted", err=True)
-            sys.exit(INTERRUPTED)
-        except OSError as error:  # help or the version, which click prints itself
-            sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - what is held is lost
-            if error.errno != errno.EPIPE:
-                say(sys.stderr, f"error: what there is to say cannot be written: {error.strerror}")
-            sys.exit(1)
-        sys.exit(code if isinstance(code, int) else 0)
+        target.print(text)

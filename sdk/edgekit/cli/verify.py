@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from edgekit.base.progress import Progress
-from edgekit.cli.build import over_budget
-from edgekit.cli.gate import Gate, gate_options
+from edgekit.cli.gate import Gate, gate_options, over_budget
+from edgekit.cli.group import examples
 from edgekit.cli.shell import FOLDER, Answer, verb
 
 if TYPE_CHECKING:
@@ -17,15 +17,24 @@ if TYPE_CHECKING:
 
 
 def _address(context: click.Context, parameter: click.Parameter, value: str | None) -> "Address | None":
+    if value is None:
+        return None
     from edgekit.apps.board.address import parse
 
     try:
-        return None if value is None else parse(value)
+        return parse(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
 
 
-@click.command()
+@click.command(
+    short_help="Run a bundle through its processor's real kernels",
+    epilog=examples(
+        "edgekit verify --setup",
+        "edgekit verify artifacts/digits/linux-arm64 --emulate",
+        "edgekit verify artifacts/digits/linux-arm64 --device ssh:pi@raspberrypi",
+    ),
+)
 @click.argument("bundle", type=click.Path(path_type=Path, file_okay=False), required=False)
 @click.option("--emulate", is_flag=True, help="Run the kernels of 64-bit ARM under an emulator.")
 @click.option("--setup", is_flag=True, help="Set up what emulation needs, in your cache and without root, first.")

@@ -9,9 +9,10 @@ from edgekit.base.cache import Cache
 from edgekit.base.progress import Progress, Stages
 from edgekit.bundles.result import BuildResult, NotBuilt
 from edgekit.errors import EdgeKitError, LowerError, RunError
+from edgekit.model.layers import Sensitivities
 from edgekit.pipeline.assemble import assemble
 from edgekit.pipeline.attempt import Attempts
-from edgekit.pipeline.fallback import settle, suspects
+from edgekit.pipeline.fallback import rank_blamed, settle, suspects
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.keep import Keep
 from edgekit.pipeline.legs import Ground, check_float_onnx, ground
@@ -62,6 +63,7 @@ def build_job(
     attempts = Attempts(job=job, ground=start, stages=stages, cache=cache, keep=kept)
     ranked = functools.cache(functools.partial(suspects, job, start.captured))
     finished, failed = [], []
+    ranking: Sensitivities | None = None
     for target in targets:
         try:
             attempt, fallback = settle(job, target, attempts, ranked, stages)
@@ -71,6 +73,8 @@ def build_job(
         with stages(f"bundle {target.name}") as detail:
             finished.append(assemble(job, target, attempt, fallback, places[target.name]))
             detail.append(str(places[target.name]))
+        if fallback is None and ranking is None:  # no search was asked for: a failure is told with its layers
+            ranking = rank_blamed(job, attempt, ranked, stages)
     if not finished:
         raise failed[0].error
     return BuildResult(
@@ -78,6 +82,7 @@ def build_job(
         seconds=tuple(stages.seconds),
         cached=tuple(stages.cached),
         not_built=tuple(failed),
+        ranking=ranking,
     )
 
 

@@ -13,8 +13,10 @@ import numpy.typing as npt
 from edgekit.base.progress import Stages
 from edgekit.bundles.contents import allowed_bytes
 from edgekit.data.trace import Trace
+from edgekit.drift.blame import blamed
 from edgekit.drift.compare import leg_of
 from edgekit.drift.report import Check, DriftReport
+from edgekit.errors import EdgeKitError
 from edgekit.model.layers import FallbackReport, Kept, Outcome, Sensitivities, lines
 from edgekit.model.program import Captured
 from edgekit.pipeline.attempt import Attempt, Attempts
@@ -113,6 +115,25 @@ def settle(
         float_layers=setting,
         paste=lines(setting) if kept else (),
     )
+
+
+def rank_blamed(job: Job, attempt: Attempt, suspects: Callable[[], Suspects], stages: Stages) -> Sensitivities | None:
+    """Return what each layer costs where quantization takes an attempt over its budget, so that it can be said.
+
+    None: something else is to blame, or the layers cannot be told apart in simulation.
+    """
+    blame = blamed(attempt.report)
+    static = all(program.scheme in STATIC_INT8 for program in attempt.programs.values())
+    if not static or blame is None or blame.leg.name != "quantization":
+        return None
+    with stages("find the layers that cost most") as detail:
+        try:
+            known = suspects().sensitivities
+        except EdgeKitError as error:  # the bundle is there, and so is its verdict
+            detail.append(f"not told: {error.message}")
+            return None
+        detail.append(f"{len(known.ranking)} layers on {known.compared} samples")
+    return known
 
 
 def _blames(report: DriftReport) -> list[Check]:

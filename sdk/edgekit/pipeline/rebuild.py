@@ -93,10 +93,12 @@ def _changed(
                 detail.cached = True
     seconds, cached = tuple(stages.seconds), tuple(stages.cached)
     not_built: tuple[NotBuilt, ...] = ()
+    ranking = None
     if missing:
         fresh = _build(project, missing, output, progress, store, keep, ready)
         found |= {built.manifest.target.name: built for built in fresh.bundles}
         seconds, cached, not_built = seconds + fresh.seconds, cached + fresh.cached, fresh.not_built
+        ranking = fresh.ranking
         if files is not None and files == buildkey.of_files(project):
             # Otherwise one was changed while it was read, and nobody knows what the bundles were made from.
             imported = buildkey.imported_files(project)
@@ -104,7 +106,7 @@ def _changed(
                 entry = Entry(files=built.files, facts={"imported": imported})
                 caches.put(store, "bundle", keys[built.manifest.target.name], entry)
     built_ones = tuple(found[profile.name] for profile in profiles if profile.name in found)
-    return BuildResult(bundles=built_ones, seconds=seconds, cached=cached, not_built=not_built)
+    return BuildResult(bundles=built_ones, seconds=seconds, cached=cached, not_built=not_built, ranking=ranking)
 
 
 def _build(

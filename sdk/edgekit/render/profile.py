@@ -40,7 +40,10 @@ def show_profile(console: Console, profile: Profile, path: str) -> None:
         console.print(Text("For [quantize] in edgekit.toml, to keep the layers that cost most in float:"))
         for line in profile.paste:
             console.print(Text(f"  {line}"), soft_wrap=True)
-    show_verdict(console, list(verdict.of_drift(profile.drift)), list(verdict.doubts_of(profile.drift)), path)
+    failures = list(verdict.of_drift(profile.drift))
+    for failure in failures:  # a profile is no gate: no error says it
+        console.print(Text.assemble(("over budget: ", "bold red"), failure), soft_wrap=True)
+    show_verdict(console, failures, list(verdict.doubts_of(profile.drift)), path)
 
 
 def _layers(console: Console, profile: Profile) -> None:

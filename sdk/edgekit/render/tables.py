@@ -18,38 +18,51 @@ from edgekit.render.terminal import symbol
 
 
 def show_build(console: Console, result: BuildResult) -> None:
-    """Print each bundle of a build."""
+    """Print one row for each artifact of a build, and what became of the targets."""
     for bundle in result.bundles:
-        name = bundle.manifest.target.name
-        show_bundle(console, bundle, result.native.get(name), result.native_peaks.get(name))
+        manifest, name = bundle.manifest, bundle.manifest.target.name
+        console.print()
+        if len(result.bundles) > 1:
+            heading(console, name)
+        show_artifacts(console, manifest)
+        show_float_layers(console, manifest)
+        _show_native(console, bundle, result.native.get(name), result.native_peaks.get(name))
     if len(result.bundles) + len(result.not_built) > 1:
+        console.print()
         show_targets(console, result)
 
 
-def show_bundle(console: Console, bundle: Built, native: Native | None = None, peak: int | None = None) -> None:
-    """Print the artifacts, the drift and the verdict of a bundle."""
+def show_details(console: Console, result: BuildResult) -> None:
+    """Print for each bundle of a build what is outside of the delegate and in float, the drift and the limits."""
+    for bundle in result.bundles:
+        show_bundle(console, bundle)
+
+
+def show_bundle(console: Console, bundle: Built) -> None:
+    """Print what of a bundle is outside of the delegate and in float, its drift and its limits."""
     manifest = bundle.manifest
+    console.print()
     heading(console, f"{manifest.model.name} for {manifest.target.name}", f"{manifest.model.parameters:,} parameters")
     console.print()
-    show_artifacts(console, manifest)
+    show_left_out(console, manifest)
     console.print()
     heading(console, "drift", f"against {manifest.baseline}")
     console.print()
     show_drift(console, manifest.drift)
-    show_float_layers(console, manifest)
-    console.print()
-    if native is not None:
-        read = f", reads {', '.join(native.pictures)}" if native.pictures else ""
-        line = f"{bundle.folder / NATIVE_FOLDER}  {native.bytes / 1e6:.2f} MB, {native.runtime}, {native.cpu}{read}"
-        line += "" if peak is None else f", peak memory {peak / 1e6:.1f} MB"
-        console.print(Text.assemble(("native  ", "bold"), line), soft_wrap=True)
-    doubts = list(verdict.doubts_of(manifest.drift))
-    show_verdict(console, list(verdict.of_manifest(manifest)), doubts, str(bundle.folder))
-    console.print()
+    _show_doubts(console, manifest.drift)
+
+
+def _show_native(console: Console, bundle: Built, native: Native | None, peak: int | None) -> None:
+    if native is None:
+        return
+    read = f", reads {', '.join(native.pictures)}" if native.pictures else ""
+    line = f"{bundle.folder / NATIVE_FOLDER}  {native.bytes / 1e6:.2f} MB, {native.runtime}, {native.cpu}{read}"
+    line += "" if peak is None else f", peak memory {peak / 1e6:.1f} MB"
+    console.print(Text.assemble(("native  ", "bold"), line), soft_wrap=True)
 
 
 def show_artifacts(console: Console, manifest: Manifest) -> None:
-    """Print one row for each artifact, with the batches that it was verified with, and what is not delegated."""
+    """Print one row for each artifact, with the batches that it was verified with."""
     right = "right"
     table = simple_table(
         ("artifact", "left"), ("scheme", "left"), ("kB", right), ("of float", right), ("limit kB", right),
@@ -58,6 +71,10 @@ def show_artifacts(console: Console, manifest: Manifest) -> None:
     for item in manifest.artifacts:
         table.add_row(*_artifact_row(console, item, manifest.model.float_bytes))
     console.print(indented(table))
+
+
+def show_left_out(console: Console, manifest: Manifest) -> None:
+    """Print what each artifact computes outside of its delegate or in float, and why."""
     for item in manifest.artifacts:
         if item.not_delegated:
             names = numbers.shortened(item.not_delegated)
@@ -84,21 +101,24 @@ def _artifact_row(console: Console, item: ArtifactInfo, float_bytes: int) -> lis
     ]
 
 
+def _show_doubts(console: Console, report: DriftReport) -> None:
+    for doubt in verdict.doubts_of(report):
+        console.print(Text.assemble(("noise: ", "yellow"), doubt), soft_wrap=True)
+
+
 def show_verdict(console: Console, failures: list[str], doubts: list[str], what: str) -> None:
-    """Print PASSED or FAILED with every limit that was broken, those that may be, and what was judged."""
+    """Print PASSED or FAILED, what may be noise, and what was judged; what failed is for the error to say, once."""
     for doubt in doubts:
         console.print(Text.assemble(("noise: ", "yellow"), doubt), soft_wrap=True)
-    for failure in failures:
-        console.print(Text.assemble(("FAILED: ", "bold red"), failure), soft_wrap=True)
     word = ("FAILED", "bold red") if failures else ("PASSED", "bold green")
     console.print(Text.assemble(word, "  ", what), soft_wrap=True)
 
 
-def show_comparison(console: Console, report: DriftReport, what: str) -> None:
-    """Print a drift report and its verdict."""
-    show_drift(console, report)
+def show_comparison(console: Console, report: DriftReport) -> None:
+    """Print a drift report, and the limits whose break may be noise."""
     console.print()
-    show_verdict(console, list(verdict.of_drift(report)), list(verdict.doubts_of(report)), what)
+    show_drift(console, report)
+    _show_doubts(console, report)
 
 
 def show_trace(console: Console, trace: Trace, path: str) -> None:

@@ -48,14 +48,23 @@ def symbol(target: Console, fancy: str, plain: str) -> str:
 class TerminalProgress:
     """Tells the stages of a run: animated on a terminal, one line a stage anywhere else. Implements `Progress`."""
 
-    def __init__(self, stream: TextIO, notes: TextIO | None = None) -> None:
-        """Take the stream that stages are told on, and the one for notes; the same one unless given."""
+    def __init__(self, stream: TextIO, notes: TextIO | None = None, *, quiet: bool = False) -> None:
+        """Take the stream that stages are told on, and the one for notes; the same one unless given.
+
+        Args:
+            stream: Where stages are told.
+            notes: Where notes are.
+            quiet: Tell no stages.
+        """
         self._console = console(stream)
+        self._quiet = quiet
+        self._since = time.monotonic()
         self._notes = console(notes or stream)
         self._running: dict[str, float] = {}
         self._end: float | None = None
         self._live: Live | None = None
-        if stream.isatty() and not self._console.is_dumb_terminal:
+        if not quiet and stream.isatty() and not self._console.is_dumb_terminal:
+            self._spinner = Spinner("dots" if self._console.encoding.startswith("utf") else "line")
             self._live = Live(
                 console=self._console,
                 get_renderable=self._line,
@@ -63,9 +72,10 @@ class TerminalProgress:
                 redirect_stdout=False,  # what libraries print goes elsewhere, see ``cli.quiet``
                 redirect_stderr=False,
             )
-            self._spinner = Spinner("dots" if self._console.encoding.startswith("utf") else "line")
 
     def __enter__(self) -> Self:
+        """Show at once that something is going on: the first stage may be seconds away, while libraries are loaded."""
+        self._go_on()
         return self
 
     def __exit__(
@@ -76,35 +86,39 @@ class TerminalProgress:
 
     def note(self, text: str) -> None:
         """Say what a person must know before the work begins."""
-        self._notes.print(Text(text), soft_wrap=True)
+        self._stop()  # the note may go to another stream of the same terminal
+        self._notes.print(Text(text), soft_wrap=not self._notes.is_terminal)
+        self._go_on()
 
     def start(self, stage: str, left: float | None = None) -> None:
         """Say that a stage begins."""
         now = time.monotonic()
         self._running[stage] = now
         self._end = None if left is None else now + left
-        if self._live is not None and not self._live.is_started:
-            self._live.start()
+        self._go_on()
 
     def done(self, stage: str, seconds: float, detail: str) -> None:
         """Say that a stage ended."""
         self._running.pop(stage, None)
+        self._since = time.monotonic()
+        if self._quiet:
+            return
         if self._live is None:
             self._console.print(f"[{seconds:6.1f} s] {stage}{': ' if detail else ''}{detail}", soft_wrap=True)
             return
         mark = (symbol(self._console, "✓", "+"), "green")
         self._console.print(Text.assemble(mark, f" {stage}", (f"  {seconds:.1f} s", "cyan"), (f"  {detail}", "dim")))
-        if not self._running:
-            self._stop()  # nothing to animate: leave the terminal, and its cursor, to whoever writes next
+
+    def _go_on(self) -> None:
+        if self._live is not None and not self._live.is_started:
+            self._live.start(refresh=True)  # now, and not a quarter of a second later
 
     def _stop(self) -> None:
         if self._live is not None and self._live.is_started:
             self._live.stop()
 
     def _line(self) -> Text:
-        if not self._running:
-            return Text()
-        stage, since = list(self._running.items())[-1]
+        stage, since = list(self._running.items())[-1] if self._running else ("preparing", self._since)
         now = time.monotonic()
         frame = self._spinner.render(now)
         text = frame.copy() if isinstance(frame, Text) else Text()

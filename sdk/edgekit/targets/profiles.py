@@ -1,6 +1,7 @@
 """Target profiles: one TOML file each, shipped in the package or written by the user, read into `spec.Target`."""
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -48,10 +49,23 @@ def load(name: str | Path) -> Target:
     known = names()
     if name not in known:
         raise TargetError(
-            f"There is no target {name!r}{schema.did_you_mean(name, known) or '.'}",
+            f"There is no target {name!r}{_nearest(name, known)}",
             hint=f"Targets: {', '.join(known)}. The path of a {_SUFFIX} file of your own will do, too.",
         )
     return _read(folder() / f"{name}{_SUFFIX}", where=f"{name}{_SUFFIX}")
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    """Return ``; did you mean ...?``, or a full stop where nothing is near.
+
+    The first word says what it is for, and what is suggested is for the same: of ``ios-am64`` a target for iOS. Where
+    it is missing, all that have the rest are named: ``arm64`` is nearest to ``ios-arm64`` for its length only.
+    """
+    if same := [one for one in known if one.endswith(f"-{name}") or one.startswith(f"{name}-")]:
+        return f"; did you mean {' or '.join(same)}?"
+    first = get_close_matches(name.partition("-")[0], {one.partition("-")[0] for one in known}, n=1)
+    family = [one for one in known if one.partition("-")[0] in first]
+    return schema.did_you_mean(name, family or known) or "."
 
 
 def asked(

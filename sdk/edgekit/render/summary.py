@@ -1,0 +1,195 @@
+"""A build in the words that a person says aloud: how much smaller, how good, and where it runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.text import Text
+
+from edgekit.bundles.contents import PAGE_FILE
+from edgekit.bundles.manifest import ArtifactInfo, Report
+from edgekit.bundles.result import BuildResult
+from edgekit.drift.metrics import Metrics
+from edgekit.drift.report import DriftReport, Leg
+from edgekit.model.onchip import Executed
+from edgekit.render import numbers
+from edgekit.spec import Scheme
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A number with its change from float."""
+
+    name: str
+    """What was measured: ``accuracy``."""
+    value: str
+    """The number with its unit."""
+    change: str
+    """What became of float's, in words; empty where float has none."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.value}" + (f" ({self.change})" if self.change else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """A task's own metric, larger being better, with true values."""
+
+    name: str
+    metric: str
+    percent: bool = True
+
+
+_TASKS = (
+    _Task(name="accuracy", metric="accuracy"),
+    _Task(name="mean IoU", metric="mean_iou"),
+    _Task(name="mAP", metric="mean_ap"),
+    _Task(name="R2", metric="r2", percent=False),
+)
+_LIKE_FLOAT = (
+    ("top1_agreement", "the same answer as float in"),
+    ("pixel_agreement", "the same class as float in"),
+    ("map_agreement", "mAP against float's boxes"),
+    ("neighbour_agreement", "the same neighbours as float in"),
+    ("r2_agreement", "R2 against float"),
+    ("agreement", "equal to float in"),
+)
+
+
+def sentence(report: Report) -> str:
+    """Return what was built: ``int8 is 2.2x smaller than float, accuracy 99.66 % (no change), ...``."""
+    schemes = " and ".join(dict.fromkeys(item.quantization for item in report.artifacts))
+    told = (size(report), quality(report.drift), delegated(report.artifacts))
+    parts = [str(one) for one in told[1:] if one is not None]
+    return f"{schemes} {_verb(told[0])}" + (f", {', '.join(parts)}" if parts else "")
+
+
+def _verb(figure: Figure | None) -> str:
+    return "was built" if figure is None else f"is {figure.change}"
+
+
+def size(report: Report) -> Figure | None:
+    """Return the size of the files, and how it compares with that of the float weights."""
+    if not report.model.float_bytes:
+        return None
+    sizes = [item.bytes for item in report.artifacts]
+    return Figure(
+        name="size",
+        value=_span([numbers.kilobytes(one) for one in sorted(sizes)]),
+        change=_smaller([report.model.float_bytes / max(one, 1) for one in sizes]),
+    )
+
+
+def _smaller(ratios: list[float]) -> str:
+    low, high = min(ratios), max(ratios)
+    if high < 0.95:
+        return f"{_span([f'{1 / high:.1f}x', f'{1 / low:.1f}x'])} larger than float"
+    if low < 1.05:
+        return "about as large as float" if high < 1.05 else f"at most {high:.1f}x smaller than float"
+    return f"{_span([f'{low:.1f}x', f'{high:.1f}x'])} smaller than float"
+
+
+def _span(texts: Sequence[str]) -> str:
+    return texts[0] if texts[0] == texts[-1] else f"{texts[0]} to {texts[-1]}"
+
+
+def quality(drift: DriftReport) -> Figure | None:
+    """Return the task's own metric where there are true values, else how often the answers are float's.
+
+    Of several files and outputs, that which lost most.
+    """
+    metrics = [leg.metrics for leg in _ends(drift)]
+    for task in _TASKS:
+        pairs = [pair for one in metrics if (pair := _pair(one, task.metric)) is not None]
+        if pairs:
+            leg = min(_ends(drift), key=lambda leg: _gained(leg.metrics, task.metric))
+            value, reference = min(pairs, key=lambda pair: pair[0] - pair[1])
+            return Figure(name=task.name, value=_value(value, task), change=_change(value - reference, task, leg))
+    for metric, name in _LIKE_FLOAT:
+        values = [value for one in metrics if (value := getattr(one, metric)) is not None]
+        if values:
+            plain = metric == "r2_agreement"
+            text = numbers.small(min(values)) if plain else f"{numbers.percent(min(values), 2)} %"
+            return Figure(name=name, value=text, change="")
+    ratios = [one.sqnr_db for one in metrics if one.sqnr_db is not None]
+    if ratios:
+        return Figure(name="signal to noise against float", value=f"{min(ratios):.1f} dB", change="")
+    return Figure(name="outputs", value="identical to float's", change="") if metrics else None
+
+
+def _ends(drift: DriftReport) -> list[Leg]:
+    """Return the legs that end in what is shipped."""
+    return [leg for leg in drift.legs if leg.name == "total"] or list(drift.legs)
+
+
+def _pair(metrics: Metrics, name: str) -> tuple[float, float] | None:
+    value, reference = getattr(metrics, name), getattr(metrics, f"reference_{name}")
+    return None if value is None or reference is None else (value, reference)
+
+
+def _gained(metrics: Metrics, name: str) -> float:
+    pair = _pair(metrics, name)
+    return float("inf") if pair is None else pair[0] - pair[1]
+
+
+def _value(value: float, task: _Task) -> str:
+    return f"{numbers.percent(value, 2)} %" if task.percent else numbers.small(value)
+
+
+def _change(gained: float, task: _Task, leg: Leg) -> str:
+    if gained == 0:
+        return "no change"
+    text = f"{100 * gained:+.2f} points" if task.percent else f"{gained:+.3g}"
+    if task.percent and abs(100 * gained) < 0.005:
+        return "no change to two digits"
+    interval = leg.intervals.get(f"{task.metric}_drop")
+    if interval is None or interval.low is None or interval.high is None:
+        return text
+    return f"{text}, within noise" if interval.low <= 0 <= interval.high else text
+
+
+def delegated(artifacts: Sequence[ArtifactInfo]) -> str | None:
+    """Say how much runs where it is meant to; nothing of files that nothing was quantized in."""
+    chips = [item.on_chip for item in artifacts if item.on_chip is not None]
+    if any(chip.executed is Executed.NOT_EXECUTED for chip in chips):
+        return "not executed here: the quantized program stands in for it"
+    if chips:
+        outside = max(len(chip.elsewhere) for chip in chips)
+        return f"{outside} operations run outside the chip" if outside else "all of it runs on the chip"
+    if all(item.quantization == Scheme.FLOAT for item in artifacts) and not any(item.delegates for item in artifacts):
+        return None
+    share = numbers.percent(min(item.delegated_fraction for item in artifacts)).removesuffix(".0")
+    return f"{share} % runs in the delegate"
+
+
+def against(report: Report) -> str:
+    """Say what was held against what, and what was not measured."""
+    planned = max((item.planned_bytes or 0 for item in report.artifacts), default=0)
+    memory = f" Planned memory {numbers.kilobytes(planned)}." if planned else ""
+    return f"Held against float on {report.baseline}, {report.drift.samples} samples.{memory} Latency not measured."
+
+
+def show_summary(console: Console, result: BuildResult) -> None:
+    """Print three lines for each bundle: what was built, what it was held against, and the verdict."""
+    for bundle in result.bundles:
+        console.print()
+        report = bundle.manifest
+        name = f"{report.model.name} for {report.target.name}"
+        console.print(Text.assemble((name, "bold"), f": {sentence(report)}."))
+        console.print(Text(against(report), "dim"))
+        _show_verdict(console, report.verdict == "passed", report.drift, f"Report: {bundle.folder / PAGE_FILE}")
+
+
+def show_drift_summary(console: Console, drift: DriftReport, what: str) -> None:
+    """Print what was measured of something against a baseline, and the verdict."""
+    found = quality(drift)
+    console.print(Text.assemble((what, "bold"), f": {found}, {drift.samples} samples." if found else ""))
+    _show_verdict(console, drift.within_budget, drift, "")
+
+
+def _show_verdict(console: Console, passed: bool, drift: DriftReport, rest: str) -> None:
+    """Print the verdict, and how much is in doubt."""
+    word = ("PASSED", "bold green") if passed else ("FAILED", "bold red")
+    doubts = sum(len(leg.doubts) for leg in drift.legs)
+    doubt = f"{doubts} limit{'s' * (doubts > 1)} not told apart from noise (-v). " if doubts else ""
+    console.print(Text.assemble(word, f"  {doubt}{rest}".rstrip()), soft_wrap=True)
