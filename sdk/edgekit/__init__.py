@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgekit.pipeline.comparison import compare_path
     from edgekit.pipeline.publish import publish
     from edgekit.pipeline.rebuild import build_project
+    from edgekit.pipeline.reporting import report
     from edgekit.pipeline.stages import bundle, capture, lower, quantize, verify
     from edgekit.pipeline.streams import stream_drift
 
@@ -33,6 +34,7 @@ __all__ = [
     "publish",
     "quantize",
     "record",
+    "report",
     "stream_drift",
     "streaming",
     "verify",
@@ -50,6 +52,7 @@ _HOMES = {
     "publish": "edgekit.pipeline.publish",
     "quantize": "edgekit.pipeline.stages",
     "record": "edgekit.pipeline.baseline",
+    "report": "edgekit.pipeline.reporting",
     "stream_drift": "edgekit.pipeline.streams",
     "streaming": "edgekit.model.streaming",
     "verify": "edgekit.pipeline.stages",

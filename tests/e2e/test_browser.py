@@ -20,6 +20,7 @@ from edgekit.bundles.changes import Side
 from edgekit.bundles.compare import compare_builds
 from edgekit.render.page import build
 from edgekit.render.page.changes import of_changes
+from edgekit.render.page.many import of_bundles
 from tests.unit import examples, profiles
 
 pytestmark = pytest.mark.slow
@@ -27,7 +28,7 @@ SCREENSHOTS = Path(__file__).parent.parent.parent / ".screenshots"
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None
 )
-PAGES = ("build", "profile", "failed", "compare")
+PAGES = ("build", "profile", "failed", "compare", "many")
 # The least contrast of text against what is behind it, by kind of element, as WCAG 2.2 defines it.
 CONTRAST = """() => {
   const parse = (text) => text.match(/[\\d.]+/g).map(Number);
@@ -84,6 +85,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "profile": build.of_bundle(good, profiles.profile(layers=40)),
         "failed": build.of_bundle(bad),
         "compare": of_changes(compare_builds(*sides)),
+        "many": of_bundles(sides, [None, None]),
     }
     assert tuple(texts) == PAGES
     for name, text in texts.items():

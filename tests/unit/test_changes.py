@@ -62,10 +62,25 @@ def test_a_change_is_told_apart_from_noise(old: Leg, new: Leg, change: Change) -
 )  # fmt: skip
 def test_each_metric_has_a_direction(name: str, better: float) -> None:
     """Errors shrink, agreements grow; without intervals the values decide."""
-    before = {"mae": 1.0, "mean_iou": 0.5}.get(name)
+    before = {"mae": 1.0, "mean_iou": 0.5, "cosine": 0.99}.get(name)
     old, new = (side(a_leg(**({name: value} if value is not None else {}))) for value in (before, better))
     assert metric(old, new, name).change is Change.BETTER
     assert metric(new, old, name).change is Change.WORSE
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [("cosine", 0.9985, 0.9988), ("sqnr_db", 32.0, 32.4), ("top1_agreement", 0.9901, 0.9909),
+     ("max_abs_error", 0.4, 0.41)],
+)  # fmt: skip
+def test_what_nobody_would_act_on_is_small(name: str, before: float, after: float) -> None:
+    """Neither better nor worse; ten times as much is, and an answer that is no number always."""
+    old, new, far = (side(a_leg(**{name: value})) for value in (before, after, before + 10 * (after - before)))
+    assert metric(old, new, name).change is Change.SMALL
+    assert metric(new, old, name).change is Change.SMALL
+    assert metric(old, far, name).change in (Change.BETTER, Change.WORSE, Change.NOISE)
+    one, two = (side(a_leg(non_finite=count)) for count in (0, 1))
+    assert metric(one, two, "non_finite").change is Change.WORSE
 
 
 def test_own_metrics_have_the_direction_of_their_limit() -> None:

@@ -22,8 +22,8 @@ from edgekit.errors import EdgeKitError
 from edgekit.spec import scaffold
 from tests.unit import examples
 
-VERBS = ("build", "baseline record", "baseline show", "compare", "profile", "bisect", "drop", "inspect", "run",
-         "targets list", "targets show", "init", "doctor", "cache show", "cache clear")  # fmt: skip
+VERBS = ("build", "baseline record", "baseline show", "compare", "profile", "report", "bisect", "drop", "inspect",
+         "run", "targets list", "targets show", "init", "doctor", "cache show", "cache clear")  # fmt: skip
 
 
 def run(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

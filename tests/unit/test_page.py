@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,12 +19,14 @@ from edgekit.bundles.verified import Board, Verified, VerifiedRun
 from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import DriftReport, LimitResult
 from edgekit.model.onchip import Compiled, Executed, OnChip
+from edgekit.render.next_step import next_step
 from edgekit.render.page import build
 from edgekit.render.page.changes import of_changes
 from edgekit.render.page.columns import COLUMNS, columns_of, computed_on
 from edgekit.render.page.forms import FORMS, text_of, text_of_pair
 from edgekit.render.page.strip import line_of, sqnr_strips
 from edgekit.render.page.template import render
+from edgekit.render.page.terms import TERMS, tip
 from edgekit.render.page.traced import Traced
 from tests import pages
 from tests.unit import examples, profiles
@@ -32,7 +36,9 @@ LIMIT = 1_500_000
 
 def documents_of(built: Manifest, profile: Profile | None = None) -> dict[str, Any]:
     """Return the JSON files of a bundle, read as anybody would."""
-    files = {"report": json.loads(manifest.report(built).to_json())}
+    told = next_step(built, Path("BUNDLE"), None if profile is None else profile.sensitivities)
+    terms = {title: {"means": term.means, "good": term.good} for title, term in TERMS.items()}
+    files = {"report": json.loads(manifest.report(built).to_json()), "reader": {"next_step": told, "terms": terms}}
     return files if profile is None else {**files, "profile": json.loads(profile.to_json())}
 
 
@@ -123,6 +129,64 @@ def test_page_and_json_agree(profile: Profile | None, breach: bool, large: bool)
     assert len(page.figures) > (500 if profile else 100)
     assert pages.disagreements(page, files) == []
     assert page.documents == files
+
+
+def text_of_first(page: str) -> str:
+    """Return the words before the sections."""
+    return " ".join(re.sub(r"<[^>]+>", " ", page.partition("<header>")[2].partition("<nav")[0]).split())
+
+
+def test_the_first_screen_is_for_a_manager() -> None:
+    """Verdict, a sentence, three numbers with their change from float, and what was held against what."""
+    words = text_of_first(build.of_bundle(examples.manifest()))
+    assert "Passed digits for android-arm64" in words
+    assert "int8 is 3.3x smaller than float, accuracy 98.61 % ( -0.28 points ), 91.00 % runs in the delegate" in words
+    assert "latency not measured" in words
+    assert "Held against float on NVIDIA H200 (cuda, float32) , on 360 evaluation samples." in words
+    assert "Next step" not in words
+
+
+def test_the_first_screen_of_a_failure_names_the_next_step() -> None:
+    """Once, with what is broken; and of a profiled bundle the latency beside float's."""
+    failed = text_of_first(build.of_bundle(examples.manifest(breach=True)))
+    assert "Failed" in failed
+    assert failed.count("Next step") == 1
+    profiled = text_of_first(build.of_bundle(examples.manifest(), profiles.profile()))
+    assert "not measured" not in profiled
+    assert "0.680 ms" in profiled
+    assert "of float's 0.550 ms" in profiled
+
+
+def test_a_task_without_true_values_and_a_file_larger_than_float() -> None:
+    """What is not known is not said."""
+    legs = (examples.leg("total", "model.pte", accuracy=None, reference_accuracy=None),)
+    changes = {"drift": DriftReport(samples=10, legs=legs), "artifacts": (examples.artifact(bytes=464_984),)}
+    words = text_of_first(build.of_bundle(examples.manifest().model_copy(update=changes)))
+    assert "int8 is 2.0x larger than float, the same answer as float in 99.17 %" in words
+    assert "no true values were given" in words
+
+
+def test_terms_say_what_a_good_value_is() -> None:
+    """At the head of a column and in a section; a plain word has none."""
+    text = build.of_bundle(examples.manifest(), profiles.profile())
+    assert 'title="Signal to quantization noise ratio' in text
+    assert 'id="terms"' in text
+    assert all(term.good and term.means for term in TERMS.values())
+    assert tip("SQNR dB") == tip("SQNR") == TERMS["SQNR"].tip
+    assert tip("file") == ""
+
+
+def test_answers_that_changed_are_fixed_or_broken() -> None:
+    """By whether float was right."""
+    found = profiles.profile()
+    changed = found.classes[0].changed
+    label, others = changed[0].reference, changed[0].candidate
+    for truth, title in ((label, "Broken: float was right"), (others, "Fixed: float was wrong")):
+        one = found.classes[0].model_copy(update={"changed": (changed[0].model_copy(update={"label": truth}),)})
+        text = build.of_bundle(examples.manifest(), found.model_copy(update={"classes": (one,)}))
+        assert [name for name in ("Broken", "Fixed", "both wrong") if f"<h4>{name}" in text] == [
+            title.partition(":")[0]
+        ]
 
 
 def test_a_wrong_figure_is_found() -> None:

@@ -22,6 +22,8 @@ class Change(StrEnum):
     """Better, and the confidence intervals do not overlap."""
     WORSE = "worse"
     """Worse, and the confidence intervals do not overlap."""
+    SMALL = "small"
+    """Different by less than anybody would act on."""
     NOISE = "noise"
     """Different, but the confidence intervals overlap."""
     DIFFERS = "differs"

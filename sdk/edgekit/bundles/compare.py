@@ -20,6 +20,10 @@ _COMPARED = tuple(name for name in Metrics.model_fields if not name.startswith("
 # Of these null means infinite, of the others not measured.
 _UNBOUNDED = {"sqnr_db"}
 
+# A change below this is of no interest: of shares a tenth of a point, of errors a twentieth of the old one.
+_SMALLEST = {"sqnr_db": 0.5, "cosine": 0.0005, "r2": 0.001, "r2_agreement": 0.001}
+_SMALLEST_SHARE, _SMALLEST_RATIO = 0.001, 0.05
+
 
 def read_side(path: Path) -> Side:
     """Read what a build measured, from its folder or from its ``report.json``.
@@ -84,11 +88,23 @@ def _metric(name: str, old: Leg | None, new: Leg | None, *, comparable: bool) ->
     change = Change.DIFFERS
     if sides[0] == sides[1]:
         change = Change.SAME
+    elif comparable and sides[0] is not None and sides[1] is not None and _is_small(name, sides[0], sides[1]):
+        change = Change.SMALL
     elif comparable and sides[0] is not None and sides[1] is not None:
         change = _judged(sides[1] - sides[0], _direction(name, new), ranges[0], ranges[1])
     return MetricChange(
         metric=name, old=before, new=after, old_interval=ranges[0], new_interval=ranges[1], change=change
     )
+
+
+def _is_small(name: str, old: float, new: float) -> bool:
+    """Whether a change is below the smallest effect of interest; of a project's own metrics nobody knows that."""
+    if name not in Metrics.model_fields or name == "non_finite":
+        return False
+    difference = abs(new - old)
+    if name in _ERRORS:
+        return difference < _SMALLEST_RATIO * abs(old)
+    return difference < _SMALLEST.get(name, _SMALLEST_SHARE)
 
 
 def _value(name: str, leg: Leg) -> float | None:

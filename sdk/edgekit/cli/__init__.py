@@ -3,7 +3,7 @@
 import click
 
 from edgekit import __version__
-from edgekit.cli import baseline, bisect, build, cache, compare, drop, look, profile, publish, setup, verify
+from edgekit.cli import baseline, bisect, build, cache, compare, drop, look, profile, publish, report, setup, verify
 from edgekit.cli.group import HELP_OPTIONS, Group, examples
 
 
@@ -14,6 +14,7 @@ from edgekit.cli.group import HELP_OPTIONS, Group, examples
         "edgekit build --sample -t android-arm64     # the sample, in half a minute",
         "edgekit init mine --model net.py:Net --weights net.safetensors --data photos",
         "edgekit build --project mine -t android-arm64 -t ios-arm64",
+        "edgekit report --open",
     ),
 )
 @click.version_option(__version__, "-V", "--version", prog_name="edgekit", message="%(prog)s %(version)s")
@@ -32,6 +33,7 @@ main.add_command(compare.compare)
 main.add_command(verify.verify)
 main.add_command(baseline.baseline)
 main.add_command(profile.profile)
+main.add_command(report.report)
 main.add_command(bisect.bisect)
 main.add_command(drop.drop)
 main.add_command(publish.publish)

@@ -22,7 +22,7 @@ def blamed(report: DriftReport) -> Blame | None:
     """Return the step that makes most of the error of what breaks a limit; None: no limit is broken.
 
     The legs between server and artifact are steps, and each stands for itself. The total holds what all of them do:
-    the first of its steps that makes half of its error or more is to blame, and otherwise the last one, the lowering.
+    the first of its steps that makes half of its error or more is to blame, and where none does, the total itself.
     Errors do not add up: a lowered file rounds other values than its program, and is often no farther from float.
     """
     found = [_of_leg(report, leg) for leg in report.legs if leg.breaches]
@@ -34,11 +34,11 @@ def _of_leg(report: DriftReport, broken: Leg) -> Blame:
         return Blame(leg=broken, broken=broken)
     steps = [leg for leg in report.legs if leg.output == broken.output and leg.artifact in (None, broken.artifact)]
     by_name = {leg.name: leg for leg in steps}
-    for name in ("server", "quantization"):
+    for name in ("server", "quantization", "lowering"):
         leg = by_name.get(name)
-        if leg is not None and noise(leg) >= _MOST * noise(broken):
+        if leg is not None and noise(leg) >= _MOST * noise(broken) > 0:
             return Blame(leg=leg, broken=broken)
-    return Blame(leg=by_name.get("lowering", broken), broken=broken)
+    return Blame(leg=broken, broken=broken)
 
 
 def noise(leg: Leg) -> float:

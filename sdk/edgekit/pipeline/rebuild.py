@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from edgekit import bundles
 from edgekit.base import cache as caches
 from edgekit.base.cache import Cache, Entry
 from edgekit.base.progress import Progress, Silent, Stages
 from edgekit.bundles.result import BuildResult, Built, NotBuilt
 from edgekit.errors import BundleError
+from edgekit.model.layers import Sensitivities
 from edgekit.model.ready import Ready
 from edgekit.model.weights.checkpoint import read_checkpoint
 from edgekit.model.weights.trust import trusted
@@ -81,7 +84,8 @@ def _changed(
         files = buildkey.of_files(project)
         keys = {} if files is None else {profile.name: buildkey.of_bundle(files, profile) for profile in profiles}
         places = {profile.name: output / project.spec.model.name / profile.name for profile in profiles}
-        kept = {name: None if keep else _kept(store, keys.get(name), place) for name, place in places.items()}
+        entries = {name: None if keep else _entry(store, keys.get(name)) for name in places}
+        kept = {name: None if entry is None else _kept(entry, places[name]) for name, entry in entries.items()}
         missing = tuple(profile for profile in profiles if kept[profile.name] is None)
         detail.append("nothing" if not missing else f"to build: {', '.join(profile.name for profile in missing)}")
     for built in kept.values():
@@ -93,17 +97,18 @@ def _changed(
                 detail.cached = True
     seconds, cached = tuple(stages.seconds), tuple(stages.cached)
     not_built: tuple[NotBuilt, ...] = ()
-    ranking = None
+    ranking = next((one for entry in entries.values() if entry and (one := _ranking(entry)) is not None), None)
     if missing:
         fresh = _build(project, missing, output, progress, store, keep, ready)
         found |= {built.manifest.target.name: built for built in fresh.bundles}
         seconds, cached, not_built = seconds + fresh.seconds, cached + fresh.cached, fresh.not_built
-        ranking = fresh.ranking
+        ranking = fresh.ranking or ranking
         if files is not None and files == buildkey.of_files(project):
             # Otherwise one was changed while it was read, and nobody knows what the bundles were made from.
             imported = buildkey.imported_files(project)
             for built in fresh.bundles:
-                entry = Entry(files=built.files, facts={"imported": imported})
+                told = None if built.passed or fresh.ranking is None else fresh.ranking.model_dump(mode="json")
+                entry = Entry(files=built.files, facts={"imported": imported, "ranking": told})
                 caches.put(store, "bundle", keys[built.manifest.target.name], entry)
     built_ones = tuple(found[profile.name] for profile in profiles if profile.name in found)
     return BuildResult(bundles=built_ones, seconds=seconds, cached=cached, not_built=not_built, ranking=ranking)
@@ -127,12 +132,23 @@ def _build(
     return build_job(job.of_project(project, ready), profiles, output, progress, store, keep)
 
 
-def _kept(store: Cache, key: str | None, place: Path) -> Built | None:
-    """Return a bundle as it was built before, not yet written, if all that it was made from is the same."""
+def _entry(store: Cache, key: str | None) -> Entry | None:
+    """Return what an earlier build kept, if all that it was made from is the same."""
     entry = None if key is None else caches.get(store, "bundle", key)
     imported = None if entry is None else entry.facts.get("imported")
-    if entry is None or not isinstance(imported, dict) or not buildkey.unchanged(imported):
+    return entry if isinstance(imported, dict) and buildkey.unchanged(imported) else None
+
+
+def _ranking(entry: Entry) -> Sensitivities | None:
+    """Return what each layer costs, where the build that was over its budget has measured it."""
+    try:
+        return Sensitivities.model_validate(entry.facts.get("ranking"), strict=False)
+    except ValidationError:  # none was measured, or another version did
         return None
+
+
+def _kept(entry: Entry, place: Path) -> Built | None:
+    """Return a bundle as it was built before, not yet written."""
     try:
         manifest = bundles.checked(entry.files, where="the cached bundle")
     except BundleError:  # written by another version of the contract

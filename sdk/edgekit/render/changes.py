@@ -8,18 +8,25 @@ from rich.text import Text
 from edgekit.bundles.changes import ArtifactChange, BundleComparison, Change, LegChange, MetricChange
 from edgekit.bundles.timing import LatencyChange
 from edgekit.drift.statistics import Interval
-from edgekit.render import numbers, verdict
+from edgekit.render import numbers, summary, verdict
 from edgekit.render.layout import heading, indented, simple_table
 from edgekit.render.tables import show_verdict
 
 _STYLES = {
-    Change.SAME: "dim", Change.BETTER: "green", Change.WORSE: "bold red", Change.NOISE: "yellow", Change.DIFFERS: ""
-}  # fmt: skip
+    Change.SAME: "dim",
+    Change.SMALL: "dim",
+    Change.BETTER: "green",
+    Change.WORSE: "bold red",
+    Change.NOISE: "yellow",
+    Change.DIFFERS: "",
+}
 
 
 def show_changes(console: Console, found: BundleComparison) -> None:
     """Print files, other differences, the metrics that changed, and the verdict of the new build."""
     heading(console, f"{found.old.path} to {found.new.path}", _measured(found))
+    if told := headline(found):
+        console.print(Text(f"{told[0].upper()}{told[1:]}."))
     console.print()
     if found.artifacts:
         table = simple_table(("file", "left"), ("size", "right"), ("delegated", "right"), ("int8", "right"))
@@ -37,16 +44,13 @@ def show_changes(console: Console, found: BundleComparison) -> None:
         console.print(indented(Text(line)))
     right = "right"
     table = simple_table(("leg", "left"), ("metric", "left"), ("old", right), ("new", right), ("change", "left"))
-    for leg in found.legs:
-        for one in leg.metrics:
-            if one.change is not Change.SAME:
-                row = [where(found, leg), one.metric, *values(one)]
-                table.add_row(*map(Text, row), Text(one.change, _STYLES[one.change]))
+    for leg, one in changed(found):
+        row = [where(found, leg), one.metric, *values(one)]
+        table.add_row(*map(Text, row), Text(one.change, _STYLES[one.change]))
     if table.row_count:
         console.print()
         console.print(indented(table))
-    count = unchanged(found)
-    console.print(indented(Text(f"{count} metric{'' if count == 1 else 's'} did not change.", "dim")))
+    console.print(indented(Text(unchanged(found), "dim")))
     console.print()
     show_verdict(console, failures(found), list(verdict.doubts_of(found.new.drift)), found.new.path)
 
@@ -56,9 +60,30 @@ def failures(found: BundleComparison) -> list[str]:
     return [*verdict.of_drift(found.new.drift), *verdict.of_sizes(found.new.artifacts)]
 
 
-def unchanged(found: BundleComparison) -> int:
-    """Return how many metrics are the same."""
-    return sum(one.change is Change.SAME for leg in found.legs for one in leg.metrics)
+def changed(found: BundleComparison) -> list[tuple[LegChange, MetricChange]]:
+    """Return the metrics that changed by so much that somebody may act on it, what matters most first."""
+    order = (Change.WORSE, Change.BETTER, Change.DIFFERS, Change.NOISE)
+    rows = [(leg, one) for leg in found.legs for one in leg.metrics if one.change in order]
+    return sorted(rows, key=lambda row: order.index(row[1].change))
+
+
+def unchanged(found: BundleComparison) -> str:
+    """Say how many metrics did not change, or by less than is of interest."""
+    changes = [one.change for leg in found.legs for one in leg.metrics]
+    same, small = changes.count(Change.SAME), changes.count(Change.SMALL)
+    told = f"{same} metric{'' if same == 1 else 's'} did not change"
+    return f"{told}, {small} by less than is of interest." if small else f"{told}."
+
+
+def headline(found: BundleComparison) -> str:
+    """Say what became of how good the artifacts are; that it is unchanged is news, too."""
+    new = summary.quality(found.new.drift)
+    if new is None:
+        return ""
+    old = summary.quality(found.old.drift)
+    if old is None or old.name != new.name:
+        return f"{new.name} {new.value}"
+    return f"{new.name} {new.value}, " + ("unchanged" if old.value == new.value else f"was {old.value}")
 
 
 def where(found: BundleComparison, leg: LegChange) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from edgekit.base.text import line
-from edgekit.bundles.changes import BundleComparison, Change, LegChange, MetricChange
+from edgekit.bundles.changes import BundleComparison, Change, MetricChange
 from edgekit.drift.report import DriftReport, LimitResult
 from edgekit.render import changes, verdict
 from edgekit.render.cases import Suite
@@ -31,27 +31,25 @@ def of_build(judged: Iterable[tuple[Suite, DriftReport]]) -> str:
 
 def of_changes(suite: Suite, found: BundleComparison) -> str:
     """Return what a change did, and the limits of the new build."""
+    told = changes.headline(found)
     lines = [
         f"### EdgeKit: {escaped(found.old.path)} to {escaped(found.new.path)}\n",
         f"The new build {'passed' if found.new.passed else '**failed**'}; the old one "
-        f"{'passed' if found.old.passed else 'failed'}.\n",
+        f"{'passed' if found.old.passed else 'failed'}.{f' {told[0].upper()}{escaped(told[1:])}.' if told else ''}\n",
     ]
     if found.artifacts:
         lines += _table(("file", "size", "delegated", "int8"), [changes.artifact_row(one) for one in found.artifacts])
     if found.latency:
         lines += _table(changes.LATENCY, map(changes.latency_row, found.latency))
     lines += [f"* {escaped(words)}" for words in changes.words(found)]
-    rows = [(changes.where(found, leg), one.metric, *changes.values(one), _change(one)) for leg, one in changed(found)]
+    rows = [
+        (changes.where(found, leg), one.metric, *changes.values(one), _change(one))
+        for leg, one in changes.changed(found)
+    ]
     if rows:
         lines += ["", *_table(("leg", "metric", "old", "new", "change"), rows)]
-    unchanged = changes.unchanged(found)
-    lines.append(f"\n{unchanged} metric{'' if unchanged == 1 else 's'} did not change.\n")
+    lines.append(f"\n{changes.unchanged(found)}\n")
     return "\n".join(lines) + "\n" + _section(suite, found.new.drift)
-
-
-def changed(found: BundleComparison) -> list[tuple[LegChange, MetricChange]]:
-    """Return the metrics that are not the same."""
-    return [(leg, one) for leg in found.legs for one in leg.metrics if one.change is not Change.SAME]
 
 
 def _change(one: MetricChange) -> str:

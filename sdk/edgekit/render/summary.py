@@ -32,28 +32,34 @@ class Figure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Task:
-    """A task's own metric, larger being better, with true values."""
+class Chosen:
+    """The metric that says how good an artifact is, of the output and file that lost most."""
 
-    name: str
+    leg: int
+    """Which leg of the report it stands in."""
     metric: str
-    percent: bool = True
+    """The field of `Metrics`."""
+    name: str
+    """What a person calls it."""
+    against_truth: bool
+    """Whether it is measured with true values, and float has one of its own."""
+    percent: bool
+    """Whether it is a share."""
 
 
-_TASKS = (
-    _Task(name="accuracy", metric="accuracy"),
-    _Task(name="mean IoU", metric="mean_iou"),
-    _Task(name="mAP", metric="mean_ap"),
-    _Task(name="R2", metric="r2", percent=False),
-)
-_LIKE_FLOAT = (
-    ("top1_agreement", "the same answer as float in"),
-    ("pixel_agreement", "the same class as float in"),
-    ("map_agreement", "mAP against float's boxes"),
-    ("neighbour_agreement", "the same neighbours as float in"),
-    ("r2_agreement", "R2 against float"),
-    ("agreement", "equal to float in"),
-)
+_AGAINST_TRUTH = {"accuracy": "accuracy", "mean_iou": "mean IoU", "mean_ap": "mAP", "r2": "R2"}
+_AGAINST_FLOAT = {
+    "top1_agreement": "the same answer as float in",
+    "pixel_agreement": "the same class as float in",
+    "map_agreement": "mAP against float's boxes",
+    "neighbour_agreement": "the same neighbours as float in",
+    "r2_agreement": "R2 against float",
+    "agreement": "equal to float in",
+}
+LARGER, SMALLER = 1.05, 0.95
+"""A file whose float weights are so many times as large is smaller than float; between the two it is as large."""
+_LEAST_SHOWN = 0.00005
+_NO_SHARE = ("r2", "r2_agreement")
 
 
 def sentence(report: Report) -> str:
@@ -82,10 +88,10 @@ def size(report: Report) -> Figure | None:
 
 def _smaller(ratios: list[float]) -> str:
     low, high = min(ratios), max(ratios)
-    if high < 0.95:
+    if high < SMALLER:
         return f"{_span([f'{1 / high:.1f}x', f'{1 / low:.1f}x'])} larger than float"
-    if low < 1.05:
-        return "about as large as float" if high < 1.05 else f"at most {high:.1f}x smaller than float"
+    if low < LARGER:
+        return "about as large as float" if high < LARGER else f"at most {high:.1f}x smaller than float"
     return f"{_span([f'{low:.1f}x', f'{high:.1f}x'])} smaller than float"
 
 
@@ -93,59 +99,72 @@ def _span(texts: Sequence[str]) -> str:
     return texts[0] if texts[0] == texts[-1] else f"{texts[0]} to {texts[-1]}"
 
 
-def quality(drift: DriftReport) -> Figure | None:
+def chosen(drift: DriftReport) -> Chosen | None:
     """Return the task's own metric where there are true values, else how often the answers are float's.
 
-    Of several files and outputs, that which lost most.
+    Larger is better in all of them. None where a task has nothing but decibels.
     """
-    metrics = [leg.metrics for leg in _ends(drift)]
-    for task in _TASKS:
-        pairs = [pair for one in metrics if (pair := _pair(one, task.metric)) is not None]
-        if pairs:
-            leg = min(_ends(drift), key=lambda leg: _gained(leg.metrics, task.metric))
-            value, reference = min(pairs, key=lambda pair: pair[0] - pair[1])
-            return Figure(name=task.name, value=_value(value, task), change=_change(value - reference, task, leg))
-    for metric, name in _LIKE_FLOAT:
-        values = [value for one in metrics if (value := getattr(one, metric)) is not None]
-        if values:
-            plain = metric == "r2_agreement"
-            text = numbers.small(min(values)) if plain else f"{numbers.percent(min(values), 2)} %"
-            return Figure(name=name, value=text, change="")
-    ratios = [one.sqnr_db for one in metrics if one.sqnr_db is not None]
+    ends = [number for number, leg in enumerate(drift.legs) if leg.name == "total"] or list(range(len(drift.legs)))
+    for names, truth in ((_AGAINST_TRUTH, True), (_AGAINST_FLOAT, False)):
+        for metric, name in names.items():
+            known = {
+                number: found
+                for number in ends
+                if (found := _gained(drift.legs[number].metrics, metric, truth=truth)) is not None
+            }
+            if known:
+                leg = min(known, key=lambda number: known[number])
+                return Chosen(leg=leg, metric=metric, name=name, against_truth=truth, percent=metric not in _NO_SHARE)
+    return None
+
+
+def _gained(metrics: Metrics, name: str, *, truth: bool) -> float | None:
+    value = getattr(metrics, name)
+    if not truth or value is None:
+        return None if value is None else float(value)
+    reference = getattr(metrics, f"reference_{name}")
+    return None if reference is None else float(value - reference)
+
+
+def quality(drift: DriftReport) -> Figure | None:
+    """Return how good an artifact is, with its change from float; in decibels where the task has no metric."""
+    if (found := chosen(drift)) is not None:
+        leg = drift.legs[found.leg]
+        value = getattr(leg.metrics, found.metric)
+        text = f"{numbers.percent(value, 2)} %" if found.percent else numbers.small(value)
+        return Figure(name=found.name, value=text, change=_change(leg, found) if found.against_truth else "")
+    ends = [leg for leg in drift.legs if leg.name == "total"] or list(drift.legs)
+    ratios = [leg.metrics.sqnr_db for leg in ends if leg.metrics.sqnr_db is not None]
     if ratios:
         return Figure(name="signal to noise against float", value=f"{min(ratios):.1f} dB", change="")
-    return Figure(name="outputs", value="identical to float's", change="") if metrics else None
+    return Figure(name="outputs", value="identical to float's", change="") if ends else None
 
 
-def _ends(drift: DriftReport) -> list[Leg]:
-    """Return the legs that end in what is shipped."""
-    return [leg for leg in drift.legs if leg.name == "total"] or list(drift.legs)
+def _change(leg: Leg, found: Chosen) -> str:
+    gained = getattr(leg.metrics, found.metric) - getattr(leg.metrics, f"reference_{found.metric}")
+    text = points(gained) if found.percent else difference(gained)
+    return f"{text}, within noise" if within_noise(leg, found) else text
 
 
-def _pair(metrics: Metrics, name: str) -> tuple[float, float] | None:
-    value, reference = getattr(metrics, name), getattr(metrics, f"reference_{name}")
-    return None if value is None or reference is None else (value, reference)
-
-
-def _gained(metrics: Metrics, name: str) -> float:
-    pair = _pair(metrics, name)
-    return float("inf") if pair is None else pair[0] - pair[1]
-
-
-def _value(value: float, task: _Task) -> str:
-    return f"{numbers.percent(value, 2)} %" if task.percent else numbers.small(value)
-
-
-def _change(gained: float, task: _Task, leg: Leg) -> str:
+def points(gained: float) -> str:
+    """Return a change of a share, in points of per cent."""
     if gained == 0:
         return "no change"
-    text = f"{100 * gained:+.2f} points" if task.percent else f"{gained:+.3g}"
-    if task.percent and abs(100 * gained) < 0.005:
-        return "no change to two digits"
-    interval = leg.intervals.get(f"{task.metric}_drop")
+    return f"{100 * gained:+.2f} points" if abs(gained) >= _LEAST_SHOWN else "no change to two digits"
+
+
+def difference(gained: float) -> str:
+    """Return a change of a number that is no share."""
+    return f"{gained:+.3g}" if gained else "no change"
+
+
+def within_noise(leg: Leg, found: Chosen) -> bool:
+    """Whether a change cannot be told apart from none: the interval of the loss holds zero."""
+    interval = leg.intervals.get(f"{found.metric}_drop")
     if interval is None or interval.low is None or interval.high is None:
-        return text
-    return f"{text}, within noise" if interval.low <= 0 <= interval.high else text
+        return False
+    changed = getattr(leg.metrics, found.metric) != getattr(leg.metrics, f"reference_{found.metric}")
+    return changed and interval.low <= 0 <= interval.high
 
 
 def delegated(artifacts: Sequence[ArtifactInfo]) -> str | None:

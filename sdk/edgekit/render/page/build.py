@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -12,6 +13,8 @@ from edgekit.bundles.profile import Profile
 from edgekit.bundles.verified import Verified
 from edgekit.drift.report import Leg
 from edgekit.render import verdict
+from edgekit.render.next_step import next_step
+from edgekit.render.page import first, terms
 from edgekit.render.page.columns import Column, columns_of, computed_on, own_of
 from edgekit.render.page.strip import sqnr_strips
 from edgekit.render.page.template import render
@@ -63,12 +66,15 @@ def of_bundle(
         documents["device"] = device.model_dump(mode="json")
     for name, one in (verified or {}).items():
         documents[name] = one.model_dump(mode="json")
+    step = next_step(report, Path("BUNDLE"), None if profile is None else profile.sensitivities)
+    documents["reader"] = {"next_step": step, "terms": terms.AS_JSON}
     legs, theirs = report.drift.legs, () if device is None else device.drift.legs
     return render(
         "build.html.jinja",
         documents,
         title=f"{report.model.name} for {report.target.name}",
         passed=report.verdict == "passed",
+        first=first.of(report, profile),
         doubts=any(leg.doubts for leg in legs),
         fallback_words="" if report.fallback is None else verdict.of_fallback(report.fallback),
         profiled=profile is not None,

@@ -1,5 +1,7 @@
 """The page of a comparison: what a change did to drift, sizes and operators."""
 
+from dataclasses import dataclass
+
 from pydantic import JsonValue
 
 from edgekit.bundles.changes import BundleComparison, Change, LegChange, MetricChange
@@ -8,6 +10,7 @@ from edgekit.render.page.columns import COLUMNS, computed_on
 from edgekit.render.page.forms import Form
 from edgekit.render.page.strip import Strip, line_of
 from edgekit.render.page.template import render
+from edgekit.render.summary import Chosen, chosen
 
 
 def of_changes(found: BundleComparison) -> str:
@@ -23,8 +26,46 @@ def of_changes(found: BundleComparison) -> str:
         at_most=verdict.at_most,
         strips=_strips(found.legs),
         places=[_places(found, leg) for leg in found.legs],
-        differs=any(one.change is not Change.SAME for leg in found.legs for one in leg.metrics),
+        news=news_of(found),
+        told=_ordered(found, (Change.WORSE, Change.BETTER, Change.DIFFERS, Change.NOISE)),
+        folded=_ordered(found, (Change.SMALL, Change.SAME)),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class News:
+    """Where the figure stands that says how good the artifacts are, before and now."""
+
+    chosen: Chosen
+    """The metric, and its leg in the new build."""
+    old_leg: int | None
+    """The same leg in the old build; None: it has none with this metric."""
+
+
+def news_of(found: BundleComparison) -> News | None:
+    """Return the metric of the task; None where there are decibels alone."""
+    new = chosen(found.new.drift)
+    if new is None:
+        return None
+    leg = found.new.drift.legs[new.leg]
+    old = [
+        number
+        for number, one in enumerate(found.old.drift.legs)
+        if (one.name, one.artifact, one.output) == (leg.name, leg.artifact, leg.output)
+        and getattr(one.metrics, new.metric) is not None
+    ]
+    return News(chosen=new, old_leg=old[0] if old else None)
+
+
+def _ordered(found: BundleComparison, wanted: tuple[Change, ...]) -> list[tuple[int, int]]:
+    """Return where the metrics stand that changed in one of these ways, as leg and metric, in the order of the ways."""
+    places = [
+        (wanted.index(one.change), number, at)
+        for number, leg in enumerate(found.legs)
+        for at, one in enumerate(leg.metrics)
+        if one.change in wanted
+    ]
+    return [(number, at) for _, number, at in sorted(places)]
 
 
 def form_of(metric: str) -> Form:

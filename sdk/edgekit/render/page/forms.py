@@ -6,7 +6,7 @@ from typing import Literal, assert_never, get_args
 from markupsafe import Markup
 from pydantic import JsonValue
 
-from edgekit.render import numbers, verdict
+from edgekit.render import numbers, summary, verdict
 from edgekit.render.page.traced import Traced
 
 Number = Literal[
@@ -14,7 +14,7 @@ Number = Literal[
 ]
 Word = Literal["text", "digest", "many", "key", "rank"]
 Form = Number | Word
-Pair = Literal["share", "change"]
+Pair = Literal["share", "change", "times", "points", "difference"]
 FORMS: tuple[Form, ...] = (*get_args(Number), *get_args(Word))
 PAIRS: tuple[Pair, ...] = get_args(Pair)
 
@@ -72,6 +72,12 @@ def text_of_pair(pair: Pair, value: JsonValue, base: JsonValue) -> str:
             return f"{_share(one / other)} %" if other else ""
         case "change":
             return f"{100 * (one - other) / other:+.1f} %" if other else ""
+        case "times":
+            return f"{one / other:.1f}x" if other else ""
+        case "points":
+            return summary.points(one - other)
+        case "difference":
+            return summary.difference(one - other)
         case _:
             assert_never(pair)
 

@@ -1,16 +1,18 @@
 """From a template, documents and plain values to the text of one self-contained page."""
 
 import json
+import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from pydantic import JsonValue
 
 from edgekit.base.text import plain
 from edgekit.render.page.forms import FORMS, PAIRS, show, show_pair
+from edgekit.render.page.terms import tip
 from edgekit.render.page.traced import Traced
 
 _HERE = Path(__file__).parent
@@ -37,10 +39,21 @@ def render(template: str, documents: Mapping[str, JsonValue], **values: object) 
         environment.filters[form] = partial(show, form=form)
     for pair in PAIRS:
         environment.filters[pair] = partial(show_pair, pair=pair)
+    environment.filters["pair"] = show_pair
     documents = {name: _plain(value) for name, value in documents.items()}
     traced = {name: Traced(raw=value, pointer=f"/{name}") for name, value in documents.items()}
     embedded = {name: _embedded(value) for name, value in documents.items()}
-    return environment.get_template(template).render(documents=embedded, asset=_asset, **traced, **values)
+    return _with_tips(environment.get_template(template).render(documents=embedded, asset=_asset, **traced, **values))
+
+
+def _with_tips(page: str) -> str:
+    """Say at the head of each column, and of each figure, what its term means and what a good value is."""
+
+    def told(found: re.Match[str]) -> str:
+        text = tip(found["title"])
+        return f'{found["open"]} title="{escape(text)}">{found["title"]}<' if text else found[0]
+
+    return re.sub(r'(?P<open><(?:th scope="col"(?: class="number")?|dt))>(?P<title>[^<>{}]+)<', told, page)
 
 
 def _plain(value: JsonValue) -> JsonValue:

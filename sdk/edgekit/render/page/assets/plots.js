@@ -74,7 +74,7 @@
     const drawn = costs.flatMap((cost, index) => bins(cost.latency.histogram).map((bin) => ({ ...bin, of: names[index], precision: cost.precision })));
     const ticks = costs.flatMap((cost, index) =>
       ["median_ms", "p90_ms", "p99_ms"].map((name) => ({ x: cost.latency[name], of: names[index], name: name.replace("_ms", "") })));
-    const start = Math.min(...costs.map((cost) => cost.latency.histogram.lo)), end = Math.max(...costs.map((cost) => cost.latency.histogram.hi));
+    const start = 0, end = Math.max(...costs.map((cost) => cost.latency.histogram.hi));
     const beyond = names.map((of) => ({ of, text: ticks.filter((tick) => tick.of === of && tick.x > end).map((tick) => `${tick.name} →`).join(", ") }));
     return Plot.plot({
       ariaLabel: "Latency distribution; the table below holds the figures",
