@@ -1,22 +1,16 @@
-"""Plants faults in the .onnx files of the networks, and counts how often `bisect` names the operation.
+"""Plants faults in the .onnx files of the networks, see ``bisect_faults``."""
 
-``scripts/bisect-faults`` plants 60 over the six networks. A fault that changes no answer on the samples is no fault,
-and another is drawn.
-"""
-
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-import click
 import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 from torch import fx
 
-from bench.networks import NETWORKS, Network
+from bench.networks import Network
 from bench.networks.data import data_for, input_spec, output_spec
 from edgekit import targets
 from edgekit.data.samples import Samples
@@ -39,6 +33,9 @@ _ACTIVATIONS = {
     "Gelu": "gelu",
     "HardSigmoid": "hardsigmoid",
 }
+
+
+_Drawn = TypeVar("_Drawn")
 
 
 class NoPlaceError(Exception):
@@ -67,20 +64,27 @@ class Built:
             if node.op_type in ("Conv", "Gemm") or (node.op_type == "MatMul" and node.input[1] in held)
         ]
         kinds = [graph.operation(node).rstrip("_") for node in nodes]
-        found = dict(zip(layers, _of_kinds(nodes, kinds, ("conv1d", "conv2d", "linear")), strict=True))
+        found = dict(zip(layers, of_kinds(nodes, kinds, ("conv1d", "conv2d", "linear")), strict=True))
         for theirs, kind in _ACTIVATIONS.items():
             active = [node.output[0] for node in model.graph.node if node.op_type == theirs]
             if active:  # others are left to the rounding, which clamps
-                found |= zip(active, _of_kinds(nodes, kinds, (kind,)), strict=True)
+                found |= zip(active, of_kinds(nodes, kinds, (kind,)), strict=True)
         return found
 
 
-def _of_kinds(nodes: list[fx.Node], kinds: list[str], wanted: tuple[str, ...]) -> list[fx.Node]:
+def of_kinds(nodes: list[fx.Node], kinds: list[str], wanted: tuple[str, ...]) -> list[fx.Node]:
+    """Return the nodes of some kinds."""
     return [node for node, kind in zip(nodes, kinds, strict=True) if kind in wanted]
 
 
 def build(network: Network, samples: int = 32) -> Built:
     """Build a network's program and .onnx."""
+    quantized, evaluation = made(network, samples)
+    return Built(quantized=quantized, data=lowering.lower(quantized, TARGET.onnx).data, samples=evaluation)
+
+
+def made(network: Network, samples: int) -> tuple[Quantized, Samples]:
+    """Quantize a network; return its program and what to compare on."""
     data = data_for(network, evaluation=samples)
     source = source_from_module(
         name=network.name.replace("-", "_"),
@@ -89,8 +93,8 @@ def build(network: Network, samples: int = 32) -> Built:
         outputs=(output_spec(),),
         dimensions={"batch": 64},
     )
-    quantized = quantize(capture(source, data.calibration), TARGET.quantization, QuantSpec(), data.calibration)
-    return Built(quantized=quantized, data=lowering.lower(quantized, TARGET.onnx).data, samples=data.evaluation)
+    captured = capture(source, data.calibration)
+    return quantize(captured, TARGET.quantization, QuantSpec(), data.calibration), data.evaluation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,18 +168,18 @@ def _scale(editor: _Editor, draw: np.random.Generator) -> tuple[str, frozenset[s
     """Half again as large a step, of a rounding or of a layer's weights."""
     factor = np.float32(1.5)
     if draw.random() < 0.5:
-        layer = _one([node for node in editor.layers() if node.input[1] in editor.made], draw)
+        layer = draw_one([node for node in editor.layers() if node.input[1] in editor.made], draw)
         node, _ = editor.weight(layer)
         editor.hold(node, 1, editor.array(node.input[1]) * factor)
         return layer.output[0], frozenset({editor.pairs[layer.output[0]].name})
-    node = _one(editor.rounded(), draw)
+    node = draw_one(editor.rounded(), draw)
     editor.hold(node, 1, editor.array(node.input[1]) * factor)
     return _behind(editor, node)
 
 
 def _zero_point(editor: _Editor, draw: np.random.Generator) -> tuple[str, frozenset[str]]:
     """Three steps beside, of a rounding."""
-    node = _one(editor.rounded(), draw)
+    node = draw_one(editor.rounded(), draw)
     zero = editor.array(node.input[2])
     info = np.iinfo(zero.dtype)
     moved = int(zero) + 3 if int(zero) + 3 <= info.max else int(zero) - 3
@@ -194,7 +198,7 @@ def _behind(editor: _Editor, node: onnx.NodeProto) -> tuple[str, frozenset[str]]
 
 def _transposed(editor: _Editor, draw: np.random.Generator) -> tuple[str, frozenset[str]]:
     """A layer's weight with its axes the other way: those of a kernel, else the first two."""
-    layer = _one(editor.layers(), draw)
+    layer = draw_one(editor.layers(), draw)
     node, at = editor.weight(layer)
     weight = editor.array(node.input[at])
     if weight.ndim == 4 and weight.shape[-1] == weight.shape[-2] > 1:
@@ -207,7 +211,7 @@ def _transposed(editor: _Editor, draw: np.random.Generator) -> tuple[str, frozen
 
 def _dropped(editor: _Editor, draw: np.random.Generator) -> tuple[str, frozenset[str]]:
     """An activation that does nothing."""
-    node = _one(editor.activations(), draw)
+    node = draw_one(editor.activations(), draw)
     name = node.output[0]
     for reader in editor.model.graph.node:
         for at, source in enumerate(reader.input):
@@ -271,43 +275,24 @@ def named_right(built: Built, fault: Fault) -> tuple[bool, str]:
     return found.name in fault.operations, f"{found.operation} {found.name} ({found.path})"
 
 
+def whole(built: Built) -> str:
+    """Bisect a whole file; return where it is said to part, empty as it should be."""
+    found = narrow("model.onnx", built.data, TARGET.cpu, built.quantized, built.samples).parting
+    return "" if found is None else found.name
+
+
 def _answers(built: Built, data: bytes) -> npt.NDArray[np.float32]:
     source = built.quantized.captured.source
     found = runtime.call(runtime.load(data, TARGET.cpu), source.inputs, source.outputs, built.samples)
     return found["logits"]
 
 
-def _one(found: list[onnx.NodeProto], draw: np.random.Generator) -> onnx.NodeProto:
+def draw_one(found: list[_Drawn], draw: np.random.Generator) -> _Drawn:
+    """Draw one of some places.
+
+    Raises:
+        NoPlaceError: If there are none.
+    """
     if not found:
         raise NoPlaceError("the network has no place for it")
     return found[int(draw.integers(len(found)))]
-
-
-@click.command()
-@click.option("--faults", default=60, show_default=True, help="How many, over all networks.")
-def main(faults: int) -> None:
-    """Plant faults, bisect, and print the share that was named right: exit code 1 below 95 %."""
-    right = total = 0
-    for number, network in enumerate(NETWORKS.values()):
-        built = build(network)
-        whole = narrow("model.onnx", built.data, TARGET.cpu, built.quantized, built.samples).parting
-        click.echo(f"{network.name}: {'whole' if whole is None else f'FALSE ALARM at {whole.name}'}")
-        kinds = list(KINDS)
-        for seed in range(faults // len(NETWORKS) + (number < faults % len(NETWORKS))):
-            fault = None
-            while fault is None:
-                kind = kinds[seed % len(kinds)]
-                try:
-                    fault = plant(built, kind, seed)
-                except NoPlaceError:
-                    kinds.remove(kind)
-            good, said = named_right(built, fault)
-            right, total = right + good, total + 1
-            place = "/".join(sorted(fault.operations))
-            click.echo(f"  {'right' if good else 'WRONG'}  {fault.kind} at {place}: {said}")
-    click.echo(f"{right} of {total} named right: {100 * right / total:.1f} %")
-    sys.exit(int(right < 0.95 * total))
-
-
-if __name__ == "__main__":
-    main()

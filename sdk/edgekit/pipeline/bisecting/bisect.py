@@ -1,10 +1,8 @@
 """The ``bisect`` verb: where two computations of one model part."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from typing import assert_never
 
 from edgekit import bundles, targets
 from edgekit.base import atomic
@@ -13,36 +11,20 @@ from edgekit.base.progress import Progress, Stages
 from edgekit.bundles.bisection import Bisection, Compared, Suspect
 from edgekit.bundles.manifest import Manifest
 from edgekit.data.samples import Samples
-from edgekit.drift.metrics import sqnr_db
 from edgekit.errors import BundleError, QuantizeError
-from edgekit.execution import artifact as runs
-from edgekit.execution.eager import run_quantized
-from edgekit.inspection.onnx import inspect
 from edgekit.model.capture import capture
-from edgekit.model.program import Quantized
 from edgekit.pipeline.bisecting import reproducer
-from edgekit.pipeline.bisecting.narrow import narrow
+from edgekit.pipeline.bisecting.candidates import Against, Candidate, Told, compared
 from edgekit.pipeline.job import Job
-from edgekit.pipeline.profiling import departures
 from edgekit.pipeline.profiling.remake import Requantized, check_owner, relower, requantize
 from edgekit.pipeline.profiling.suspects import all_layers
 from edgekit.quantization.sensitivity import rows, sensitivities
 from edgekit.quantization.simulate import Simulation
-from edgekit.spec import DYNAMIC, STATIC_INT8, Format, Target
+from edgekit.spec import Format, Target
 
 _PLAN = {"load": 1.0, "capture": 3.0, "quantize": 10.0, "lower": 10.0, "compare": 5.0}
 # A layer whose rounding alone costs so much more than that of the median layer stands out.
 _STANDS_OUT_DB = 10.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Candidate:
-    """A file to hold against the program of its format."""
-
-    name: str
-    format: Format
-    source: Path | bytes
-    """The bytes that were lowered here, or the file that somebody gave us."""
 
 
 def bisect(
@@ -77,16 +59,19 @@ def bisect(
     given = None if other is None else _candidates(other)
     job, made, wanted, stages = _made(folder, manifest, load, progress, target)
     own = relower(made, manifest, wanted, stages, cache)
-    candidates = given or tuple(_Candidate(name=one.file, format=one.format, source=one.data) for one in own)
-    compared = []
+    lowered = {one.format: one for one in own}
+    candidates = given or tuple(Candidate(name=one.file, format=one.format, source=one.data) for one in own)
+    told = []
     with stages("compare"):
         for one in candidates:
             if one.format not in made.programs:
                 raise BundleError(
                     f"{folder} has no {one.format} to hold {one.name} against.", hint="Build both formats of it."
                 )
-            compared.append(_compared(one, made.programs[one.format], job, wanted, output))
-    return Bisection(first=f"{folder}: program", second=str(other or folder), compared=tuple(compared))
+            against = Against(program=made.programs[one.format], own=lowered[one.format], job=job, target=wanted)
+            told.append(compared(one, against))
+    written = _write(told, output)
+    return Bisection(first=f"{folder}: program", second=str(other or folder), compared=written)
 
 
 def bisect_float(
@@ -122,7 +107,10 @@ def check_place(output: Path) -> None:
     Raises:
         BundleError: If the folder holds something else.
     """
-    if output.exists() and (not output.is_dir() or {one.name for one in output.iterdir()} - reproducer.FILES):
+    kinds = {one.value for one in Format}
+    known = {*reproducer.FILES, *(f"{kind}/{name}" for kind in kinds for name in reproducer.FILES), *kinds}
+    held = {one.relative_to(output).as_posix() for one in output.rglob("*")} if output.is_dir() else set()
+    if output.exists() and (not output.is_dir() or held - known):
         raise BundleError(
             f"{output} holds something that is no reproducer, and is left alone.", hint="Name a folder with --output."
         )
@@ -154,57 +142,26 @@ def _made(
     return job, requantize(job, manifest, captured, stages), wanted, stages
 
 
-def _candidates(path: Path) -> tuple[_Candidate, ...]:
+def _candidates(path: Path) -> tuple[Candidate, ...]:
     if path.is_dir():
         infos = bundles.read(path).artifacts
-        return tuple(_Candidate(name=str(path / one.file), format=one.format, source=path / one.file) for one in infos)
+        return tuple(Candidate(name=str(path / one.file), format=one.format, source=path / one.file) for one in infos)
     formats = {f".{format.value}": format for format in Format}
     if path.suffix not in formats or not path.is_file():
         raise BundleError(f"{path} is no .pte, .onnx or bundle.", hint="Name a file that a build wrote, or its folder.")
-    return (_Candidate(name=str(path), format=formats[path.suffix], source=path),)
+    return (Candidate(name=str(path), format=formats[path.suffix], source=path),)
 
 
-def _compared(one: _Candidate, program: Quantized, job: Job, target: Target, output: Path | None) -> Compared:
-    match one.format:
-        case Format.ONNX if program.scheme in STATIC_INT8:
-            return _narrowed(one, program, job, target, output)
-        case Format.ONNX:
-            what = "chooses its ranges when it runs" if program.scheme in DYNAMIC else "has no roundings of int8"
-            note = f"{program.scheme} {what}: the outputs alone are compared"
-        case Format.PTE:
-            note = "ExecuTorch does not show what its delegate computes inside: the outputs alone are compared"
-        case Format.AIMODEL:
-            note = "Core AI does not show what lies inside: the outputs alone are compared"
-        case _:
-            assert_never(one.format)
-    return Compared(
-        artifact=one.name, parting=None, inside=False, note=f"{note}, {_outputs(one, program, job, target)}."
-    )
-
-
-def _narrowed(one: _Candidate, program: Quantized, job: Job, target: Target, output: Path | None) -> Compared:
-    foreign = isinstance(one.source, Path)
-    if isinstance(one.source, Path):
-        inspect(one.source)  # in a process of its own: what is damaged is told
-        data = one.source.read_bytes()
-    else:
-        data = one.source
-    samples = departures.enough(program.captured, job.evaluation)
-    found = narrow(one.name, data, target.cpu, program, samples, foreign=foreign)
-    place = None
-    if found.parting is not None and output is not None:
-        atomic.replace_folder(output, reproducer.files(found))
-        place = str(output)
-    return Compared(artifact=one.name, parting=found.parting, inside=True, note=found.note, reproducer=place)
-
-
-def _outputs(one: _Candidate, program: Quantized, job: Job, target: Target) -> str:
-    """Say how far the outputs are from the program's."""
-    source = program.captured.source
-    samples = departures.enough(program.captured, job.evaluation)
-    opened = runs.open_artifact(one.format, one.source, target.cpu, source.inputs, source.outputs)
-    answers = opened.run(samples, source.batch or 1)
-    right = run_quantized(program, samples)
-    ratios = {name: sqnr_db(array, answers[name]) for name, array in right.outputs.items()}
-    said = [f"{name} {'identical' if ratio is None else f'at {ratio:.1f} dB'}" for name, ratio in ratios.items()]
-    return f"{', '.join(said)} on {len(samples)} samples"
+def _write(told: Sequence[Told], output: Path | None) -> tuple[Compared, ...]:
+    """Write the operations alone: into the folder, or into one for each format where several part."""
+    several = sum(bool(one.files) for one in told) > 1
+    files: dict[str, bytes] = {}
+    found = []
+    for one in told:
+        inner = f"{one.format.value}/" if several else ""
+        files |= {f"{inner}{name}": data for name, data in one.files.items()}
+        place = None if output is None or not one.files else str(output / inner)
+        found.append(one.compared.model_copy(update={"reproducer": place}))
+    if output is not None and files:
+        atomic.replace_folder(output, files)
+    return tuple(found)

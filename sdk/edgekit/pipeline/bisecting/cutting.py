@@ -9,14 +9,13 @@ from edgekit.data.rows import Array
 from edgekit.data.samples import Samples
 from edgekit.model.program import Quantized
 from edgekit.pipeline.bisecting.segments import File
-from edgekit.pipeline.profiling import departures
-from edgekit.pipeline.profiling.departures import Seen
+from edgekit.pipeline.profiling.observing import Seen, walk
 from edgekit.pipeline.profiling.places import Doubles, Place, Spot
 from edgekit.pipeline.profiling.tapped import tapped
 from edgekit.spec import Cpu
 
 # Samples that the reproducer holds.
-_KEPT = 4
+KEPT = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +40,7 @@ class Cut:
     value: str
     """The value of the file that differs."""
     inputs: dict[str, Array]
-    """Values of the file that it is computed from, by name."""
+    """Values that it is computed from, by name."""
     program: Doubles
     """What the program makes of them."""
     artifact: Doubles
@@ -68,11 +67,11 @@ def cut(look: Look, places: Sequence[Place], seen: Seen, right: Sequence[Seen]) 
         RunError: If ONNX Runtime cannot run the copy.
     """
     source = look.quantized.captured.source
-    samples = look.samples.spread(min(_KEPT, len(look.samples)))
-    few = next(samples.batches(source.batch or _KEPT, multiple=source.batch or 1))
+    samples = look.samples.spread(min(KEPT, len(look.samples)))
+    few = next(samples.batches(source.batch or KEPT, multiple=source.batch or 1))
     computed = tapped(look.name, look.file.model, places, look.cpu, source, foreign=look.foreign)(few)
     values = {place.node.name: place.of_artifact(computed[place.output]) for place in places}
-    led = departures.walk(look.quantized.program.module(check_guards=False), places, source, few, values)
+    led = walk(look.quantized.program.module(check_guards=False), places, source, few, values)
     value, here = value_of(seen), seen.place
     stop = {place.output for place in places if isinstance(place, Spot) and place.output != value}
     stop |= {value_of(one) for one in right}

@@ -17,7 +17,7 @@ from edgekit.model.program import Quantized
 from edgekit.pipeline.bisecting.cutting import Cut, Look, cut, value_of
 from edgekit.pipeline.bisecting.segments import File, of_program, taps
 from edgekit.pipeline.profiling import departures
-from edgekit.pipeline.profiling.departures import Observed, Seen
+from edgekit.pipeline.profiling.observing import Observed, Seen
 from edgekit.pipeline.profiling.places import Spot
 from edgekit.spec import Cpu
 
@@ -86,13 +86,28 @@ def _told(
     """Say what is known of the operation."""
     places = [one.place for one in observed.seen if one.place is not None]
     alone = cut(look, places, seen, right)
+    otherwise = alone.spot is not None and alone.spot.rounds_otherwise
+    found = parting(seen, alone, operations, reason or ("" if otherwise else _missing(operations)))
+    return Narrowed(parting=found, cut=alone, look=look, note=observed.note)
+
+
+def parting(seen: Seen, alone: Cut, operations: Sequence[fx.Node], reason: str) -> Parting:
+    """Say where a file parts from the program.
+
+    Args:
+        seen: The place.
+        alone: What both compute there.
+        operations: What lies between the values that agree and this one.
+        reason: What is known of the cause; empty: a rounding with another step tells that.
+    """
     spot = alone.spot
+    otherwise = spot is not None and spot.rounds_otherwise
     apart = np.nan_to_num(np.abs(alone.program - alone.artifact), nan=np.inf)
     index = np.unravel_index(int(apart.argmax()), apart.shape)
     # What the file leaves to the rounding, a clamp, cannot be told from it.
-    named = [] if spot is not None and spot.rounds_otherwise else operations
+    named = [] if otherwise else operations
     node = named[0] if named else (*operations, seen.node)[0]
-    parting = Parting(
+    return Parting(
         operation=" + ".join(graph.operation(one).rstrip("_") for one in named) or _moving(seen),
         name=node.name,
         path=graph.module_path(node),
@@ -105,9 +120,8 @@ def _told(
         worst=Worst(
             index=tuple(map(int, index)), first=float(alone.program[index]), second=float(alone.artifact[index])
         ),
-        reason=reason or _missing(named) or _other_steps(spot),
+        reason=reason or _other_steps(spot),
     )
-    return Narrowed(parting=parting, cut=alone, look=look, note=observed.note)
 
 
 def _moving(seen: Seen) -> str:

@@ -7,17 +7,19 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from edgekit.bundles.bisection import Parting
 from edgekit.data.rows import Array
 from edgekit.pipeline.bisecting.cutting import Cut
+from edgekit.pipeline.bisecting.inside import Found
 from edgekit.pipeline.bisecting.narrow import Narrowed
 from edgekit.pipeline.bisecting.segments import File
 from edgekit.pipeline.reproduce import SCRIPT, text_of
 from edgekit.spec import Cpu
 
-MODEL, INPUTS, EXPECTED = "model.onnx", "inputs.npz", "expected.npz"
-FILES = frozenset({MODEL, INPUTS, EXPECTED, SCRIPT})
+MODEL, PTE, INPUTS, EXPECTED = "model.onnx", "model.pte", "inputs.npz", "expected.npz"
+FILES = frozenset({MODEL, PTE, INPUTS, EXPECTED, SCRIPT})
 
-_RUN = """\
+_ONNX = """\
 # Needs ONNX Runtime and NumPy alone.
 import sys
 from pathlib import Path
@@ -30,9 +32,26 @@ options = onnxruntime.SessionOptions()
 EXACT
 session = onnxruntime.InferenceSession(here / "model.onnx", options, providers=["CPUExecutionProvider"])
 (got,) = session.run(None, dict(np.load(here / "inputs.npz")))
+"""
+_PTE = """\
+# Needs ExecuTorch with PyTorch, and NumPy.
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from executorch.runtime import Runtime
+
+here = Path(__file__).parent
+method = Runtime.get().load_program(here / "model.pte").load_method("forward")
+inputs = np.load(here / "inputs.npz")
+(got,) = (one.numpy() for one in method.execute([torch.from_numpy(inputs[name]) for name in inputs.files]))
+TURNED
+"""
+_COMPARE = """\
 expected = np.load(here / "expected.npz")
 program = expected["program"]  # what the quantized program computes from these inputs
-artifact = got.astype(np.float64)
+artifact = got.astype(np.float64).reshape(program.shape)
 unit = "in absolute terms"
 step = 1.0
 if "step" in expected:
@@ -51,6 +70,7 @@ else:
     beyond = ratio < 60
 sys.exit(int(beyond))
 """
+_TURNED = "got = np.moveaxis(got, -1, 1)  # the delegate has channels last"
 _EXACT = 'options.add_session_config_entry("session.x64quantprecision", "1")  # as ARM adds: without saturating'
 
 
@@ -66,16 +86,32 @@ def files(found: Narrowed) -> dict[str, bytes]:
     assert found.cut is not None
     assert found.parting is not None
     alone = found.cut
+    script = _ONNX.replace("EXACT\n", "" if found.look.cpu is Cpu.X86_64 else f"{_EXACT}\n")
+    return {MODEL: _model(found.look.file, alone)} | _beside(alone, found.parting, found.look.name, script)
+
+
+def files_of_pte(found: Found) -> dict[str, bytes]:
+    """Return the reproducer of a kernel of a .pte, as `files` does; empty if it cannot be cut out.
+
+    Args:
+        found: Where a .pte parts from its program.
+    """
+    if found.cut is None or found.parting is None or found.inner is None or found.alone is None:
+        return {}
+    script = _PTE.replace("TURNED\n", f"{_TURNED}\n" if found.inner.turned else "")
+    return {PTE: found.alone} | _beside(found.cut, found.parting, found.name, script)
+
+
+def _beside(alone: Cut, parting: Parting, name: str, script: str) -> dict[str, bytes]:
+    """Return what lies beside the operation: its inputs, what the program makes of them, and the script."""
     expected: dict[str, Array] = {"program": alone.program}
     if alone.spot is not None:
         expected |= {"step": np.array(alone.spot.step), "zero_point": np.array(alone.spot.zero + alone.spot.shift)}
-    script = _RUN.replace("EXACT\n", "" if found.look.cpu is Cpu.X86_64 else f"{_EXACT}\n")
-    place = " ".join(filter(None, (found.parting.operation, found.parting.path, found.parting.line)))
+    place = " ".join(filter(None, (parting.operation, parting.path, parting.line)))
     return {
-        MODEL: _model(found.look.file, alone),
         INPUTS: _npz(alone.inputs),
         EXPECTED: _npz(expected),
-        SCRIPT: text_of(script, f"{place} of {found.look.name}", opening="Shows what differs").encode(),
+        SCRIPT: text_of(script + _COMPARE, f"{place} of {name}", opening="Shows what differs").encode(),
     }
 
 

@@ -60,7 +60,7 @@ class Spot:
     @property
     def rounds_otherwise(self) -> bool:
         """Whether step or zero point in the .onnx are others than the program's."""
-        return not _is_of(self.node, self.scale, self.zero_point)
+        return not is_of(self.node, self.scale, self.zero_point)
 
     @property
     def zero(self) -> int:
@@ -118,13 +118,13 @@ def spots(model: onnx.ModelProto, program: fx.Graph) -> tuple[tuple[Spot, ...], 
             scale, zero = (numpy_helper.to_array(constants[name]) for name in node.input[1:3])
             shift = 0 if np.issubdtype(zero.dtype, np.signedinteger) else np.iinfo(zero.dtype).max // 2 + 1
             theirs.append((node.output[0], float(scale), int(zero) - shift, shift))
-    ours = [node for node in program.nodes if _rounds_per_tensor(node) and node.all_input_nodes[0].op != "get_attr"]
+    ours = [node for node in program.nodes if rounds_per_tensor(node) and node.all_input_nodes[0].op != "get_attr"]
     found: list[Spot] = []
     waiting = list(theirs)
     for node in ours:
         place: int | None = 0
         if len(ours) != len(theirs):  # the exporter left some out: step and zero point say which
-            fits = (at for at, (_, scale, zero, _) in enumerate(waiting) if _is_of(node, scale, zero))
+            fits = (at for at, (_, scale, zero, _) in enumerate(waiting) if is_of(node, scale, zero))
             place = next(fits, None)
         if place is not None:
             output, step, zero_point, shift = waiting[place]
@@ -155,7 +155,8 @@ def giver(node: fx.Node) -> fx.Node:
     return node
 
 
-def _rounds_per_tensor(node: fx.Node) -> bool:
+def rounds_per_tensor(node: fx.Node) -> bool:
+    """Whether a node rounds all values by one step."""
     return graph.is_quantize(node) and "per_tensor" in graph.operation(node) and isinstance(node.args[1], float)
 
 
@@ -168,6 +169,7 @@ def _before(node: fx.Node) -> fx.Node | None:
     return None
 
 
-def _is_of(node: fx.Node, scale: float, zero_point: int) -> bool:
+def is_of(node: fx.Node, scale: float, zero_point: int) -> bool:
+    """Whether such a node's step and zero point are these."""
     _, step, zero, *_ = node.args
     return isinstance(step, float) and math.isclose(scale, step, rel_tol=1e-5) and zero_point == zero

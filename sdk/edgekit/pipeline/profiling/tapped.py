@@ -1,7 +1,7 @@
 """Run an .onnx with inner values as outputs, in this process or in one of its own."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from edgekit.errors import RunError
 from edgekit.execution import isolated
 from edgekit.execution import onnx as runtime
 from edgekit.model.program import Source
+from edgekit.pipeline.profiling.observing import Run
 from edgekit.pipeline.profiling.places import Place
 from edgekit.spec import Cpu, Format, TensorSpec
 
-Run = Callable[[Samples], Mapping[str, Array]]
 # Numbers of a value for one sample, which bound a process that runs a file of somebody else.
 _NUMBERS = 2**14
 
