@@ -23,6 +23,7 @@ from edgekit.model.onchip import Executed
 from edgekit.model.program import Quantized
 from edgekit.quantization import quantize
 from edgekit.spec import Format, Placing, QuantSpec, Scheme
+from edgekit.targets import extras
 from tests.programs.networks import images, small_source
 
 pytestmark = pytest.mark.slow
@@ -65,12 +66,14 @@ def on_cortex_m(program: Quantized, _operators: None) -> Trial:
     return trial("cortex-m55", program)
 
 
-@pytest.fixture(scope="module")
-def on_ethos_u(program: Quantized) -> Trial:
-    """The network for an Ethos-U85."""
-    pytest.importorskip("tosa_reference_model", reason="needs the extra ethos-u")
-    pytest.importorskip("ethosu.vela", reason="needs the extra ethos-u")
-    return trial("ethos-u85-256", program)
+@pytest.fixture(scope="module", params=["ethos-u85-256", "arm-vgf"])
+def on_npu(program: Quantized, request: pytest.FixtureRequest) -> Trial:
+    """The network for what reads graphs of TOSA."""
+    extra = extras.of_chip(targets.load(request.param).chip.name)
+    assert extra is not None
+    if extra.missing:
+        pytest.skip(extra.why)
+    return trial(request.param, program)
 
 
 @pytest.mark.usefixtures("_operators")
@@ -102,16 +105,20 @@ def test_a_microcontroller_runs_what_was_lowered(on_cortex_m: Trial) -> None:
     assert quantization_db(tried.answers.outputs, on_cortex_m.answers.outputs)["logits"] > 20
 
 
-def test_an_npu_runs_what_was_lowered(on_ethos_u: Trial) -> None:
-    """The graph from which Vela made the stream in the file, on TOSA's reference model; with Vela's figures."""
-    tried = chips.of_target(on_ethos_u.target).run(on_ethos_u)
+def test_an_npu_runs_what_was_lowered(on_npu: Trial) -> None:
+    """The graph from which the stream in the file was made, on TOSA's reference model; with the compiler's figures."""
+    tried = chips.of_target(on_npu.target).run(on_npu)
     assert tried.on_chip is not None
     assert tried.on_chip.executed is Executed.SIMULATED
     assert tried.on_chip.elsewhere == ()
-    assert tried.on_chip.figures["cycles"] > 1000
-    assert tried.on_chip.figures["sram_kib"] > 0
-    assert on_ethos_u.artifact.delegates == ("EthosUBackend",)
-    assert quantization_db(tried.answers.outputs, on_ethos_u.answers.outputs)["logits"] > 24
+    if on_npu.target.chip.name == "ethos-u":
+        assert tried.on_chip.figures["cycles"] > 1000
+        assert tried.on_chip.figures["sram_kib"] > 0
+        assert on_npu.artifact.delegates == ("EthosUBackend",)
+    else:
+        assert tried.on_chip.figures["vgf_bytes"] == len(*read(on_npu.artifact.data).delegated)
+        assert on_npu.artifact.delegates == ("VgfBackend",)
+    assert quantization_db(tried.answers.outputs, on_npu.answers.outputs)["logits"] > 24
 
 
 def changed(trial: Trial, old: bytes, new: bytes) -> Trial:
@@ -130,12 +137,12 @@ def test_a_changed_scale_is_caught(on_cortex_m: Trial) -> None:
         chips.of_target(faulty.target).run(faulty)
 
 
-def test_a_changed_stream_is_caught(on_ethos_u: Trial) -> None:
+def test_a_changed_stream_is_caught(on_npu: Trial) -> None:
     """The NPU would run what no graph stands for that was run here."""
-    (stream,) = read(on_ethos_u.artifact.data).delegated
-    place = stream.index(b"weight_data") + 48
+    (stream,) = read(on_npu.artifact.data).delegated
+    place = stream.index(b"weight_data") + 48 if b"weight_data" in stream else len(stream) // 2
     other = stream[:place] + bytes([stream[place] ^ 0x55]) + stream[place + 1 :]
-    faulty = changed(on_ethos_u, stream, other)
+    faulty = changed(on_npu, stream, other)
     with pytest.raises(RunError, match="another stream"):
         chips.of_target(faulty.target).run(faulty)
 

@@ -38,7 +38,7 @@ def test_what_is_missing_is_said_with_the_command(monkeypatch: pytest.MonkeyPatc
         targets.asked(["snapdragon-8-gen-3"])
     assert caught.value.hint == "pip install 'edgekit[toy]'"
     chosen, lacking = targets.asked(["all"])
-    assert {"snapdragon-8-gen-3", "snapdragon-8-elite"} == set(lacking)
+    assert {"snapdragon-8-gen-3", "snapdragon-8-elite", "snapdragon-8-elite-gen-5"} == set(lacking)
     assert {target.name for target in chosen} | set(lacking) == set(targets.names())
     with pytest.raises(ToolchainError):
         targets.asked(["all", "snapdragon-8-elite"])

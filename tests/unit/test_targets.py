@@ -22,6 +22,7 @@ CPUS = (
 )
 CHIPS = (
     "android-vulkan",
+    "arm-vgf",
     "cortex-m55",
     "ethos-u55-128",
     "ethos-u85-256",
@@ -29,6 +30,7 @@ CHIPS = (
     "ios-coreml",
     "openvino-x86_64",
     "snapdragon-8-elite",
+    "snapdragon-8-elite-gen-5",
     "snapdragon-8-gen-3",
     "tensorrt",
     "web",

@@ -19,6 +19,7 @@ _OWN = {
     "hexagon": "edgekit.chips.hexagon.chip",
     "openvino": "edgekit.chips.openvino.chip",
     "tensorrt": "edgekit.chips.tensorrt.chip",
+    "vgf": "edgekit.chips.arm.vgf",
     "vulkan": "edgekit.chips.vulkan",
     "web": "edgekit.chips.web.chip",
 }

@@ -73,6 +73,7 @@ EXTRAS = (
     ),
     # tosa-tools asks for exact versions, so that pip takes onnx 1.21 and numpy 2.1 with it.
     Extra(name="ethos-u", chip="ethos-u", packages=("ethos-u-vela==5.1.0", "tosa-tools==2026.5.0"), lowers=True),
+    Extra(name="vgf", chip="vgf", packages=("ai-ml-sdk-model-converter==0.11.0", "tosa-tools==2026.5.0"), lowers=True),
     # ExecuTorch's passes for Cortex-M import those for TOSA.
     Extra(name="cortex-m", chip="cortex-m", packages=("tosa-tools==2026.5.0",), lowers=True),
 )

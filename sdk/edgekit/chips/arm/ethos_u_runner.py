@@ -1,21 +1,18 @@
 """The process that holds Vela and the reference model of TOSA, ``python -m edgekit.chips.arm.ethos_u_runner``.
 
-See `simulator`. The model aborts where it is told what it does not know, and Vela prints.
+See `simulator`. Vela prints.
 """
 
 import csv
 import importlib.util
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tosa_reference_model
-
 from edgekit.base.frames import Facts
-from edgekit.chips.simulator import Batch, Loaded, serve
+from edgekit.chips.arm.tosa_model import model_of
+from edgekit.chips.simulator import Loaded, serve
 
 _FIGURES = {
     "cycles_total": "cycles",
@@ -35,16 +32,7 @@ def load(data: bytes, facts: Facts) -> Loaded:
         stream = _vela().vela_compile(data, list(flags), intermediate_path=scratch).processed_bytes
         figures: Any = _figures(Path(scratch))
 
-    def run(batch: Batch) -> Sequence[Any]:
-        given = [np.ascontiguousarray(one) for one in batch.values()]
-        found, status = tosa_reference_model.run(
-            data, given, verbosity="NONE", initialize_variable_tensor_from_numpy=True
-        )
-        if status != tosa_reference_model.GraphStatus.TOSA_VALID:
-            raise ValueError(f"the reference model of TOSA says {status}")
-        return [np.asarray(one) for one in found]
-
-    return run, {"figures": figures}, [stream]
+    return model_of(data), {"figures": figures}, [stream]
 
 
 def _vela() -> Any:
