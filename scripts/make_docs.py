@@ -40,8 +40,8 @@ What *runs them here* is one of three, and table, page and manifest (`on_chip.ex
 CHIPS_MORE = """`edgekit build --target all` builds for every target whose extra is installed, quantizes once for
 those that round the same, says of the others what to install, and ends with one table. Which targets to build for can
 stand in `edgekit.toml`: `targets = ["android-arm64", "snapdragon-8-gen-3"]` under `[build]`. A simulation takes a
-second where a chip takes a millisecond: what is not done in two minutes is left out, and legs and manifest say how many
-samples, the first ones, were run.
+second where a chip takes a millisecond: what is not done in two minutes is left out (of several such targets, in an
+equal part of four minutes), and legs and manifest say how many samples, the first ones, were run.
 
 A chip made for integers computes in half precision, or hands to another processor, what is left in float. So for these
 targets every value is rounded: gates, first and last layers, means and sums too. What stays in float nevertheless,

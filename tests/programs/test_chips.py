@@ -174,6 +174,14 @@ def test_a_simulation_without_time_runs_the_first_samples(program: Quantized) ->
     assert tried.answers.samples.digest == asked.host.first(2).samples.digest
 
 
+def test_all_simulations_of_a_build_share_four_minutes() -> None:
+    """One alone has two of them; what runs on a CPU takes no part."""
+    npu, cpu = targets.load(NPU), targets.load("linux-x86_64")
+    assert chips.seconds_each([npu, cpu]) == 120
+    assert chips.seconds_each([npu] * 8 + [cpu]) == 30
+    assert chips.seconds_each([cpu]) == 120
+
+
 def test_the_stages_round_as_the_chip_wants(captured: Captured) -> None:
     """From Python a target says what is rounded, as in a whole build."""
     data = {"image": torch.from_numpy(images(32, seed=1).array("image"))}

@@ -1,6 +1,6 @@
 """A chip, as a value. A module for each makes one; what it is asked is the same for all, a CPU among them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edgekit.base.cache import Cache
@@ -15,6 +15,7 @@ from edgekit.spec import CPU_PLACING, Format, Placing, Scheme, Target
 
 SECONDS = 120.0
 """How long a simulation may run samples, unless another limit is asked for."""
+_ALL = 240.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,3 +87,13 @@ class Chip:
                 hint=f"It has .{', .'.join(sorted(self.formats))}.",
             )
         self.check(target)
+
+
+def seconds_each(targets: Sequence[Target]) -> float:
+    """Return how long each simulation of a build may run samples: together they have four minutes.
+
+    Args:
+        targets: All that are built for; those whose chip is a CPU simulate nothing.
+    """
+    count = sum(target.chip.name != "cpu" for target in targets)
+    return min(SECONDS, _ALL / max(count, 1))

@@ -1,14 +1,14 @@
 """Run samples on a chip's library for as long as it may take: what a chip does in a millisecond takes one a second."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from edgekit.base.versions import cpu_name, installed
 from edgekit.chips.chip import Trial, Tried
-from edgekit.data.rows import Rows
-from edgekit.data.samples import Samples
+from edgekit.data.gathered import Gathered
+from edgekit.data.rows import Rows, some
 from edgekit.data.trace import Origin, Trace, precision
-from edgekit.execution.calls import Call, execute
+from edgekit.execution.calls import Call
 from edgekit.execution.proof import hold_against_program
 from edgekit.model.narrow import source_with_batch
 from edgekit.model.onchip import Beside, Executed, OnChip
@@ -44,13 +44,8 @@ def measured(trial: Trial, call: Call, kernels: str, versions: Mapping[str, str]
         RunError: If it fails, or computes something else than its program.
     """
     source = source_with_batch(trial.source, trial.artifact.batch)
-    batch = source.batch or 1
-
-    def run(samples: Samples) -> dict[str, Rows]:
-        return execute(call, samples, source.inputs, batch=batch, memory=trial.memory)
-
-    samples = trial.samples
-    samples = samples.rows(slice(0, _fitting(run, samples, batch, trial.seconds)))
+    outputs, count = _run(trial, call, source.batch or 1)
+    samples = trial.samples if count == len(trial.samples) else trial.samples.rows(slice(0, count))
     origin = Origin(
         program="artifact",
         device="cpu",
@@ -61,8 +56,8 @@ def measured(trial: Trial, call: Call, kernels: str, versions: Mapping[str, str]
         model=trial.source.weights_sha256,
         samples=samples.digest,
     )
-    answers = Trace(samples=samples, outputs=run(samples), origin=origin)
-    program, host = trial.answers.first(len(samples)), trial.host.first(len(samples))
+    answers = Trace(samples=samples, outputs=outputs, origin=origin)
+    program, host = trial.answers.first(count), trial.host.first(count)
     hold_against_program(trial.artifact.file, answers, program, host, source.outputs)
     return answers
 
@@ -83,14 +78,15 @@ def not_executed(trial: Trial, chip: str, why: str, page: tuple[Beside, ...] = (
     return Tried(answers=trial.answers, on_chip=told, batches=(trial.source.batch or 1,), notes=(note,))
 
 
-def _fitting(run: Callable[[Samples], object], samples: Samples, batch: int, seconds: float) -> int:
-    """Return how many samples can be run in so many seconds; of all that there are, all."""
-    few = samples.rows(slice(0, _LEAST * batch))
-    run(samples.rows(slice(0, batch)))  # what a library does once is not every sample's
-    begun = time.monotonic()
-    run(few)
-    each = (time.monotonic() - begun) / len(few)
-    count = int(seconds / max(each, 1e-6))
-    if count >= len(samples):
-        return len(samples)
-    return max(len(few), count)
+def _run(trial: Trial, call: Call, batch: int) -> tuple[dict[str, Rows], int]:
+    """Run batches until there are none left or the time is over; return the outputs, and of how many samples."""
+    call(next(trial.samples.batches(batch, multiple=batch)))  # what a library does once is not every sample's
+    end, done = time.monotonic() + trial.seconds, 0
+    found = Gathered(len(trial.samples), trial.memory.held)
+    for part in trial.samples.batches(batch, multiple=batch):
+        if done >= _LEAST * batch and time.monotonic() > end:
+            break
+        found.add(call(part))
+        done += len(part)
+    count = min(done, len(trial.samples))
+    return {name: some(rows, slice(0, count)) for name, rows in found.rows().items()}, count

@@ -1,13 +1,13 @@
 """One attempt at a target: quantize, lower and verify. What targets and attempts share is made once."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgekit import chips
 from edgekit.base.cache import Cache
 from edgekit.base.progress import Stages
 from edgekit.bundles.manifest import Refusal
-from edgekit.chips import Trial, Tried
+from edgekit.chips import SECONDS, Trial, Tried
 from edgekit.data.trace import Trace
 from edgekit.drift.report import DriftReport
 from edgekit.errors import CompatibilityError, EdgeKitError, LowerError, RunError
@@ -54,6 +54,8 @@ class Attempts:
     stages: Stages
     cache: Cache | None
     keep: Keep
+    seconds: float = SECONDS
+    """How long a simulation of a chip may run samples."""
     _quantized: dict[tuple[Scheme, Placing, _FloatLayers], tuple[Quantized, Trace]] = field(default_factory=dict)
     _lowered: dict[tuple[str, Placing, _FloatLayers], Artifact] = field(default_factory=dict)
 
@@ -125,7 +127,7 @@ class Attempts:
         artifact, target = trial.artifact, trial.target
         sizes = orders.tried(orders.batch_sizes(source_with_batch(trial.source, artifact.batch)))
         with self.keep.verifying(artifact, target, trial.samples, sizes):
-            tried = _on_chip(trial)
+            tried = _on_chip(replace(trial, seconds=self.seconds))
         self.keep.trace(f"{target.name}-{artifact.file}", tried.answers)
         return tried
 

@@ -60,7 +60,8 @@ def build_job(
         start = _check_float_onnx(start, job, targets, stages, cache, kept)
 
     # 4. For each target quantize, lower and verify, again with layers in float where the budget asks for it; bundle.
-    attempts = Attempts(job=job, ground=start, stages=stages, cache=cache, keep=kept)
+    seconds = chips.seconds_each(targets)
+    attempts = Attempts(job=job, ground=start, stages=stages, cache=cache, keep=kept, seconds=seconds)
     ranked = functools.cache(functools.partial(suspects, job, start.captured))
     finished, failed = [], []
     ranking: Sensitivities | None = None
