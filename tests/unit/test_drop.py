@@ -63,6 +63,14 @@ def manifest(platform: Platform = Platform.ANDROID, *, breach: bool = False, cla
     return examples.manifest(breach=breach).model_copy(update={"target": info, "labels": labels})
 
 
+def for_chip(*socs: str, chip: str = "hexagon", **changes: Any) -> Manifest:
+    """A manifest for a chip beside the CPU's of `manifest`."""
+    whole = manifest()
+    info = whole.target.model_copy(update={"name": f"{chip}-{'-'.join(socs) or 'any'}", "chip": chip, "socs": socs})
+    onnx = whole.artifacts[1].model_copy(update={"delegates": ("QNNExecutionProvider",)})
+    return whole.model_copy(update={"target": info, "artifacts": (onnx,), **changes})
+
+
 def android_app(root: Path, *, module: str = "app", kotlin: bool = True, catalog: bool = True) -> Path:
     """The skeleton of a Gradle project as Android Studio makes it."""
     ending = ".kts" if kotlin else ""
@@ -95,8 +103,8 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def put(app: Path, bundle: Path, **options: Any) -> Dropped:
-    """Drop a bundle through the Python API."""
+def put(app: Path, *bundle: Path, **options: Any) -> Dropped:
+    """Drop bundles through the Python API."""
     return edgekit.drop(app, bundle=bundle, **options)
 
 
@@ -195,6 +203,21 @@ drop.drop(sys.argv[2], bundle=sys.argv[3])
 """
 
 
+# The same at the third call, say; those before it are made.
+STOPPED_AT = """
+import os, signal, sys
+from edgekit.apps import drop
+stage, left = sys.argv[1], int(sys.argv[2])
+real = getattr(drop, stage)
+def die(*arguments, **options):
+    global left
+    left -= 1
+    return os.kill(os.getpid(), signal.SIGKILL) if left == 0 else real(*arguments, **options)
+setattr(drop, stage, die)
+drop.drop(sys.argv[3], bundle=sys.argv[4:])
+"""
+
+
 @pytest.mark.parametrize("stage", ["replace_folder", "_verify", "write", "_switch", "_clear"])
 def test_a_killed_drop_leaves_a_whole_bundle(tmp_path: Path, stage: str) -> None:
     """Killed at any step, the app loads the bundle it had or the new one; the next drop ends it."""
@@ -285,6 +308,187 @@ def test_the_projects_bundle_is_taken(
     assert (code, json.loads(out)["bundle"]) == (0, "artifacts/digits/android-arm64")
     code, _, _ = run(capfd, "drop", android, "--target", "toaster")
     assert code == errors.TargetError.exit_code
+
+
+def three(folder: Path, **changes: Any) -> tuple[Path, ...]:
+    """Bundles of one model: for the CPU, for one system on a chip, and for whatever has a chip."""
+    manifests = {
+        "cpu": manifest().model_copy(update=changes),
+        "hexagon": for_chip("SM8650", **changes),
+        "vulkan": for_chip(chip="vulkan", **changes),
+    }
+    made = tuple(examples.write_bundle(folder / name, one) for name, one in manifests.items())
+    for chip in made[1:]:
+        (chip / "model.pte").unlink()
+    return made
+
+
+def test_bundles_for_chips_lie_beside_the_cpus(tmp_path: Path) -> None:
+    """What an app reads that knows of one bundle is the CPU's, in the same words; the order of naming says nothing."""
+    cpu, hexagon, vulkan = three(tmp_path)
+    app = android_app(tmp_path / "demo")
+    done = put(app, vulkan, hexagon, cpu)
+    of = {source: digest.of_file(source / "manifest.json") for source in (cpu, hexagon, vulkan)}
+    assert json.loads((assets(app) / "bundle.json").read_text()) == {
+        "version": 1,
+        "folder": of[cpu][:16],
+        "manifest_sha256": of[cpu],
+        "chips": [
+            {"folder": of[hexagon][:16], "manifest_sha256": of[hexagon], "chip": "hexagon", "socs": ["SM8650"]},
+            {"folder": of[vulkan][:16], "manifest_sha256": of[vulkan], "chip": "vulkan", "socs": []},
+        ],
+    }
+    for source, sha256 in of.items():
+        assert files_in(assets(app) / sha256[:16]) == files_in(source)
+    assert (done.fallback.bundle, [one.bundle for one in done.chips]) == (cpu, [hexagon, vulkan])
+    assert not put(app, cpu, hexagon, vulkan).changed
+    assert put(app, cpu, hexagon).removed == (of[vulkan][:16],)
+    assert put(app, cpu).removed == (of[hexagon][:16],)
+    assert "chips" not in json.loads((assets(app) / "bundle.json").read_text())
+
+
+def test_a_library_for_a_chip_is_told_until_it_is_there(tmp_path: Path) -> None:
+    """An app without it would fall back everywhere, and nobody would know; a CPU's bundle needs none."""
+    cpu, hexagon, _ = three(tmp_path)
+    app = android_app(tmp_path / "demo")
+    assert not put(app, cpu).notes
+    [note] = put(app, cpu, hexagon).notes
+    assert "hexagon-SM8650 runs only in an app that links com.qualcomm.qti:onnxruntime-android-qnn" in note
+    build = app / "app/build.gradle.kts"
+    build.write_text(build.read_text() + 'implementation("com.qualcomm.qti:onnxruntime-android-qnn:2.7.0")')
+    assert not put(app, cpu, hexagon).notes
+
+
+def test_an_app_without_a_fallback_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """So is one with two; nothing is written."""
+    cpu, hexagon, vulkan = three(tmp_path)
+    app = android_app(tmp_path / "demo")
+    code, _, err = run(capfd, "drop", app, "--bundle", hexagon, "--bundle", vulkan)
+    assert code == errors.BundleError.exit_code
+    assert "for hexagon of SM8650 alone: other devices would have nothing to run" in err
+    assert f"--bundle {tmp_path / 'android-arm64'}" in err
+    other = examples.write_bundle(tmp_path / "other", manifest(classes=9))
+    with pytest.raises(errors.BundleError, match="are both for a CPU"):
+        put(app, cpu, hexagon, other)
+    assert not assets(app).exists()
+
+
+@pytest.mark.parametrize(
+    ("chip", "socs", "what"),
+    [
+        ("hexagon", ("SM8750", "sm8650"), "both for SM8650"),
+        ("other", ("SM8650",), "both for SM8650"),
+        ("hexagon", ("SM8750",), None),
+        ("hexagon", (), None),
+    ],
+)
+def test_two_bundles_for_one_system_on_a_chip(
+    tmp_path: Path, chip: str, socs: tuple[str, ...], what: str | None
+) -> None:
+    """An app could not tell which to take, whatever their chips are called; others may lie beside each other."""
+    cpu, hexagon, _ = three(tmp_path)
+    app = android_app(tmp_path / "demo")
+    second = examples.write_bundle(tmp_path / "second", for_chip(*socs, chip=chip))
+    if what is None:
+        assert len(put(app, cpu, hexagon, second).chips) == 2
+        return
+    with pytest.raises(errors.BundleError, match=what):
+        put(app, cpu, hexagon, second)
+    assert not assets(app).exists()
+
+
+def test_two_bundles_for_every_device_with_a_chip(tmp_path: Path) -> None:
+    """They are not told apart either."""
+    cpu, _, vulkan = three(tmp_path)
+    second = examples.write_bundle(tmp_path / "second", for_chip(chip="other"))
+    with pytest.raises(errors.BundleError, match="both for every device with their chip"):
+        put(android_app(tmp_path / "demo"), cpu, vulkan, second)
+
+
+def test_bundles_of_different_models_are_refused(tmp_path: Path) -> None:
+    """Other weights, other labels; an app asks and shows the same on every phone."""
+    cpu, hexagon, _ = three(tmp_path)
+    app = android_app(tmp_path / "demo")
+    model = manifest().model.model_copy(update={"weights_sha256": "1" * 64})
+    for changes, field in (({"model": model}, "model"), ({"labels": ("a",) * 10}, "labels")):
+        second = examples.write_bundle(tmp_path / field, for_chip("SM8750", **changes))
+        with pytest.raises(errors.BundleError, match=f"not of one model: {field} differ"):
+            put(app, cpu, hexagon, second)
+    assert not assets(app).exists()
+
+
+def test_bundles_for_different_runtimes_are_refused(tmp_path: Path) -> None:
+    """An app links one version of a library."""
+    cpu, _, _ = three(tmp_path)
+    whole = for_chip("SM8750")
+    older = whole.target.model_copy(update={"runtimes": ANDROID | {"org.pytorch:executorch-android": "1.4.0"}})
+    second = examples.write_bundle(tmp_path / "second", whole.model_copy(update={"target": older}))
+    with pytest.raises(errors.BundleError, match=r"executorch-android 1\.5\.1, .*for 1\.4\.0: an app links one"):
+        put(android_app(tmp_path / "demo"), cpu, second)
+
+
+def test_a_bundle_for_a_chip_is_checked_as_the_cpus(tmp_path: Path) -> None:
+    """A damaged one, one for another platform, one over its budget, which goes with force and is named."""
+    cpu, hexagon, _ = three(tmp_path)
+    app = android_app(tmp_path / "demo")
+    wrong = for_chip("SM8750", verdict="failed")
+    failed = examples.write_bundle(tmp_path / "failed", wrong)
+    with pytest.raises(errors.OverBudgetError, match="failed is over its budget"):
+        put(app, cpu, failed)
+    assert not assets(app).exists()
+    assert any("failed is over its budget" in note for note in put(app, cpu, failed, force=True).notes)
+    (hexagon / "model.onnx").write_bytes(b"anno")
+    with pytest.raises(errors.BundleError, match=r"model\.onnx was changed"):
+        put(app, cpu, hexagon)
+    ios = wrong.target.model_copy(update={"platform": Platform.IOS})
+    elsewhere = examples.write_bundle(tmp_path / "ios", wrong.model_copy(update={"target": ios}))
+    with pytest.raises(errors.BundleError, match="is an app for"):
+        put(app, cpu, elsewhere)
+
+
+def test_targets_for_chips_take_the_cpus_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Asked for by name; nobody gets them without asking. What was not built is told in one command."""
+    monkeypatch.chdir(tmp_path)
+    app = android_app(tmp_path / "demo")
+    code, _, err = run(capfd, "drop", app, "--target", "snapdragon-8-gen-3")
+    assert code == errors.BundleError.exit_code
+    assert "edgekit build --target android-arm64 --target snapdragon-8-gen-3" in err
+    whole = for_chip("SM8650")
+    named = whole.target.model_copy(update={"name": "snapdragon-8-gen-3"})
+    examples.write_bundle(tmp_path / "artifacts/digits/android-arm64", manifest())
+    examples.write_bundle(tmp_path / "artifacts/digits/snapdragon-8-gen-3", whole.model_copy(update={"target": named}))
+    code, out, _ = run(capfd, "drop", app, "--json")
+    assert (code, json.loads(out)["chips"]) == (0, [])
+    code, out, _ = run(capfd, "drop", app, "--target", "snapdragon-8-gen-3", "--json")
+    [chip] = json.loads(out)["chips"]
+    assert (code, chip["target"], chip["socs"]) == (0, "snapdragon-8-gen-3", ["SM8650"])
+    code, out, _ = run(capfd, "drop", app, "-t", "android-arm64", "-t", "snapdragon-8-gen-3")
+    assert code == 0
+    assert "Nothing to do: the app has these bundles" in out
+    assert "hexagon of SM8650" in out
+
+
+@pytest.mark.parametrize(
+    ("stage", "at"), [("replace_folder", 1), ("replace_folder", 3), ("_verify", 4), ("_switch", 1), ("_clear", 1)]
+)
+def test_a_killed_drop_of_several_leaves_whole_bundles(tmp_path: Path, stage: str, at: int) -> None:
+    """Killed at any step of any of them, the app loads those it had or the new ones, never some of each."""
+    app = android_app(tmp_path / "demo")
+    before, after = three(tmp_path / "one"), three(tmp_path / "two", labels=tuple(map(str, range(9))))
+    put(app, *before)
+    program = [sys.executable, "-c", STOPPED_AT, stage, str(at), *map(str, (app, *after))]
+    assert subprocess.run(program, check=False, env=os.environ).returncode == -signal.SIGKILL
+    pointer = json.loads((assets(app) / "bundle.json").read_text())
+    expected = after if stage == "_clear" else before
+    for place, source in zip((pointer, *pointer["chips"]), expected, strict=True):
+        folder = assets(app) / place["folder"]
+        assert digest.of_file(folder / "manifest.json") == place["manifest_sha256"]
+        assert files_in(folder) == files_in(source)
+    put(app, *after)
+    names = {digest.of_file(source / "manifest.json")[:16] for source in after}
+    assert {path.name for path in assets(app).iterdir()} == {*names, "bundle.json"}
 
 
 @pytest.mark.parametrize("kotlin", [True, False])

@@ -194,6 +194,14 @@ def test_drop_refuses_what_the_app_could_not_load(tmp_path: Path, operator: str,
     assert not assets(app).exists()
 
 
+def test_a_provider_that_is_a_library_of_its_own_is_not_missing() -> None:
+    """An app links it beside the runtime; one that is nowhere is."""
+    pins = {"com.microsoft.onnxruntime:onnxruntime-android": "1.29.0"}
+    for name, missing in (("QNNExecutionProvider", False), ("ToyExecutionProvider", True)):
+        found = check.examine("model.onnx", Format.ONNX, operators=(), delegates=(name,), pins=pins)
+        assert bool(found) is missing
+
+
 def test_inspect_tells_and_does_not_fail(tmp_path: Path) -> None:
     """Looking at a bundle is not shipping it; a good one has nothing to tell."""
     from edgekit.inspection import BundleFolder, inspect_file

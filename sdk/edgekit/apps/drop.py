@@ -1,51 +1,50 @@
-"""Put a bundle into an app in steps of which each leaves the app whole: copy, check, pin, switch, clear away."""
+"""Put bundles into an app in steps of which each leaves the app whole: copy, check, pin, switch, clear away."""
 
 import json
 import re
-import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from edgekit import bundles, targets
+from edgekit import bundles
+from edgekit.apps import offered as offering
 from edgekit.apps.find import find
+from edgekit.apps.offered import Offered
 from edgekit.apps.pins import plan, write
-from edgekit.apps.values import POINTER_FILE, App, Dropped
+from edgekit.apps.values import POINTER_FILE, App, Dropped, Placed
 from edgekit.base import digest, lock
 from edgekit.base.atomic import is_unfinished, remove, replace_file, replace_folder, sweep
 from edgekit.base.progress import Progress, Silent, Stages
 from edgekit.bundles import own
-from edgekit.bundles.manifest import MANIFEST_FILE, Manifest
-from edgekit.errors import AppError, BundleError, OverBudgetError
-from edgekit.spec import Platform
-from edgekit.spec.find import find as find_project
-from edgekit.targets.runtimes import check
+from edgekit.bundles.manifest import MANIFEST_FILE
+from edgekit.errors import AppError, BundleError
 
 POINTER_VERSION = 1
-DEFAULT_TARGETS = {Platform.ANDROID: "android-arm64", Platform.IOS: "ios-arm64"}
 _BY_DIGEST = re.compile(r"[0-9a-f]{16}")
 
 
 def drop(
     app: str | Path,
     *,
-    bundle: str | Path | None = None,
-    target: str | None = None,
+    bundle: str | Path | Sequence[str | Path] | None = None,
+    target: str | Sequence[str] | None = None,
     project: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Dropped:
-    """Copy a bundle into an app, check it there, and pin the versions of the runtimes that it needs.
+    """Copy bundles into an app, check them there, and pin the versions of the runtimes that they need.
 
-    Whoever stops it, at whatever moment, leaves an app that loads the bundle it had or the new one.
+    One of them is for the CPU, which every device has; those beside it are for chips, and an app takes the one for its
+    own. Whoever stops it, at whatever moment, leaves an app that loads the bundles it had or the new ones.
 
     Args:
         app: ``android-demo``, ``ios-demo``, or the folder of a Gradle project, an app module, a Swift package or an
             Xcode project.
-        bundle: The bundle's folder; ``artifacts/MODEL/TARGET`` of the project unless given.
-        target: The target whose bundle to take; ``android-arm64`` or ``ios-arm64`` unless given.
+        bundle: The bundle's folder, or those of several; ``artifacts/MODEL/TARGET`` of the project unless given.
+        target: The target whose bundle to take, or several; ``android-arm64`` or ``ios-arm64`` unless given, and beside
+            targets that are all for chips.
         project: The project's folder; this one unless given.
-        force: Take a bundle whose verdict is failed, too.
+        force: Take bundles whose verdict is failed, too.
         progress: Told about every stage.
 
     Returns:
@@ -53,104 +52,69 @@ def drop(
 
     Raises:
         AppError: If there is no app, or it cannot be written.
-        BundleError: If the bundle is missing, damaged, or made for another platform.
+        BundleError: If a bundle is missing, damaged, or made for another platform; if none is for the CPU, or two are;
+            if two are for the same system on a chip, or not of one model.
         CompatibilityError: If an artifact needs what the runtime lacks that the app would link.
-        OverBudgetError: If the bundle's verdict is failed.
+        OverBudgetError: If a bundle's verdict is failed.
     """
     stages = Stages(progress or Silent())
+    wanted = () if target is None else (target,) if isinstance(target, str) else tuple(target)
     with stages("find the app") as detail:
         found = find(Path(app))
         detail.append(f"{found.platform}, bundles go to {found.place}")
-    with stages("check the bundle") as detail:
-        source = Path(bundle) if bundle is not None else _built(found, target, project)
-        manifest, notes = _checked(source, found, target, force=force)
-        detail.append(f"{manifest.model.name} for {manifest.target.name}, {manifest.verdict}")
-    sha256 = digest.of_file(source / MANIFEST_FILE)
-    names = (*dict(bundles.files(manifest)), MANIFEST_FILE)
+    with stages("check the bundles") as detail:
+        named = (bundle,) if isinstance(bundle, str | Path) else tuple(bundle or ())
+        sources = tuple(map(Path, named)) or offering.built(found, wanted, project)
+        offers = offering.offered(sources, found, wanted, force=force)
+        manifests = [one.manifest for one in offers]
+        detail.append(", ".join(f"{one.model.name} for {one.target.name}, {one.verdict}" for one in manifests))
     with _alone(found):
-        return _put(found, source, manifest, sha256, names, notes, stages)
+        return _put(found, offers, stages)
 
 
-def _put(
-    found: App,
-    source: Path,
-    manifest: Manifest,
-    sha256: str,
-    names: tuple[str, ...],
-    notes: tuple[str, ...],
-    stages: Stages,
-) -> Dropped:
-    pins = plan(found, manifest)  # what cannot be edited is told before anything is written
-    folder = found.place / sha256[:16]
+def _put(found: App, offers: tuple[Offered, ...], stages: Stages) -> Dropped:
+    pins = plan(found, [one.manifest for one in offers])  # what cannot be edited is told before anything is written
     with stages("copy") as detail:
-        copied = not _is_there(folder, sha256, names)
-        if copied:
-            _copy(source, folder, names)
-            _verify(folder, sha256)
-        detail.append(f"{len(names)} files read back and compared" if copied else "the app has it already")
+        placed = tuple(_placed(found.place, one) for one in offers)
+        fresh = sum(len(one.files) for one in placed if one.copied)
+        detail.append(f"{fresh} files read back and compared" if fresh else "the app has all of it already")
     with stages("pin the runtimes") as detail:
         write(pins)
         detail.append(", ".join(f"{one.key} {one.after}" for one in pins.pins) or "no file to pin them in")
     with stages("switch") as detail:
-        switched = _switch(found.place, folder.name, sha256)
-        removed = _clear(found.place, keep=folder.name)
+        switched = _switch(found.place, placed)
+        removed = _clear(found.place, keep={one.folder.name for one in placed})
         detail.append(f"removed {', '.join(removed)}" if removed else "nothing to remove")
     return Dropped(
         app=found,
-        bundle=source,
-        model=manifest.model.name,
-        target=manifest.target.name,
-        verdict=manifest.verdict,
-        folder=folder,
-        manifest_sha256=sha256,
-        files=tuple((name, (folder / name).stat().st_size) for name in sorted(names)),
-        copied=copied or switched,
+        model=offers[0].manifest.model.name,
+        fallback=placed[0],
+        chips=placed[1:],
+        switched=switched,
         removed=removed,
         pins=pins.pins,
-        notes=(*notes, *pins.notes),
+        notes=tuple(dict.fromkeys((*(note for one in offers for note in one.notes), *pins.notes))),
     )
 
 
-def _built(app: App, target: str | None, folder: str | Path | None) -> Path:
-    """Return where the project's bundle for a target lies."""
-    name = targets.load(target or DEFAULT_TARGETS[app.platform]).name
-    place = (
-        Path("artifacts") / find_project(None if folder is None else Path(folder), strict=False).spec.model.name / name
-    )
-    if not (place / MANIFEST_FILE).is_file():
-        wanted = "" if folder is None else f" --project {shlex.quote(str(folder))}"
-        raise BundleError(
-            f"There is no bundle at {place}.",
-            hint=f"Build it: edgekit build --target {shlex.quote(target or name)}{wanted}. "
-            "Or give one with --bundle FOLDER.",
-        )
-    return place
-
-
-def _checked(source: Path, app: App, target: str | None, *, force: bool) -> tuple[Manifest, tuple[str, ...]]:
-    """Read a bundle, and refuse one that the app had better not have."""
-    manifest = bundles.read(source)
-    if manifest.target.platform is not app.platform:
-        raise BundleError(
-            f"{source} is made for {manifest.target.name}; {app.root} is an app for {app.platform}.",
-            hint=f"Build one: edgekit build --target {DEFAULT_TARGETS[app.platform]}",
-        )
-    if target is not None and manifest.target.name != targets.load(target).name:
-        raise BundleError(
-            f"{source} is made for {manifest.target.name}, not for {target}.",
-            hint="Leave out --target, or --bundle.",
-        )
-    notes = check.require(bundles.compatibility(source, manifest))
-    if manifest.verdict == "passed":
-        return manifest, notes
-    if not force:
-        raise OverBudgetError(
-            f"{source} is over its budget: its verdict is failed, and an app would carry that to every phone.",
-            hint=f"See {source / bundles.PAGE_FILE}; --force drops it all the same, to look at it on a device.",
-        )
-    return manifest, (
-        *notes,
-        "The bundle is over its budget, and was dropped with --force: do not release this app.",
+def _placed(place: Path, one: Offered) -> Placed:
+    """Copy a bundle to where the app keeps them, unless it is there."""
+    folder = place / one.sha256[:16]
+    copied = not _is_there(folder, one.sha256, one.names)
+    if copied:
+        _copy(one.source, folder, one.names)
+        _verify(folder, one.sha256)
+    info = one.manifest.target
+    return Placed(
+        bundle=one.source,
+        target=info.name,
+        chip=info.chip,
+        socs=info.socs,
+        verdict=one.manifest.verdict,
+        folder=folder,
+        manifest_sha256=one.sha256,
+        files=tuple((name, (folder / name).stat().st_size) for name in sorted(one.names)),
+        copied=copied,
     )
 
 
@@ -204,10 +168,13 @@ def _verify(folder: Path, sha256: str) -> None:
         raise AppError(f"The copy in the app is not what was copied: {error}", hint="Drop it again.") from error
 
 
-def _switch(place: Path, folder: str, sha256: str) -> bool:
-    """Let the app load the new bundle from now on; False if it did already."""
+def _switch(place: Path, placed: Sequence[Placed]) -> bool:
+    """Let the app load the new bundles from now on; False if it did already."""
     pointer = place / POINTER_FILE
-    says = {"version": POINTER_VERSION, "folder": folder, "manifest_sha256": sha256}
+    first, *chips = placed
+    says: dict[str, object] = {"version": POINTER_VERSION, **_pointed(first)}
+    if chips:  # an app that knows of none of them reads what it always has
+        says["chips"] = [{**_pointed(one), "chip": one.chip, "socs": list(one.socs)} for one in chips]
     data = (json.dumps(says, indent=2) + "\n").encode()
     if pointer.is_file() and pointer.read_bytes() == data:
         return False
@@ -218,9 +185,13 @@ def _switch(place: Path, folder: str, sha256: str) -> bool:
     return True
 
 
-def _clear(place: Path, *, keep: str) -> tuple[str, ...]:
+def _pointed(one: Placed) -> dict[str, str]:
+    return {"folder": one.folder.name, "manifest_sha256": one.manifest_sha256}
+
+
+def _clear(place: Path, *, keep: Collection[str]) -> tuple[str, ...]:
     """Remove the bundles that were there before, and what interrupted drops have left; other files are not ours."""
-    stale = sorted(path for path in place.iterdir() if path.name != keep and _is_ours(path))
+    stale = sorted(path for path in place.iterdir() if path.name not in keep and _is_ours(path))
     for path in stale:
         remove(path)
     return tuple(path.name for path in stale)

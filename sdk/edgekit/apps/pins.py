@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from edgekit.base.atomic import replace_file
 from edgekit.bundles.manifest import Manifest
 from edgekit.errors import AppError, BundleError
 from edgekit.spec import Platform
-from edgekit.targets.runtimes import LIBRARIES, library_of
+from edgekit.targets.runtimes import LIBRARIES, PLUGINS, library_of
 
 _SECTION = re.compile(r"^[ \t]*\[+[ \t]*([^]\n]+?)[ \t]*\]+[ \t]*(#.*)?\r?$", re.MULTILINE)
 
@@ -30,16 +30,20 @@ class Plan:
     """What a person has to write where no file holds the versions."""
 
 
-def plan(app: App, manifest: Manifest) -> Plan:
-    """Find out where the versions of the runtimes that a bundle needs go, and write nothing yet.
+def plan(app: App, manifests: Sequence[Manifest]) -> Plan:
+    """Find out where the versions of the runtimes that bundles need go, and write nothing yet.
+
+    Args:
+        app: The app.
+        manifests: The bundles', which agree about the versions.
 
     Raises:
         AppError: If the file that holds them cannot be edited.
     """
-    needed = {LIBRARIES[artifact.format] for artifact in manifest.artifacts if artifact.format in LIBRARIES}
-    runtimes = {
-        package: version for package, version in manifest.target.runtimes.items() if library_of(package) in needed
-    }
+    formats = {artifact.format for manifest in manifests for artifact in manifest.artifacts}
+    needed = {LIBRARIES[format] for format in formats if format in LIBRARIES}
+    pinned = [item for manifest in manifests for item in manifest.target.runtimes.items()]
+    runtimes = {package: version for package, version in pinned if library_of(package) in needed}
     text = fresh = ""
     pins: tuple[Pin, ...] = ()
     if app.pins is not None:
@@ -56,6 +60,14 @@ def plan(app: App, manifest: Manifest) -> Plan:
         there = rf"{re.escape(package)}['\"]?[:,\s'\"]+(~>\s*)?{re.escape(version)}\b"
         if package not in {one.runtime for one in pins} and not re.search(there, built):
             notes.append(_by_hand(app, package, version))
+    for manifest in manifests:
+        delegates = {name for artifact in manifest.artifacts for name in artifact.delegates}
+        notes += [
+            f"The bundle for {manifest.target.name} runs only in an app that links {library}; others fall back to the "
+            "CPU's."
+            for name, library in PLUGINS.items()
+            if name in delegates and library not in built + text
+        ]
     return Plan(file=app.pins if fresh != text else None, text=fresh, pins=pins, notes=tuple(notes))
 
 

@@ -47,14 +47,16 @@ class Pin:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dropped:
-    """What a drop did."""
+class Placed:
+    """A bundle in an app."""
 
-    app: App
     bundle: Path
     """The folder that was copied."""
-    model: str
     target: str
+    chip: str
+    """What computes: ``cpu``, or a chip's name."""
+    socs: tuple[str, ...]
+    """Systems on a chip that it is for; none: any."""
     verdict: str
     folder: Path
     """Where the bundle lies in the app now."""
@@ -63,11 +65,40 @@ class Dropped:
     """Path within the folder and bytes of every file, each read back and compared with its digest."""
     copied: bool
     """False if the app had this very bundle already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropped:
+    """What a drop did."""
+
+    app: App
+    model: str
+    fallback: Placed
+    """The bundle that every device can run."""
+    chips: tuple[Placed, ...] = ()
+    """Those beside it, for chips."""
+    switched: bool
+    """Whether the app loads other bundles now than before."""
     removed: tuple[str, ...]
     """Folders of bundles that were there before."""
     pins: tuple[Pin, ...]
     notes: tuple[str, ...]
     """What a person has to do or to know."""
+
+    @property
+    def bundles(self) -> tuple[Placed, ...]:
+        """All that the app has now, the fallback first."""
+        return (self.fallback, *self.chips)
+
+    @property
+    def folder(self) -> Path:
+        """Where the bundle lies that every device can run."""
+        return self.fallback.folder
+
+    @property
+    def copied(self) -> bool:
+        """False if the app had these very bundles already."""
+        return self.switched or any(one.copied for one in self.bundles)
 
     @property
     def changed(self) -> bool:

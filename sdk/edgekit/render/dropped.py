@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.apps.values import Dropped, Pin
+from edgekit.apps.values import Dropped, Pin, Placed
 from edgekit.render.layout import fields, heading, indented
 from edgekit.render.numbers import kilobytes
 
@@ -15,18 +15,26 @@ def data(done: Dropped) -> dict[str, Any]:
     """Return what was done as JSON."""
     return {
         "app": {"path": str(done.app.root), "platform": done.app.platform.value, "pins": _path(done.app.pins)},
-        "bundle": str(done.bundle),
         "model": done.model,
-        "target": done.target,
-        "verdict": done.verdict,
-        "folder": str(done.folder),
-        "manifest_sha256": done.manifest_sha256,
+        **_placed(done.fallback),
+        "chips": [{**_placed(one), "chip": one.chip, "socs": list(one.socs)} for one in done.chips],
         "changed": done.changed,
         "copied": done.copied,
-        "files": [{"file": name, "bytes": size} for name, size in done.files],
         "removed": list(done.removed),
         "pins": [{**dataclasses.asdict(pin), "changed": pin.changed} for pin in done.pins],
         "notes": list(done.notes),
+    }
+
+
+def _placed(one: Placed) -> dict[str, Any]:
+    return {
+        "bundle": str(one.bundle),
+        "target": one.target,
+        "verdict": one.verdict,
+        "folder": str(one.folder),
+        "manifest_sha256": one.manifest_sha256,
+        "copied": one.copied,
+        "files": [{"file": name, "bytes": size} for name, size in one.files],
     }
 
 
@@ -36,13 +44,16 @@ def _path(path: object) -> str | None:
 
 def show(console: Console, done: Dropped) -> None:
     """Print what was done, and what remains to be done."""
-    heading(console, str(done.app.root), f"{done.model} for {done.target}")
+    heading(console, str(done.app.root), f"{done.model} for {', '.join(one.target for one in done.bundles)}")
     grid = fields()
-    grid.add_row("verdict", Text(done.verdict, "green" if done.verdict == "passed" else "bold red"))
-    grid.add_row("bundle", Text(str(done.bundle)))
-    total = sum(size for _, size in done.files)
-    grid.add_row("files", f"{len(done.files)}, {kilobytes(total)}, each read back and compared with its sha256")
-    grid.add_row("in the app", Text(str(done.folder)))
+    for one in done.bundles:
+        if done.chips:
+            grid.add_row("for", Text(_for(one)))
+        grid.add_row("verdict", Text(one.verdict, "green" if one.verdict == "passed" else "bold red"))
+        grid.add_row("bundle", Text(str(one.bundle)))
+        total = sum(size for _, size in one.files)
+        grid.add_row("files", f"{len(one.files)}, {kilobytes(total)}, each read back and compared with its sha256")
+        grid.add_row("in the app", Text(str(one.folder)))
     for pin in done.pins:
         grid.add_row("pinned", Text(_pin(pin)))
     for name in done.removed:
@@ -51,7 +62,15 @@ def show(console: Console, done: Dropped) -> None:
         grid.add_row("note", Text(note, "yellow"))
     console.print(indented(grid))
     if not done.changed:
-        console.print("Nothing to do: the app has this bundle, and its runtimes are pinned.")
+        what = "these bundles" if done.chips else "this bundle"
+        console.print(f"Nothing to do: the app has {what}, and its runtimes are pinned.")
+
+
+def _for(one: Placed) -> str:
+    """Say which devices take a bundle."""
+    if one.chip == "cpu":
+        return "every device without a bundle of its own, and those on which that one fails"
+    return f"{one.chip} of {', '.join(one.socs)}" if one.socs else one.chip
 
 
 def _pin(pin: Pin) -> str:

@@ -16,6 +16,8 @@ LIBRARIES = {Format.PTE: "executorch", Format.ONNX: "onnxruntime"}
 """The runtime of each format that an app brings along."""
 SYSTEMS = {Format.AIMODEL: "iOS 27"}
 """The system that carries the runtime of a format."""
+PLUGINS = {"QNNExecutionProvider": "com.qualcomm.qti:onnxruntime-android-qnn"}
+"""Execution providers that are libraries of their own, which an Android app links beside ONNX Runtime."""
 
 
 class Library(Spec):

@@ -80,7 +80,7 @@ def examine(
 
 def _backends(delegates: Iterable[str], runtime: Runtime) -> Iterator[tuple[Certainty, str]]:
     for name in delegates:
-        if name not in runtime.backends:
+        if name not in runtime.backends and name not in runtimes.PLUGINS:
             there = ", ".join(runtime.backends)
             yield Certainty.MISSING, f"the backend {name} is not in RUNTIME, which has {there}"
 
