@@ -17,8 +17,8 @@ from bench.zoo import published
 from bench.zoo.catalog import ENTRIES
 from bench.zoo.entry import Entry
 from bench.zoo.measure import of_model
-from bench.zoo.ours import STEPS
 from bench.zoo.run import BESIDE, run
+from edgekit.spec import STEPS
 
 _LIBRARIES = (
     "torch",

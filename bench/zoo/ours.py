@@ -8,16 +8,9 @@ from torch import Tensor, nn
 
 import edgekit
 from bench.zoo.entry import Entry, Task
-from edgekit.spec import Meaning, QuantSpec, Ranges
+from edgekit.spec import STEPS, Meaning, QuantSpec
 
 TARGET = "linux-x86_64"
-STEPS: dict[str, dict[str, Any]] = {
-    "equalization": {"equalization": False},
-    "smooth_quant": {"smooth_quant": False},
-    "adaptive_rounding": {"adaptive_rounding": False},
-    "bias_correction": {"bias_correction": False},
-    "ranges": {"ranges": Ranges.MINMAX},
-}
 _MEANINGS: dict[Task, Meaning] = {"top-1": "logits", "pixels": "segmentation", "cosine": "embedding"}
 
 
@@ -34,7 +27,7 @@ def build(
         held: The evaluation samples.
         place: Where the files go, as ``model.pte`` and ``model.onnx``.
     """
-    options: dict[str, Any] = STEPS[recipe.removeprefix("off-")] if recipe.startswith("off-") else {}
+    options: dict[str, Any] = dict(STEPS[recipe.removeprefix("off-")]) if recipe.startswith("off-") else {}
     if entry.scheme != "int8":
         options = {**options, "scheme": entry.scheme}
     result = edgekit.build(

@@ -17,6 +17,7 @@ from edgekit.errors import RunError, TargetError
 from edgekit.model.capture import capture
 from edgekit.model.onchip import Executed
 from edgekit.model.program import Captured, Quantized
+from edgekit.pipeline.profiling.remake import check_chip
 from edgekit.quantization import quantize
 from edgekit.spec import Format, Placing, QuantSpec, Scheme, Target
 from tests.programs.networks import images, small_source
@@ -172,6 +173,15 @@ def test_a_simulation_without_time_runs_the_first_samples(program: Quantized) ->
     assert tried.on_chip is not None
     assert tried.on_chip.samples == len(tried.answers) == 2
     assert tried.answers.samples.digest == asked.host.first(2).samples.digest
+
+
+@pytest.mark.parametrize("name", [NPU, "cortex-m55", "tensorrt", "android-vulkan"])
+def test_what_rounds_otherwise_than_a_cpu_is_not_profiled(name: str) -> None:
+    """Its layers are not those that are simulated; what rounds as a CPU does is."""
+    with pytest.raises(TargetError, match="cannot be profiled"):
+        check_chip(targets.load(name))
+    for one in ("web", "openvino-x86_64", "linux-x86_64"):
+        check_chip(targets.load(one))
 
 
 def test_all_simulations_of_a_build_share_four_minutes() -> None:

@@ -19,11 +19,12 @@ from edgekit.bundles.profile import (
     LoweringLeg,
     Noise,
     Profile,
+    StepGain,
     ValueProfile,
 )
 from edgekit.drift.report import DriftReport
 from edgekit.model.layers import Layer, Sensitivities, Sensitivity
-from edgekit.spec import Format
+from edgekit.spec import Format, Scheme
 from tests.unit import examples
 
 HOST = "AMD EPYC 9654 (cpu): its times are not a phone's"
@@ -91,6 +92,11 @@ def profile(*, layers: int = len(PATHS), labels: tuple[str, ...] = tuple("012345
             LoweringLeg(
                 artifact="model.pte", observed=(), first="head.3", note="The delegate shows its outputs and no more."
             ),
+        ),
+        steps=(
+            StepGain(step="equalization", scheme=Scheme.INT8, samples=256, sqnr_db=32.12, without_sqnr_db=29.5),
+            StepGain(step="ranges", scheme=Scheme.INT8, samples=256, sqnr_db=32.12, without_sqnr_db=33.02),
+            StepGain(step="smooth_quant", scheme=Scheme.INT8, samples=256, sqnr_db=None, without_sqnr_db=None),
         ),
         noise=(
             Noise(

@@ -311,6 +311,10 @@ def test_a_profile_tells_the_worst_of_it() -> None:
     assert places == sorted(places)
     assert all(f"  {one.artifact} " in text for one in profile.costs)
     assert all(one.precision in text for one in profile.noise)
+    gains = ("equalization", "+2.62"), ("smooth_quant", "+0.00"), ("ranges", "-0.90")
+    lines = [next(line for line in text.splitlines() if step in line.split()) for step, _ in gains]
+    assert all(line.rstrip().endswith(gain) for line, (_, gain) in zip(lines, gains, strict=True))
+    assert sorted(lines, key=text.index) == lines, "what gives most stands first"
     assert all(f"warning: {line}" in text for line in profile.warnings)
     assert all(f"\n  {line}\n" in text for line in profile.paste)
     (faulty,) = [leg for leg in profile.lowering if leg.first is not None]
@@ -340,6 +344,7 @@ def test_a_profile_without_a_ranking_has_no_table_of_layers() -> None:
     """Nor lines to paste, nor noise that nobody recorded, nor a fault where none was found."""
     found = profiles.profile()
     legs = tuple(leg.model_copy(update={"first": None}) for leg in found.lowering)
-    empty = {"sensitivities": None, "paste": (), "noise": (), "warnings": (), "lowering": legs}
+    empty = {"sensitivities": None, "paste": (), "steps": (), "noise": (), "warnings": (), "lowering": legs}
     text = shown_profile(found.model_copy(update=empty))
-    assert not [word for word in ("alone dB", "[quantize]", "own noise", "warning", "departs") if word in text]
+    absent = ("alone dB", "[quantize]", "own noise", "steps of", "warning", "departs")
+    assert not [word for word in absent if word in text]

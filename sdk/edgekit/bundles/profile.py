@@ -4,6 +4,7 @@
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +13,7 @@ from pydantic import Field, ValidationError
 from edgekit.bundles.cost import Cost, Histogram
 from edgekit.drift.report import DriftReport
 from edgekit.model.layers import Layer, Sensitivities
-from edgekit.spec import Spec
+from edgekit.spec import Scheme, Spec
 
 PROFILE_VERSION: Literal[2] = 2
 PROFILE_FILE = "profile.json"
@@ -72,6 +73,27 @@ class LoweringLeg(Spec):
     """The layer of the first value that is not within rounding of the program's; null: none departs."""
     note: str
     """What was looked at, and what the runtime does not show."""
+
+
+class StepGain(Spec):
+    """What a step of the quantizer gives, on samples that quantization did not see."""
+
+    step: str
+    """The step, by the name of its setting in ``[quantize]``."""
+    scheme: Scheme
+    """The scheme of the programs."""
+    samples: int
+    """Samples that both programs were measured on."""
+    sqnr_db: float | None
+    """SQNR of the quantized program against float, of the worst output; null: identical."""
+    without_sqnr_db: float | None
+    """The same with this one step left out."""
+
+    @property
+    def gain_db(self) -> float:
+        """How much the step gives; infinite where the program is identical with it alone."""
+        pair = [math.inf if one is None else one for one in (self.sqnr_db, self.without_sqnr_db)]
+        return 0.0 if pair[0] == pair[1] else pair[0] - pair[1]
 
 
 class Noise(Spec):
@@ -167,6 +189,8 @@ class Profile(Spec):
     """Histograms and ranges by layer."""
     lowering: tuple[LoweringLeg, ...]
     """Where each artifact departs from the quantized program."""
+    steps: tuple[StepGain, ...] = ()
+    """What each step of the quantizer gives, where that was asked for."""
     noise: tuple[Noise, ...]
     """The server's own noise, if the baseline was recorded in several precisions."""
     classes: tuple[Classes, ...]

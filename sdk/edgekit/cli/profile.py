@@ -29,6 +29,7 @@ def _serial(context: click.Context, parameter: click.Parameter, value: str | Non
     short_help="Measure which layers cost accuracy, and the latency",
     epilog=examples(
         "edgekit profile artifacts/digits/android-arm64",
+        "edgekit profile artifacts/digits/android-arm64 --steps",
         "edgekit profile artifacts/digits/android-arm64 --device adb",
     ),
 )
@@ -61,6 +62,11 @@ def _serial(context: click.Context, parameter: click.Parameter, value: str | Non
     metavar="FILE",
     help="File to write; if not given, profile.json (with --device: device.json) in the bundle, and report.html anew.",
 )
+@click.option(
+    "--steps",
+    is_flag=True,
+    help="Measure what each step of the quantizer gives on unseen samples, too; takes a quantization for each.",
+)
 @click.option("--no-cache", is_flag=True, help="Lower everything anew, and keep nothing of it in the cache.")
 @FOLDER
 @MEMORY
@@ -74,6 +80,7 @@ def profile(
     keep: Path | None,
     target: str | None,
     output: Path | None,
+    steps: bool,
     no_cache: bool,
     folder: Path | None,
     memory: int | None,
@@ -84,9 +91,9 @@ def profile(
     on a phone, which must hold BUNDLE, tests itself, and its drift and times are shown.
     """
     if device is not None:
-        if target is not None or no_cache or memory is not None:
+        if target is not None or no_cache or steps or memory is not None:
             raise click.UsageError(
-                "--target, --memory and --no-cache are for profiling on this machine, not with --device."
+                "--target, --memory, --steps and --no-cache are for profiling on this machine, not with --device."
             )
         if keep is not None and keep.exists():
             raise click.UsageError(f"--keep {keep}: there is such a file or folder already.")
@@ -108,7 +115,7 @@ def profile(
 
     store = None if no_cache else cache.for_builds()
     opened = find(folder, strict=False).with_memory(memory)
-    found = measure.profile(bundle, lambda: job.of_project(opened), progress, target=target, cache=store)
+    found = measure.profile(bundle, lambda: job.of_project(opened), progress, target=target, cache=store, steps=steps)
     path = _written(output, bundle, PROFILE_FILE, found.to_json(), manifest, {"profile": found}, found.manifest_sha256)
     return Answer(
         data=json.profile(found, path),

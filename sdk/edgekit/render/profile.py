@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.text import Text
 
 from edgekit.bundles.cost import Cost
-from edgekit.bundles.profile import Classes, LayerValues, Profile
+from edgekit.bundles.profile import Classes, LayerValues, Profile, StepGain
 from edgekit.model.layers import Sensitivity
 from edgekit.render import numbers, verdict
 from edgekit.render.drift import show_drift
@@ -27,6 +27,7 @@ def show_profile(console: Console, profile: Profile, path: str) -> None:
     show_drift(console, profile.drift)
     console.print()
     _layers(console, profile)
+    _steps(console, profile.steps)
     _lowering(console, profile)
     _noise(console, profile)
     for classes in profile.classes:
@@ -107,6 +108,23 @@ def _lowering(console: Console, profile: Profile) -> None:
         if len(leg.observed) == 1 and leg.first is None:
             what = f"{leg.observed[0].name} at {_ratio(leg.observed[0].sqnr_db)} dB"
         console.print(indented(Text.assemble(f"{leg.artifact}  {what}  ", (leg.note, "dim"))))
+    console.print()
+
+
+def _steps(console: Console, steps: tuple[StepGain, ...]) -> None:
+    if not steps:
+        return
+    unseen = f"what each gives on {steps[0].samples} samples that were not calibrated"
+    heading(console, "steps of the quantizer", unseen)
+    console.print()
+    table = simple_table(
+        ("step", "left"), ("scheme", "left"), ("with dB", _RIGHT), ("without dB", _RIGHT), ("gain dB", _RIGHT)
+    )
+    for one in sorted(steps, key=lambda one: -one.gain_db):
+        table.add_row(
+            one.step, one.scheme, _ratio(one.sqnr_db), _ratio(one.without_sqnr_db), Text(f"{one.gain_db:+.2f}")
+        )
+    console.print(indented(table))
     console.print()
 
 

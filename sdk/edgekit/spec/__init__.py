@@ -9,6 +9,7 @@ from edgekit.spec.preprocessing import Preprocessing, Resize
 from edgekit.spec.quantization import (
     DYNAMIC,
     STATIC_INT8,
+    STEPS,
     Embeddings,
     Fallback,
     FormatSchemes,
@@ -25,6 +26,7 @@ __all__ = [
     "DEFAULT_BUDGET",
     "DYNAMIC",
     "STATIC_INT8",
+    "STEPS",
     "Audio",
     "Bootstrap",
     "Budget",

@@ -1,6 +1,8 @@
 """Quantization: the schemes, and how a captured program is quantized."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
@@ -157,3 +159,15 @@ class QuantSpec(Spec):
     def says_what_stays_float(self) -> bool:
         """Whether layers that stay float are named, or to be found."""
         return bool(self.float_layers) or self.fallback is not Fallback.NONE
+
+
+STEPS: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {
+        "equalization": {"equalization": False},
+        "smooth_quant": {"smooth_quant": False},
+        "adaptive_rounding": {"adaptive_rounding": False},
+        "bias_correction": {"bias_correction": False},
+        "ranges": {"ranges": Ranges.MINMAX},
+    }
+)
+"""The steps of the quantizer that may be left out, each with the settings that leave it out."""

@@ -13,13 +13,14 @@ from edgekit.base.progress import Progress, Stages
 from edgekit.base.versions import cpu_name, host_is_x86
 from edgekit.bundles.cost import Cost
 from edgekit.bundles.manifest import MANIFEST_FILE, Manifest
-from edgekit.bundles.profile import Classes, LoweringLeg, Noise, Profile
+from edgekit.bundles.profile import Classes, LoweringLeg, Noise, Profile, StepGain
 from edgekit.model.artifact import Artifact
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.profiling import classes, cost, departures, native, noise
 from edgekit.pipeline.profiling.cost import Runs
+from edgekit.pipeline.profiling.gains import of_steps
 from edgekit.pipeline.profiling.owners import owned
-from edgekit.pipeline.profiling.remake import Remade, check_owner, remake
+from edgekit.pipeline.profiling.remake import Remade, check_chip, check_owner, remake, settings
 from edgekit.pipeline.profiling.subjects import float_name, of_artifact, of_float
 from edgekit.pipeline.profiling.suspects import Suspects, all_layers, suspects
 from edgekit.spec import DYNAMIC, STATIC_INT8, Cpu, Format, Scheme, Target
@@ -40,6 +41,7 @@ def profile(
     target: str | Path | None = None,
     cache: Cache | None = None,
     runs: Runs | None = None,
+    steps: bool = False,
 ) -> Profile:
     """Measure where the accuracy of a bundle goes and what its artifacts cost.
 
@@ -50,15 +52,18 @@ def profile(
         target: The bundle's target by name or path; by the name in the bundle unless given.
         cache: Where lowered artifacts are kept; None lowers always.
         runs: How often artifacts are run to time them.
+        steps: Whether to measure what each step of the quantizer gives: the model is quantized once more for each.
 
     Raises:
         BundleError: If there is no bundle, or it is damaged.
+        TargetError: If its chip rounds otherwise than a CPU.
         ProjectError: If the bundle is of another project, or the project has changed since.
         EdgeKitError: A subclass for a stage that failed.
     """
     began = time.perf_counter()
     manifest = bundles.read(folder)
     wanted = targets.load(target or manifest.target.name)
+    check_chip(wanted)
     stages = Stages(progress, _plan(manifest))
     with stages("load") as detail:
         loaded = load()
@@ -72,6 +77,10 @@ def profile(
             found = suspects(made.simulation, loaded.evaluation, limit, manifest.float_layers)
             detail.append(f"{len(made.simulation.layers)} layers on {found.sensitivities.compared} samples")
     known = frozenset(layer.path for layer in layers)
+    gains: tuple[StepGain, ...] = ()
+    if steps:
+        schemes = tuple(info.quantization for info in manifest.artifacts)
+        gains = of_steps(loaded, captured, schemes, settings(loaded, manifest), stages)
     with stages("compare inner values"):
         lowering = tuple(_lowering_leg(loaded, wanted, made, one, known) for one in made.artifacts)
     with stages("lower in float"):
@@ -104,6 +113,7 @@ def profile(
         layers=layers,
         values=() if found is None else found.values,
         lowering=lowering,
+        steps=gains,
         noise=beside,
         classes=_classes(loaded, made),
         costs=tuple(costs),

@@ -11,7 +11,7 @@ from edgekit.base.versions import installed
 from edgekit.bundles.manifest import ArtifactInfo, Manifest
 from edgekit.data.trace import Trace
 from edgekit.drift.report import DriftReport
-from edgekit.errors import ProjectError
+from edgekit.errors import ProjectError, TargetError
 from edgekit.execution import artifact as runs
 from edgekit.execution.eager import run_quantized
 from edgekit.model.artifact import Artifact
@@ -22,7 +22,7 @@ from edgekit.pipeline.legs import References, drift_report, ground
 from edgekit.quantization import quantize
 from edgekit.quantization.simulate import Simulation, simulate
 from edgekit.quantization.simulate import program as program_of
-from edgekit.spec import STATIC_INT8, Format, QuantSpec, Scheme, Target
+from edgekit.spec import CPU_PLACING, STATIC_INT8, Format, QuantSpec, Scheme, Target
 
 _HINT = "Build the bundle again, or check out what it was built from."
 
@@ -56,6 +56,21 @@ def check_owner(job: Job, manifest: Manifest, folder: Path) -> None:
         )
     if manifest.model.weights_sha256 != job.source.weights_sha256:
         raise ProjectError(f"The project's weights have changed since {folder} was built.", hint=_HINT)
+
+
+def check_chip(target: Target) -> None:
+    """Make sure that a target's program is one that is simulated layer by layer: as a CPU computes it.
+
+    Raises:
+        TargetError: If its chip rounds otherwise.
+    """
+    chip = chips.of_target(target)
+    if chip.placing != CPU_PLACING:
+        raise TargetError(
+            f"{target.name} is for {chip.title}, which rounds other values than a CPU: its layers cannot be profiled.",
+            hint="Its drift and its chip's figures are in the bundle's report. Profile a CPU's bundle of the same project "
+            "to see which layers cost most.",
+        )
 
 
 def settings(job: Job, manifest: Manifest) -> QuantSpec:
