@@ -47,14 +47,13 @@ A chip made for integers computes in half precision, or hands to another process
 targets every value is rounded: gates, first and last layers, means and sums too. What stays in float nevertheless,
 because `float_layers` says so or the chip has no integers for it, is named (`on_chip.elsewhere`).
 
-Cortex-M, Ethos-U and VGF take one sample in each call. The `.pte` for a Cortex-M is computed here from its own plan, one
-instruction after the other, in the memory that it plans. In the `.pte` for an Ethos-U stands the stream that Vela makes
-of a graph in TOSA's language: that graph is what runs here, and Vela must make the same stream of it again; likewise
-Arm's model converter the VGF for a neural GPU. Answers are
-off the program's by a step here and there, which later layers may multiply: biases are integers, and CMSIS-NN rounds
-twice. `tosa-tools`, which all three need, wants exact versions: with it pip takes onnx 1.21, numpy 2.1 and flatbuffers
-25.2.10, with which files may differ in bytes from those made without it. The extra `chips` is all extras of the table
-at the end.
+Cortex-M, Ethos-U and VGF take one sample in each call. The `.pte` for a Cortex-M is computed here from its own plan,
+one instruction after the other, in the memory that it plans. In the `.pte` for an Ethos-U stands the stream that Vela
+makes of a graph in TOSA's language: that graph is what runs here, and Vela must make the same stream of it again;
+likewise Arm's model converter the VGF for a neural GPU. Answers are off the program's by a step here and there, which
+later layers may multiply: biases are integers, and CMSIS-NN rounds twice. `tosa-tools`, which all three need, wants
+exact versions: with it pip takes onnx 1.21, numpy 2.1 and flatbuffers 25.2.10, with which files may differ in bytes
+from those made without it. The extra `chips` is all extras of the table at the end.
 
 ```sh
 pip install 'edgekit[qnn]'

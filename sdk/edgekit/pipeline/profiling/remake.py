@@ -68,8 +68,8 @@ def check_chip(target: Target) -> None:
     if chip.placing != CPU_PLACING:
         raise TargetError(
             f"{target.name} is for {chip.title}, which rounds other values than a CPU: its layers cannot be profiled.",
-            hint="Its drift and its chip's figures are in the bundle's report. To see which layers cost most, profile a "
-            "bundle of the same project for a CPU.",
+            hint="Its drift and its chip's figures are in the bundle's report. To see which layers cost most, profile "
+            "a bundle of the same project for a CPU.",
         )
 
 
