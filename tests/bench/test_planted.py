@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from torch import Tensor, nn
 
 from bench.networks import NETWORKS
@@ -16,7 +19,8 @@ from edgekit.lowering import onnx as lowering
 from edgekit.model.capture import capture
 from edgekit.model.source.module import source_from_module
 from edgekit.pipeline.bisecting import reproducer
-from edgekit.pipeline.bisecting.narrow import narrow
+from edgekit.pipeline.bisecting.floats import narrow_floats
+from edgekit.pipeline.bisecting.narrow import Narrowed, narrow
 from edgekit.pipeline.profiling import departures
 from edgekit.quantization import quantize
 from edgekit.spec import QuantSpec, Scheme, TensorSpec
@@ -47,11 +51,16 @@ class Means(nn.Module):
 def means() -> Built:
     """Build the small network."""
     torch.manual_seed(0)
+    return small(Scheme.INT8)
+
+
+def small(scheme: Scheme) -> Built:
+    """Build the small network in a scheme."""
     image = TensorSpec(name="image", shape=("batch", 1, 8, 8))
     logits = TensorSpec(name="logits", shape=("batch", 10), meaning="logits")
     source = source_from_module("means", Means(), (image,), (logits,), {"batch": 64})
     calibration: Samples = images(128, seed=1)
-    quantized = quantize(capture(source, calibration), Scheme.INT8, QuantSpec(), calibration)
+    quantized = quantize(capture(source, calibration), scheme, QuantSpec(), calibration)
     data = lowering.lower(quantized, TARGET.onnx).data
     return Built(quantized=quantized, data=data, samples=images(32, seed=2))
 
@@ -108,6 +117,46 @@ def test_a_whole_operation_shows_no_difference(means: Built, tmp_path: Path) -> 
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("SQNR ")
+
+
+def transposed(data: bytes, layer: int) -> bytes:
+    """Return an .onnx with the weight of one layer transposed."""
+    model = onnx.load_model_from_string(data)
+    constants = {item.name: item for item in model.graph.initializer}
+    made = {node.output[0]: node for node in model.graph.node}
+    node = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul", "MatMulInteger")][layer]
+    weight = constants[made[node.input[1]].input[0] if node.input[1] in made else node.input[1]]
+    array = numpy_helper.to_array(weight)
+    other = np.ascontiguousarray(array.swapaxes(0, 1)).reshape(array.shape)
+    weight.CopyFrom(numpy_helper.from_array(other, weight.name))
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.parametrize("scheme", [Scheme.W8A16, Scheme.INT8_DYNAMIC, Scheme.FLOAT])
+def test_other_schemes_are_looked_into(scheme: Scheme, tmp_path: Path) -> None:
+    """Of each layer the transposed weight is named and reproduced, and a whole file parts nowhere."""
+    torch.manual_seed(0)
+    built = small(scheme)
+    job = partial(look, built, scheme)
+    assert job(built.data).parting is None
+    for layer, path in ((1, "second"), (3, "last")):
+        found = job(transposed(built.data, layer))
+        assert found.parting is not None
+        assert (found.parting.operation, found.parting.path) == ("linear" if path == "last" else "conv2d", path)
+        for name, content in reproducer.files(found).items():
+            (tmp_path / name).write_bytes(content)
+        command = [sys.executable, "-I", str(tmp_path / "reproduce.py")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 1, done.stderr
+        assert done.stdout.startswith("SQNR ")
+
+
+def look(built: Built, scheme: Scheme, data: bytes) -> Narrowed:
+    """Hold an .onnx against its program, as its scheme has it."""
+    if scheme is Scheme.W8A16:
+        return narrow("model.onnx", data, TARGET.cpu, built.quantized, built.samples)
+    single = scheme is Scheme.INT8_DYNAMIC
+    return narrow_floats("model.onnx", data, built.data, TARGET.cpu, built.quantized, built.samples, single=single)
 
 
 def test_a_real_network_is_whole_and_a_fault_in_it_found() -> None:

@@ -23,7 +23,6 @@ from edgekit.model.program import Quantized
 from edgekit.model.source.module import source_from_module
 from edgekit.pipeline.bisecting import reproducer
 from edgekit.pipeline.bisecting.inside import Found, look_inside
-from edgekit.pipeline.bisecting.pairing import candidates
 from edgekit.pipeline.bisecting.ptefile import HiddenError, PteFile
 from edgekit.quantization import quantize
 from edgekit.spec import QuantSpec, Scheme, TensorSpec
@@ -126,7 +125,7 @@ def test_a_payload_is_written_back_to_the_bit(means: Built) -> None:
 def test_looking_changes_no_answer(means: Built) -> None:
     """The copy with all inner values as outputs gives the answers of the file, to the bit."""
     file, source = PteFile(means.data), means.quantized.captured.source
-    data, names = file.tapped(candidates(file), 32)
+    data, names = file.tapped([one.name for one in file.offered()], 32)
     assert len(names) >= 5
     whole, looked_into = (
         np.array(runtime.call(runtime.load(one), source.inputs, source.outputs, means.samples)["logits"])
@@ -160,8 +159,8 @@ def test_a_whole_operation_shows_no_difference(means: Built, tmp_path: Path) -> 
     found = looked(means, plant(means, "transposed weight", 1).data)
     assert found.inner is not None
     own = PteFile(means.data)
-    others = [name for name in own.inner if name != found.inner.name]
-    whole, taken = own.alone(own.inner[found.inner.name], [name for name in others if name in candidates(own)])
+    others = [one.name for one in own.offered() if one.name != found.inner.name]
+    whole, taken = own.alone(own.inner[found.inner.name], others)
     assert found.cut is not None
     assert set(taken) == set(found.cut.inputs)
     for name, content in reproducer.files_of_pte(replace(found, alone=whole)).items():
@@ -228,7 +227,7 @@ def test_whatever_the_bytes_a_file_is_taken_apart_or_refused(means: Built) -> No
             data[at] = draw.integers(256)
         try:
             file = PteFile(bytes(data))
-            file.tapped(candidates(file), 8)
+            file.tapped(list(file.inner), 8)
         except (EdgeKitError, HiddenError):
             refused += 1
     assert refused > 10

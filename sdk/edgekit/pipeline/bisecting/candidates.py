@@ -14,21 +14,26 @@ from edgekit.drift.compare import leg_of
 from edgekit.drift.metrics import sqnr_db
 from edgekit.execution import artifact as runs
 from edgekit.execution.eager import run_quantized
+from edgekit.execution.steady import shares_range
 from edgekit.inspection import onnx as onnxfiles
 from edgekit.inspection import pte as ptefiles
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Quantized
 from edgekit.pipeline.bisecting import reproducer
+from edgekit.pipeline.bisecting.floats import narrow_floats
 from edgekit.pipeline.bisecting.inside import look_inside
 from edgekit.pipeline.bisecting.narrow import narrow
 from edgekit.pipeline.bisecting.ptefile import HiddenError
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.profiling import departures
-from edgekit.spec import DYNAMIC, STATIC_INT8, Format, Target
+from edgekit.spec import STATIC_INT8, Format, Scheme, Target
 
 # Of the outputs alone it cannot be told what was rounded on the way. A file of somebody else that is so much further
 # from the program than the one that was lowered from it, and as far as this, is another computation.
 _FURTHER_DB, _FAR_DB = 10.0, 40.0
+
+# Every value between the layers of these is rounded to steps from calibration.
+_ROUNDED = STATIC_INT8 | {Scheme.W8A16}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +78,9 @@ def compared(one: Candidate, against: Against) -> Told:
     Raises:
         RunError: If the file is damaged, or its runtime cannot run it.
     """
-    scheme = against.program.scheme
     match one.format:
-        case Format.ONNX if scheme in STATIC_INT8:
-            return _onnx(one, against)
         case Format.ONNX:
-            what = "chooses its ranges when it runs" if scheme in DYNAMIC else "has no roundings of int8"
-            why = f"{scheme} {what}"
+            return _onnx(one, against)
         case Format.PTE:
             try:
                 return _pte(one, against)
@@ -95,7 +96,13 @@ def compared(one: Candidate, against: Against) -> Told:
 def _onnx(one: Candidate, against: Against) -> Told:
     data = _read(one)
     foreign = isinstance(one.source, Path)
-    found = narrow(one.name, data, against.target.cpu, against.program, against.samples, foreign=foreign)
+    program, samples, cpu = against.program, against.samples, against.target.cpu
+    if program.scheme in _ROUNDED:
+        found = narrow(one.name, data, cpu, program, samples, foreign=foreign)
+    else:
+        single = shares_range(Format.ONNX, program.scheme)
+        own = against.own.data
+        found = narrow_floats(one.name, data, own, cpu, program, samples, foreign=foreign, single=single)
     files = {} if found.parting is None else reproducer.files(found)
     said = Compared(artifact=one.name, parting=found.parting, inside=True, note=found.note)
     return Told(compared=said, format=one.format, files=files)

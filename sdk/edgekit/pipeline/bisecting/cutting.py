@@ -9,7 +9,7 @@ from edgekit.data.rows import Array
 from edgekit.data.samples import Samples
 from edgekit.model.program import Quantized
 from edgekit.pipeline.bisecting.segments import File
-from edgekit.pipeline.profiling.observing import Seen, walk
+from edgekit.pipeline.profiling.observing import Run, Seen, walk
 from edgekit.pipeline.profiling.places import Doubles, Place, Spot
 from edgekit.pipeline.profiling.tapped import tapped
 from edgekit.spec import Cpu
@@ -31,6 +31,8 @@ class Look:
     file: File
     foreign: bool
     """Whether the file is of somebody else."""
+    kept: int = KEPT
+    """Samples that the reproducer holds; one where samples of a batch share a range."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,11 @@ class Cut:
     """What the file does."""
     spot: Spot | None
     """How the value is rounded; None: it is float."""
+
+
+def few_of(samples: Samples, batch: int | None, kept: int) -> Samples:
+    """Return so many of the samples, evenly spread; a whole batch where the model has one."""
+    return samples.spread(min(kept, len(samples))).first(batch or kept, multiple=batch or 1)
 
 
 def value_of(seen: Seen) -> str:
@@ -67,9 +74,8 @@ def cut(look: Look, places: Sequence[Place], seen: Seen, right: Sequence[Seen]) 
         RunError: If ONNX Runtime cannot run the copy.
     """
     source = look.quantized.captured.source
-    samples = look.samples.spread(min(KEPT, len(look.samples)))
-    few = next(samples.batches(source.batch or KEPT, multiple=source.batch or 1))
-    computed = tapped(look.name, look.file.model, places, look.cpu, source, foreign=look.foreign)(few)
+    few = few_of(look.samples, source.batch, look.kept)
+    computed = _run(look, places)(few)
     values = {place.node.name: place.of_artifact(computed[place.output]) for place in places}
     led = walk(look.quantized.program.module(check_guards=False), places, source, few, values)
     value, here = value_of(seen), seen.place
@@ -85,3 +91,8 @@ def cut(look: Look, places: Sequence[Place], seen: Seen, right: Sequence[Seen]) 
         artifact=computed[value].astype(np.float64) if here is None else values[here.node.name],
         spot=here if isinstance(here, Spot) else None,
     )
+
+
+def _run(look: Look, places: Sequence[Place]) -> Run:
+    source, values = look.quantized.captured.source, [place.output for place in places]
+    return tapped(look.name, look.file.model, values, look.cpu, source, foreign=look.foreign)

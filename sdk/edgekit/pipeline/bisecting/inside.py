@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from torch import fx
 
 from edgekit.bundles.bisection import Parting
 from edgekit.data.rows import Array
 from edgekit.data.samples import Samples
 from edgekit.model import graph
 from edgekit.model.program import Quantized
-from edgekit.pipeline.bisecting.cutting import KEPT, Cut
+from edgekit.pipeline.bisecting.cutting import KEPT, Cut, few_of
 from edgekit.pipeline.bisecting.narrow import parting
-from edgekit.pipeline.bisecting.pairing import candidates, counterparts, paired, places
+from edgekit.pipeline.bisecting.pairing import counterparts, paired, places
 from edgekit.pipeline.bisecting.ptefile import HiddenError, Inner, PteFile
 from edgekit.pipeline.bisecting.running import plain, running
+from edgekit.pipeline.bisecting.segments import since
 from edgekit.pipeline.bisecting.twins import differences
 from edgekit.pipeline.profiling.observing import Observed, Run, Seen, Sums, at_once, compare, of_artifact, walk
 from edgekit.pipeline.profiling.places import Place, Spot
@@ -67,15 +67,16 @@ def look_inside(
     mine = PteFile(own)
     file = mine if data == own else PteFile(data)
     rows = source.batch or at_once(quantized.captured)
-    few = samples.spread(min(KEPT, len(samples))).first(source.batch or KEPT, multiple=source.batch or 1)
-    known = running(name, mine, candidates(mine), cpu, source, rows=rows, foreign=False)
-    pairs = paired(mine, known, quantized, few)
-    alike = counterparts(mine, file)
+    few = few_of(samples, source.batch, KEPT)
+    offered = mine.offered()
+    known = running(name, mine, [one.name for one in offered], cpu, source, rows=rows, foreign=False)
+    pairs = paired(offered, known, quantized, few)
+    alike = counterparts(mine.inner, file.inner, mine.kinds(), file.kinds())
     theirs = {value: one for value, one in alike.items() if value in pairs}
     if not theirs:
         raise HiddenError("no value of its delegate stands for one of the program's")
     module = quantized.program.module(check_guards=False)
-    at = places(pairs, theirs, module.graph)
+    at = places(pairs, {value: one.offered for value, one in theirs.items()}, module.graph)
     run = running(name, file, [one.output for one in at], cpu, source, rows=rows, foreign=foreign)
     note = _note(len(at), len(pairs) - len(at), len(samples))
     observed = compare(module, at, run, quantized, samples, note)
@@ -164,23 +165,6 @@ class _Look:
             spot=here if isinstance(here, Spot) else None,
         )
         return cut, alone
-
-
-def since(end: fx.Node, known: set[str]) -> list[fx.Node]:
-    """Return the operations that compute a value from known ones, in the order of the graph.
-
-    Args:
-        end: The node of the value.
-        known: Names of the nodes whose values are known.
-    """
-    wanted, found = [end], set()
-    while wanted:
-        node = wanted.pop()
-        if node in found or node.op != "call_function" or (node.name in known and node is not end):
-            continue
-        found.add(node)
-        wanted += node.all_input_nodes
-    return [node for node in end.graph.nodes if node in found and graph.is_compute(node)]
 
 
 def _fused(observed: Observed, run: Run, whole: Run, few: Samples) -> Parting | None:

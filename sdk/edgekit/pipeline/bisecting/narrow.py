@@ -69,8 +69,8 @@ def narrow(
     right = tapped if faulty is None else tapped[: tapped.index(faulty)]
     last = faulty or at[value_of(first)]
     if not last.sums.departs:  # as soon as it is looked into, it is right
-        return _told(look, rounded, first, ours, (), _FUSED)
-    return _told(look, inner, last, _since(ours, right, faulty), right)
+        return told(look, rounded, first, ours, (), _FUSED)
+    return told(look, inner, last, _since(ours, right, faulty), right)
 
 
 def _since(ours: list[fx.Node], right: Sequence[Seen], faulty: Seen | None) -> list[fx.Node]:
@@ -80,7 +80,7 @@ def _since(ours: list[fx.Node], right: Sequence[Seen], faulty: Seen | None) -> l
     return ours[begin : None if faulty is None else names.index(faulty.node.name) + 1]
 
 
-def _told(
+def told(
     look: Look, observed: Observed, seen: Seen, operations: list[fx.Node], right: Sequence[Seen], reason: str = ""
 ) -> Narrowed:
     """Say what is known of the operation."""

@@ -15,6 +15,7 @@ from executorch.exir._serialize._program import serialize_pte_binary
 from edgekit.data.rows import Array
 from edgekit.errors import EdgeKitError, RunError
 from edgekit.inspection.pte import deserialize
+from edgekit.pipeline.bisecting.pairing import Offered
 from edgekit.pipeline.bisecting.xnnpack import KINDS, Delegate, Kernel, Value
 
 _DELEGATE = "XnnpackBackend"
@@ -44,9 +45,9 @@ class Inner:
     """The program's number of the value, if it leaves the delegate."""
 
     @property
-    def dtype(self) -> np.dtype[Any]:
-        """What its elements are."""
-        return _DTYPES[self.value.kind]
+    def offered(self) -> Offered:
+        """What it may stand for in the program."""
+        return Offered(name=self.name, scale=self.value.scale, zero_point=self.value.zero_point)
 
     def in_order(self, array: Array) -> Array:
         """Return what the delegate gave with the dimensions in PyTorch's order."""
@@ -104,6 +105,21 @@ class PteFile:
             file.program.backend_delegate_data[place].data = payload
         file.named_data = _store({**self.named, **named})
         return _written(file)
+
+    def offered(self) -> list[Offered]:
+        """Return what may stand for a value of the program, in the order of running: none that is moved or unpacked."""
+        unpacked = {
+            one.name
+            for one in self.inner.values()
+            if one.kernel.kind == "Convert"
+            and one.value.kind == "fp32"
+            and self.delegates[one.call].values[one.kernel.inputs[0]].kind != "fp32"
+        }
+        return [one.offered for one in self.inner.values() if not one.kernel.moves and one.name not in unpacked]
+
+    def kinds(self) -> dict[str, tuple[str, str, tuple[int, ...]]]:
+        """Return what each value is computed by, of which kind it is, and its size."""
+        return {name: (one.kernel.kind, one.value.kind, one.value.dims) for name, one in self.inner.items()}
 
     def behind(self, end: Inner, known: Collection[str]) -> list[Inner]:
         """Return the values that are computed for one, itself the last, from known ones."""

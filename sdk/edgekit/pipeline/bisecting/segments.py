@@ -70,6 +70,23 @@ def of_program(end: fx.Node) -> list[fx.Node]:
     return [node for node in end.graph.nodes if node in found and graph.is_compute(node)]
 
 
+def since(end: fx.Node, known: set[str]) -> list[fx.Node]:
+    """Return the operations that compute a value from known ones, in the order of the graph.
+
+    Args:
+        end: The node of the value.
+        known: Names of the nodes whose values are known.
+    """
+    wanted, found = [end], set()
+    while wanted:
+        node = wanted.pop()
+        if node in found or node.op != "call_function" or (node.name in known and node is not end):
+            continue
+        found.add(node)
+        wanted += node.all_input_nodes
+    return [node for node in end.graph.nodes if node in found and graph.is_compute(node)]
+
+
 def taps(ours: list[fx.Node], file: File, end: str, known: Collection[str]) -> tuple[Tap, ...]:
     """Pair the float values of a segment, as far as both have operations of a kind in the same order.
 

@@ -49,7 +49,7 @@ def observe(
     found, missing = spots(model, module.graph)
     order = {node.name: number for number, node in enumerate(module.graph.nodes)}
     places: tuple[Place, ...] = tuple(sorted((*found, *taps), key=lambda place: order[place.node.name]))
-    run = tapped(file, model, places, cpu, quantized.captured.source, foreign=foreign)
+    run = tapped(file, model, [place.output for place in places], cpu, quantized.captured.source, foreign=foreign)
     return compare(module, places, run, quantized, samples, _note(len(found), missing, len(samples)))
 
 

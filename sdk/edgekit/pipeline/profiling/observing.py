@@ -19,7 +19,7 @@ from edgekit.bundles.profile import Departure
 from edgekit.data.rows import Array
 from edgekit.data.samples import Samples
 from edgekit.model.program import Captured, Quantized, Source, named_outputs
-from edgekit.pipeline.profiling.places import Doubles, Place, Spot, giver
+from edgekit.pipeline.profiling.places import FLOAT_DB, Doubles, Place, Spot, Tap, giver
 from edgekit.quantization.portions import numbers
 
 Run = Callable[[Samples], Mapping[str, Array]]
@@ -28,8 +28,6 @@ Run = Callable[[Samples], Mapping[str, Array]]
 # values that are more than a step apart, are another computation. A value so near to the middle, in steps, as a mean of
 # four integers often is, may go either way however many there are.
 _TIPPED, _FAR, _MIDDLE = 0.02, 0.001, 0.01
-# Float values differ by the order of sums alone, at 100 dB and more.
-FLOAT_DB = 60.0
 
 
 @dataclass(kw_only=True)
@@ -44,6 +42,7 @@ class Sums:
     count: int = 0
     largest: float = 0.0
     rounds: bool = True
+    least_db: float = FLOAT_DB
 
     def add(
         self,
@@ -79,7 +78,7 @@ class Sums:
         if self.rounds:
             return self.tipped > _TIPPED * self.count or self.far > _FAR * self.count
         own = decibel(self.signal, self.own)
-        return own is not None and own < FLOAT_DB
+        return own is not None and own < self.least_db
 
     def departure(self, name: str, path: str) -> Departure:
         """Return the numbers of the place."""
@@ -117,7 +116,14 @@ class Observed:
 
 
 def compare(
-    module: fx.GraphModule, places: Sequence[Place], run: Run, quantized: Quantized, samples: Samples, note: str
+    module: fx.GraphModule,
+    places: Sequence[Place],
+    run: Run,
+    quantized: Quantized,
+    samples: Samples,
+    note: str,
+    *,
+    rows: int | None = None,
 ) -> Observed:
     """Compare an artifact with the quantized program at some places and at the outputs.
 
@@ -128,13 +134,16 @@ def compare(
         quantized: The program.
         samples: What to feed both.
         note: What is looked at.
+        rows: Samples of a call; None: as many as memory allows.
 
     Raises:
         RunError: If the artifact cannot be run.
     """
     source = quantized.captured.source
-    sums = {name: Sums() for name in (*(place.node.name for place in places), *(spec.name for spec in source.outputs))}
-    for part in samples.batches(source.batch or at_once(quantized.captured), multiple=source.batch or 1):
+    sums = {spec.name: Sums() for spec in source.outputs}
+    for place in places:
+        sums[place.node.name] = Sums(least_db=place.least_db) if isinstance(place, Tap) else Sums()
+    for part in samples.batches(source.batch or rows or at_once(quantized.captured), multiple=source.batch or 1):
         artifact = run(part)
         alone = walk(module, places, source, part, {})
         values = of_artifact(places, artifact, alone)

@@ -15,6 +15,8 @@ from edgekit.model import graph
 from edgekit.quantization.grouping import group
 
 Doubles = npt.NDArray[np.float64]
+# Float values differ by the order of sums alone, at 100 dB and more.
+FLOAT_DB = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +83,8 @@ class Tap:
     node: fx.Node
     output: str
     """The value's name in the .onnx."""
+    least_db: float = FLOAT_DB
+    """SQNR below which it is another value."""
     step: float | None = None
     """A float value has none."""
 

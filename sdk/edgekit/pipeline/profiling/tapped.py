@@ -14,22 +14,19 @@ from edgekit.execution import isolated
 from edgekit.execution import onnx as runtime
 from edgekit.model.program import Source
 from edgekit.pipeline.profiling.observing import Run
-from edgekit.pipeline.profiling.places import Place
 from edgekit.spec import Cpu, Format, TensorSpec
 
 # Numbers of a value for one sample, which bound a process that runs a file of somebody else.
 _NUMBERS = 2**14
 
 
-def tapped(
-    file: str, model: onnx.ModelProto, places: Sequence[Place], cpu: Cpu, source: Source, *, foreign: bool
-) -> Run:
-    """Return what runs a batch through a copy of a model, and gives its outputs and its values at some places by name.
+def tapped(file: str, model: onnx.ModelProto, values: Sequence[str], cpu: Cpu, source: Source, *, foreign: bool) -> Run:
+    """Return what runs a batch through a copy of a model, and gives its outputs and some of its values by name.
 
     Args:
         file: The file's name, for messages.
         model: The model, which is left as it was.
-        places: Where to tap it.
+        values: Names of the values to give.
         cpu: The processor family whose arithmetic the kernels follow.
         source: Its inputs and outputs.
         foreign: Whether the file is of somebody else: it is then run in a process of its own.
@@ -38,7 +35,7 @@ def tapped(
         RunError: If ONNX Runtime cannot load the copy, or, when it is called, run it.
     """
     # A file of somebody else may have names that no output of a project has.
-    inner = {name: f"edgekit_tap_{at}" for at, name in enumerate(dict.fromkeys(place.output for place in places))}
+    inner = {name: f"edgekit_tap_{at}" for at, name in enumerate(dict.fromkeys(values))}
     data = _with_outputs(model, inner)
     specs = (*source.outputs, *(TensorSpec(name=name, shape=("batch", _NUMBERS)) for name in inner.values()))
     names = {name: name for name in (spec.name for spec in source.outputs)} | inner
