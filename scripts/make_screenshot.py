@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 # By the section that it begins with.
-_PICTURES = {"": "report.png", "#layers": "report-layers.png"}
+_PICTURES = {"": "report.png", "#network": "report-network.png", "#layers": "report-layers.png"}
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from playwright.sync_api import Page as Tab
 from edgekit.bundles import manifest
 from edgekit.bundles.changes import Side
 from edgekit.bundles.compare import compare_builds
+from edgekit.bundles.manifest import Manifest
 from edgekit.render.page import build
 from edgekit.render.page.changes import of_changes
 from edgekit.render.page.many import of_bundles
@@ -31,7 +32,10 @@ CHROMIUM = next(
 PAGES = ("build", "profile", "failed", "compare", "many")
 # The least contrast of text against what is behind it, by kind of element, as WCAG 2.2 defines it.
 CONTRAST = """() => {
-  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const parse = (text) => { // "rgb(1, 2, 3)", and "color(srgb 0.1 0.2 0.3)" of what is mixed
+    const found = text.match(/[\\d.]+/g).map(Number);
+    return text.startsWith("color") ? found.map((value, i) => (i < 3 ? 255 * value : value)) : found;
+  };
   const linear = (v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
   const light = (rgb) => [0.2126, 0.7152, 0.0722].reduce((sum, share, i) => sum + share * linear(rgb[i] / 255), 0);
   const behind = (node) => {
@@ -82,7 +86,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     sides = [Side(path=one.verdict, report=one, drift=one.drift) for one in reports]
     texts = {
         "build": build.of_bundle(good),
-        "profile": build.of_bundle(good, profiles.profile(layers=40)),
+        "profile": build.of_bundle(stays(good), profiles.profile(layers=40), drawing=examples.drawing(8)),
         "failed": build.of_bundle(bad),
         "compare": of_changes(compare_builds(*sides)),
         "many": of_bundles(sides, [None, None]),
@@ -92,6 +96,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (place / f"{name}.html").write_text(text, encoding="utf-8")
     SCREENSHOTS.mkdir(exist_ok=True)
     return place
+
+
+def stays(built: Manifest) -> Manifest:
+    """Return a manifest whose first file computes an operation in float, outside of the delegate."""
+    left = examples.left_out("hardswish", "features.1.act", outside=True)
+    return built.model_copy(
+        update={"artifacts": (built.artifacts[0].model_copy(update={"left_out": (left,)}), *built.artifacts[1:])}
+    )
 
 
 @pytest.fixture
@@ -139,7 +151,7 @@ def test_pages_open_at_any_width_and_in_both_schemes(
 def test_faint_text_and_complaints_are_noticed(browser: Browser, folder: Path) -> None:
     """The negative twin of the above: pale grey, an image from elsewhere, an error, and something too wide."""
     found = open_page(browser, folder / "build.html", width=360)
-    found.tab.add_style_tag(content="caption { color: #aaa !important }")
+    found.tab.add_style_tag(content="caption { color: color-mix(in srgb, #aaa 99%, #fff) !important }")
     assert "CAPTION." in {place for place, ratio in found.tab.evaluate(CONTRAST).items() if ratio < 4.5}
     found.tab.evaluate("document.body.append(Object.assign(new Image(), {src: 'https://example.org/x.png'}))")
     found.tab.wait_for_timeout(100)
@@ -252,6 +264,84 @@ def test_every_table_has_a_caption_and_headings_step_down_one_by_one(opened: Ope
     assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
+def boxes(tab: Tab) -> list[str]:
+    """Return the names of the boxes that are drawn."""
+    return [text.split(" ")[0] for text in tab.locator(".network-name").all_inner_texts()]
+
+
+def test_the_network_is_drawn_folded_and_opens(opened: Opened) -> None:
+    """By a click and by the keyboard, in and out again, past modules that hold one other alone."""
+    tab = opened.tab
+    assert boxes(tab) == ["stem", "features", "head"] or boxes(tab) == ["stem", "features", "0"]
+    assert tab.locator(".network-board path").count() == 2
+    tab.locator(".network-board button", has_text="features").click()
+    assert boxes(tab) == [str(number) for number in range(8)]
+    assert tab.evaluate("document.activeElement.closest('.network-board') !== null")
+    tab.keyboard.press("ArrowDown")
+    tab.keyboard.press("Enter")
+    assert boxes(tab) == ["expand", "act", "project", "add"]
+    assert tab.locator(".network-path").inner_text() == "model / features / 1"
+    tab.keyboard.press("Escape")
+    tab.keyboard.press("Escape")
+    assert len(boxes(tab)) == 3
+    tab.locator(".network-board button", has_text="features").click()
+    tab.get_by_role("button", name="model", exact=True).click()
+    assert len(boxes(tab)) == 3
+
+
+def test_the_network_is_coloured_by_what_is_chosen(opened: Opened) -> None:
+    """Shares and words follow the choice; an operation says why it is in float."""
+    tab = opened.tab
+
+    def share(name: str) -> float:
+        box = tab.locator(".network-board button", has_text=name).first
+        return float(box.evaluate("(e) => parseFloat(e.style.getPropertyValue('--share'))"))
+
+    offered = tab.locator("#network-by option").all_inner_texts()
+    assert {"bytes", "dB lost", "delegate", "precision", "time, estimated"} <= set(offered)
+    tab.select_option("#network-by", "bytes")
+    assert share("features") == 42
+    assert 0 < share("stem") < 42
+    tab.select_option("#network-by", "delegate")
+    assert (share("features"), share("stem")) == (42, 0)
+    assert "1 of 40 outside" in tab.locator(".network-board button", has_text="features").inner_text()
+    tab.select_option("#network-of", "1")
+    assert share("features") == 0
+    tab.select_option("#network-of", "0")
+    tab.locator(".network-board button", has_text="features").click()
+    tab.locator(".network-board button").nth(1).click()
+    tab.locator(".network-board button", has_text="act").click()
+    assert "there is no int8 kernel for it" in tab.locator(".network-told").inner_text()
+    tab.locator("#network").screenshot(path=SCREENSHOTS / "network.png")
+
+
+def test_a_box_leads_to_the_ranges_of_its_layer(opened: Opened) -> None:
+    """Where the profile has them."""
+    tab = opened.tab
+    tab.locator(".network-board button", has_text="features").click()
+    tab.locator(".network-board button").nth(3).click()
+    tab.locator(".network-board button", has_text="project").click()
+    tab.locator(".network-board button").first.click()
+    tab.get_by_role("button", name="Its ranges and histograms").click()
+    assert tab.locator("#layer-details article:visible h3 code").inner_text() == "features.3.project.0"
+
+
+def test_the_ranges_of_any_of_300_layers_are_shown(browser: Browser, tmp_path: Path) -> None:
+    """Those of the first ones stand in the page, those of the others are made when they are asked for."""
+    text = build.of_bundle(examples.manifest(), profiles.profile(layers=300), drawing=examples.drawing(60))
+    (tmp_path / "profile.html").write_text(text, encoding="utf-8")
+    found = open_page(browser, tmp_path / "profile.html")
+    last = found.tab.locator("#layer-table tbody button").nth(250)
+    name = last.inner_text()
+    last.click()
+    shown = found.tab.locator("#layer-details article:visible")
+    assert shown.locator("h3 code").inner_text() == name
+    assert shown.locator("svg").count() == 2
+    assert "values are clipped" in shown.inner_text()
+    found.tab.close()
+    assert found.complaints == []
+
+
 def test_paper_shows_all_of_it(opened: Opened) -> None:
     """In print everything folded is open, on white, without controls, and no table is cut off."""
     opened.tab.emulate_media(media="print", color_scheme="dark")
@@ -259,7 +349,7 @@ def test_paper_shows_all_of_it(opened: Opened) -> None:
     assert opened.tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     opened.tab.set_viewport_size({"width": 718, "height": 1000})  # A4 less its margins
     assert opened.tab.evaluate("document.documentElement.scrollWidth") == 718
-    assert opened.tab.locator("nav").is_hidden()
+    assert opened.tab.locator("nav").first.is_hidden()
     assert opened.tab.locator("input").first.is_hidden()
     assert opened.tab.evaluate("getComputedStyle(document.querySelector('.scroll')).overflowX") == "visible"
     opened.tab.evaluate("dispatchEvent(new Event('beforeprint'))")

@@ -14,6 +14,7 @@ from edgekit.data.trace import Origin, Trace
 from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import Check, DriftReport, Leg, LegName, LimitResult
 from edgekit.drift.statistics import Interval
+from edgekit.model.drawing import Drawing, DrawnOperation
 from edgekit.model.layers import FallbackReport, Kept, Layer, lines
 from edgekit.model.left_out import LeftOut
 from edgekit.spec import Budget, Cpu, Format, Limits, Platform, Scheme, TensorSpec
@@ -243,3 +244,28 @@ def write_baseline(path: Path, device: str = "cuda") -> Path:
     """Write a recorded trace."""
     trace.save(baseline(device), path)
     return path
+
+
+def drawing(blocks: int = 3) -> Drawing:
+    """A network of a stem, blocks with a shortcut each, and a head; five operations a block."""
+    operations = [drawn("conv2d", "stem", (), 640)]
+    for number in range(blocks):
+        before = len(operations) - 1
+        path = f"features.{number}"
+        operations += [
+            drawn("conv2d", f"{path}.expand", (before,), 4_096),
+            drawn("hardswish", f"{path}.act", (before + 1,)),
+            drawn("conv2d", f"{path}.project.0", (before + 2,), 2_048),
+            drawn("relu", f"{path}.project.1", (before + 3,)),
+            drawn("add", path, (before, before + 4)),
+        ]
+    operations.append(drawn("linear", "head.0", (len(operations) - 1,), 5_120))
+    return Drawing(operations=tuple(one.model_copy(update={"time_share": 1 / len(operations)}) for one in operations))
+
+
+def drawn(operation: str, path: str, inputs: tuple[int, ...], float_bytes: int = 0) -> DrawnOperation:
+    """An operation of a drawing."""
+    return DrawnOperation(
+        operation=operation, path=path, inputs=inputs, float_bytes=float_bytes, int8_bytes=float_bytes // 4,
+        time_share=0.0,
+    )  # fmt: skip

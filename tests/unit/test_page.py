@@ -189,6 +189,25 @@ def test_answers_that_changed_are_fixed_or_broken() -> None:
         ]
 
 
+def test_the_network_is_in_the_page() -> None:
+    """As it is in graph.json, with its number of operations; without it there is no section."""
+    drawing, built = examples.drawing(), examples.manifest()
+    text = build.of_bundle(built, drawing=drawing)
+    page = pages.read(text)
+    files = documents_of(built) | {"graph": json.loads(drawing.model_dump_json())}
+    assert pages.disagreements(page, files) == []
+    assert page.documents == files
+    assert ("17", "/graph/operations") in [(told, given["data-path"]) for given, told in page.figures]
+    assert 'id="network"' not in build.of_bundle(built)
+
+
+def test_a_page_of_300_layers_is_small() -> None:
+    """With the graph of 300 layers and their ranges, under two megabytes."""
+    text = build.of_bundle(examples.manifest(), profiles.profile(layers=300), drawing=examples.drawing(60))
+    assert len(examples.drawing(60).operations) > 300
+    assert len(text.encode()) < 2_000_000
+
+
 def test_a_wrong_figure_is_found() -> None:
     """The negative twin: another value in the file, a changed text, and a figure without a source."""
     built = examples.manifest()

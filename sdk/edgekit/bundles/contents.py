@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 
 from edgekit.bundles.device_profile import DEVICE_FILE
+from edgekit.bundles.drawn import GRAPH_FILE
 from edgekit.bundles.manifest import MANIFEST_FILE, ArtifactInfo, Manifest, report
 from edgekit.bundles.profile import PROFILE_FILE
 from edgekit.bundles.verified import BOARD_FILE, EMULATED_FILE
 from edgekit.model.artifact import Artifact
+from edgekit.model.drawing import Drawing
 from edgekit.model.onchip import OnChip
 from edgekit.spec import SizeLimit
 from edgekit.targets.runtimes.check import minimum
@@ -70,6 +72,7 @@ def contents(
     page: str,
     tokenizer: bytes = b"",
     compiled: Mapping[str, bytes] | None = None,
+    drawing: Drawing | None = None,
 ) -> dict[str, bytes]:
     """Return the content of all files of a bundle, by path within its folder.
 
@@ -80,6 +83,7 @@ def contents(
         page: The text of the report's page.
         tokenizer: The file that it names, if it names one.
         compiled: The files of chips that it names.
+        drawing: The network, for pages that are made later.
     """
     return {
         **{artifact.file: artifact.data for artifact in artifacts},
@@ -87,6 +91,7 @@ def contents(
         **(compiled or {}),
         **({} if manifest.text is None else {manifest.text.file: tokenizer}),
         REPORT_FILE: report(manifest).to_json().encode(),
+        **({} if drawing is None else {GRAPH_FILE: drawing.model_dump_json().encode()}),
         PAGE_FILE: page.encode(),
         MANIFEST_FILE: manifest.to_json().encode(),
     }

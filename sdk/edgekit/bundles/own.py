@@ -8,6 +8,7 @@ from typing import Any
 from edgekit.base.atomic import is_unfinished
 from edgekit.bundles import native
 from edgekit.bundles.contents import ADDED, PAGE_FILE, REPORT_FILE
+from edgekit.bundles.drawn import GRAPH_FILE
 from edgekit.bundles.manifest import MANIFEST_FILE
 
 # What file managers leave wherever somebody looks.
@@ -20,7 +21,7 @@ def named_in(text: str) -> frozenset[str] | None:
         found = json.loads(text)
         if not isinstance(found["schema_version"], int) or not found["artifacts"]:
             return None
-        return frozenset((MANIFEST_FILE, REPORT_FILE, PAGE_FILE, *ADDED, *_files(found)))
+        return frozenset((MANIFEST_FILE, REPORT_FILE, PAGE_FILE, GRAPH_FILE, *ADDED, *_files(found)))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 

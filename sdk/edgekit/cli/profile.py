@@ -163,7 +163,7 @@ def _written(
     """Write what was measured to a file, or into the bundle with a page that shows what else was."""
     from edgekit import bundles
     from edgekit.base import atomic
-    from edgekit.bundles import device_profile, profile, verified
+    from edgekit.bundles import device_profile, drawn, profile, verified
     from edgekit.render.page import build as page
 
     if output is not None:
@@ -173,5 +173,6 @@ def _written(
         "profile": profile.of_bundle(folder, sha256),
         "device": device_profile.of_bundle(folder, sha256),
         "verified": verified.of_bundle(folder, sha256),
+        "drawing": drawn.of_bundle(folder),
     }
     return bundles.add(folder, name, text, page.of_bundle(manifest, **{**there, **found}), sha256)

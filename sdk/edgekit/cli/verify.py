@@ -109,7 +109,7 @@ def verify(
 
     from edgekit import bundles
     from edgekit.base import cache as caches
-    from edgekit.bundles import device_profile, profile
+    from edgekit.bundles import device_profile, drawn, profile
     from edgekit.bundles import verified as results
     from edgekit.bundles.verified import BOARD_FILE, EMULATED_FILE
     from edgekit.pipeline import emulate as emulation
@@ -136,6 +136,7 @@ def verify(
         profile.of_bundle(bundle, sha256),
         device_profile.of_bundle(bundle, sha256),
         results.of_bundle(bundle, sha256) | {file.removesuffix(".json"): found},
+        drawn.of_bundle(bundle),
     )
     place = bundles.add(bundle, file, found.to_json(), shown, sha256)
     return Answer(

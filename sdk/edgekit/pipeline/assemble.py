@@ -9,6 +9,7 @@ from edgekit.bundles.golden import golden_vectors
 from edgekit.bundles.manifest import MANIFEST_VERSION, Manifest, Model, TargetInfo, Tokenizer
 from edgekit.bundles.result import Built
 from edgekit.data import texts
+from edgekit.model.draw import draw
 from edgekit.model.layers import FallbackReport
 from edgekit.pipeline.attempt import Attempt
 from edgekit.pipeline.job import Job
@@ -88,8 +89,10 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
         verdict="passed" if good else "failed",
         producer={"edgekit": __version__, **installed(*_PRODUCERS)},
     )
+    drawing = draw(next(iter(attempt.programs.values())).captured.program)
     compiled = {file: data for tried in attempt.tried.values() for file, data in tried.files.items()}
-    content = bundles.contents(manifest, attempt.artifacts, files, page.of_bundle(manifest), tokenizer, compiled)
+    shown = page.of_bundle(manifest, drawing=drawing)
+    content = bundles.contents(manifest, attempt.artifacts, files, shown, tokenizer, compiled, drawing)
     bundles.write(folder, content)
     return Built(folder=folder, manifest=manifest, files=content)
 

@@ -12,6 +12,7 @@ from edgekit.bundles.manifest import report as report_of
 from edgekit.bundles.profile import Profile
 from edgekit.bundles.verified import Verified
 from edgekit.drift.report import Leg
+from edgekit.model.drawing import Drawing
 from edgekit.render import verdict
 from edgekit.render.next_step import next_step
 from edgekit.render.page import first, terms
@@ -19,6 +20,11 @@ from edgekit.render.page.columns import Column, columns_of, computed_on, own_of
 from edgekit.render.page.strip import sqnr_strips
 from edgekit.render.page.template import render
 from edgekit.render.page.traced import Traced
+
+# Layers whose details stand in the page, and operations whose time does, of each artifact; what costs most goes first.
+_WRITTEN, _TIMED = 40, 60
+# Of each of hundreds of layers the page shows what decides; profile.json has the rest.
+_NOT_OF_LAYERS = {"top5_agreement", "kl_divergence", "cosine", "max_abs_error", "mean_abs_error"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +55,7 @@ def of_bundle(
     profile: Profile | None = None,
     device: DeviceProfile | None = None,
     verified: Mapping[str, Verified] | None = None,
+    drawing: Drawing | None = None,
 ) -> str:
     """Return the text of ``report.html``; the same values give the same text.
 
@@ -57,6 +64,7 @@ def of_bundle(
         profile: What profiling the same bundle measured.
         device: What the same bundle did on a device.
         verified: What the real kernels of its processor computed of it, by ``emulated`` and ``board``.
+        drawing: The network.
     """
     report = report_of(manifest)
     documents: dict[str, JsonValue] = {"report": report.model_dump(mode="json")}
@@ -66,6 +74,8 @@ def of_bundle(
         documents["device"] = device.model_dump(mode="json")
     for name, one in (verified or {}).items():
         documents[name] = one.model_dump(mode="json")
+    if drawing is not None:
+        documents["graph"] = drawing.model_dump(mode="json")
     step = next_step(report, Path("BUNDLE"), None if profile is None else profile.sensitivities)
     documents["reader"] = {"next_step": step, "terms": terms.AS_JSON}
     legs, theirs = report.drift.legs, () if device is None else device.drift.legs
@@ -77,6 +87,7 @@ def of_bundle(
         first=first.of(report, profile),
         doubts=any(leg.doubts for leg in legs),
         fallback_words="" if report.fallback is None else verdict.of_fallback(report.fallback),
+        drawn=drawing is not None and len(drawing.operations) > 0,
         profiled=profile is not None,
         columns=columns_of(leg.metrics for leg in legs),
         own=own_of(leg.metrics for leg in legs),
@@ -89,8 +100,11 @@ def of_bundle(
         one_columns=() if profile is None else _swept(profile),
         computed_on=computed_on,
         worst=worst,
+        slowest=slowest,
         at_most=verdict.at_most,
         layers=[] if profile is None else _layers(documents["profile"]),
+        written=_WRITTEN,
+        timed=_TIMED,
     )
 
 
@@ -119,10 +133,18 @@ def worst(names: tuple[str, ...], marks: dict[str, str]) -> str:
     return "broken" if "broken" in found else "noise" if "noise" in found else ""
 
 
+def slowest(operations: Traced) -> list[Traced]:
+    """Return the operations that take most of the time, in the order of running; all of them where they are few."""
+    order = sorted(operations, key=lambda one: float(one["share"].raw), reverse=True)  # type: ignore[arg-type]
+    kept = {one.pointer for one in order[:_TIMED]}
+    return [one for one in operations if one.pointer in kept]
+
+
 def _swept(profile: Profile) -> tuple[Column, ...]:
     """Return the columns that the sweeps over the layers fill."""
     ranking = () if profile.sensitivities is None else profile.sensitivities.ranking
-    return columns_of(m for one in ranking for m in (*one.only.values(), *one.all_but.values()))
+    found = columns_of(m for one in ranking for m in (*one.only.values(), *one.all_but.values()))
+    return tuple(column for column in found if column.name not in _NOT_OF_LAYERS)
 
 
 def _layers(profile: JsonValue) -> list[LayerView]:

@@ -91,7 +91,7 @@ def show(value: Traced, form: Form) -> Markup:
     """Return the element of one value: its text, where it stands, and what it is sorted by."""
     shown = text_of(form, value.raw, value.key)
     return Markup('<data value="{}" data-path="{}" data-form="{}">{}</data>').format(
-        _sorted_by(value.raw), value.pointer, form, shown
+        "" if form == "text" else _sorted_by(value.raw), value.pointer, form, shown
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ from edgekit.render.page.terms import tip
 from edgekit.render.page.traced import Traced
 
 _HERE = Path(__file__).parent
+_SAID = 12
+"""How often a page says what a term means: not again at the head of each of hundreds of tables."""
 
 
 def render(template: str, documents: Mapping[str, JsonValue], **values: object) -> str:
@@ -48,9 +51,11 @@ def render(template: str, documents: Mapping[str, JsonValue], **values: object) 
 
 def _with_tips(page: str) -> str:
     """Say at the head of each column, and of each figure, what its term means and what a good value is."""
+    said: Counter[str] = Counter()
 
     def told(found: re.Match[str]) -> str:
-        text = tip(found["title"])
+        said[found["title"]] += 1
+        text = tip(found["title"]) if said[found["title"]] <= _SAID else ""
         return f'{found["open"]} title="{escape(text)}">{found["title"]}<' if text else found[0]
 
     return re.sub(r'(?P<open><(?:th scope="col"(?: class="number")?|dt))>(?P<title>[^<>{}]+)<', told, page)

@@ -57,14 +57,33 @@
     (table.closest(".scroll") ?? table).before(element("div", { className: "filter" }, label, input, said));
   });
 
-  // One layer's details at a time.
+  // One layer's details at a time; of those beyond the first ones they are made of the JSON when they are asked for.
   const rows = all("tr[data-layer]");
+  const make = (row) => {
+    const profile = JSON.parse(document.getElementById("profile").textContent);
+    const path = row.querySelector("button").textContent, number = row.dataset.layer;
+    const at = profile.values.findIndex((one) => one.path === path);
+    const short = (value) => Number(value.toPrecision(4)).toString();
+    const title = element("h3", { id: `layer-${number}-title` }, element("code", { textContent: path }));
+    const figures = at < 0 ? [element("p", { className: "quiet", textContent: "No range of this layer was recorded." })]
+      : profile.values[at].values.map((value, index) => {
+        const place = element("div", { className: "plot" });
+        Object.assign(place.dataset, { plot: "range", from: `/profile/values/${at}/values/${index}` });
+        const told = `range ${short(value.range_lo)} to ${short(value.range_hi)}, step ${short(value.scale)}; ${value.saturated.toLocaleString("en")} of ${value.values.toLocaleString("en")} values are clipped`;
+        return element("figure", { className: "range" }, element("figcaption", {}, element("code", { textContent: value.name }), ` ${value.kind}`, element("br"), told), place);
+      });
+    const made = element("article", { className: "detail", id: `layer-${number}`, tabIndex: -1 }, title, ...figures);
+    made.setAttribute("aria-labelledby", title.id);
+    document.getElementById("layer-details").append(made);
+    return made;
+  };
   const choose = (number, seen) => {
     for (const row of rows) {
       const chosen = row.dataset.layer === number;
       row.classList.toggle("chosen", chosen);
       row.querySelector("button").setAttribute("aria-pressed", String(chosen));
-      document.getElementById(`layer-${row.dataset.layer}`).hidden = !chosen;
+      const shown = document.getElementById(`layer-${row.dataset.layer}`) ?? (chosen ? make(row) : null);
+      if (shown !== null) shown.hidden = !chosen;
     }
     const details = document.getElementById(`layer-${number}`);
     window.dispatchEvent(new CustomEvent("edgekit-shown", { detail: details }));

@@ -113,7 +113,10 @@
     const width = Math.floor(place.clientWidth);
     if (width === 0 || String(width) === place.dataset.width) return; // hidden, or drawn already
     place.dataset.width = width;
-    place.replaceChildren(draw[place.dataset.plot](width, place.dataset.from));
+    const drawn = draw[place.dataset.plot](width, place.dataset.from);
+    for (const svg of [drawn, ...drawn.querySelectorAll("svg")].filter((one) => one.tagName === "svg")) svg.setAttribute("role", "img");
+    drawn.querySelectorAll("g[aria-label]").forEach((group) => group.removeAttribute("aria-label")); // the names of marks
+    place.replaceChildren(drawn);
   };
   const places = [...document.querySelectorAll("[data-plot]")];
   const watch = new ResizeObserver((entries) => entries.forEach((entry) => refresh(entry.target)));
