@@ -5,8 +5,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
+from edgekit.bundles.manifest import Manifest
+from edgekit.bundles.profile import Profile
+from edgekit.render.next_step import next_step
+from edgekit.render.page import terms
 from edgekit.render.page.forms import text_of, text_of_pair
 
 # Words of the field that hold a digit and are no figure.
@@ -54,6 +59,13 @@ class Page(HTMLParser):
             self.documents[given["id"]] = json.loads(data)
         elif tag == "":
             self.rest.append(data)
+
+
+def reader(built: Manifest, profile: Profile | None = None) -> dict[str, Any]:
+    """Return what a page holds beside the files of its bundle: the step that would help, and what terms mean."""
+    step = next_step(built, Path("BUNDLE"), None if profile is None else profile.sensitivities)
+    known = {title: {"means": term.means, "good": term.good} for title, term in terms.TERMS.items()}
+    return {"next_step": step, "terms": known}
 
 
 def read(text: str) -> Page:

@@ -35,6 +35,23 @@ def test_the_example_of_streaming_works(tmp_path: Path, monkeypatch: pytest.Monk
     assert (tmp_path / "artifacts" / "stepmodel" / "linux-arm64" / "manifest.json").is_file()
 
 
+def test_the_example_of_python_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The whole block is run, with a small network in its names; what it prints is one line each."""
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text("utf-8"), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    pictures = [torch.from_numpy(images(32, seed).inputs["image"]) for seed in range(3)]
+    names = {"model": Small(), "example": pictures[0][:1], "batches": pictures[:2], "held_out": pictures[2]}
+    exec(example, names)  # noqa: S102 - our own page
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("<build: <small for android-arm64: ")
+    assert lines[1].startswith("small ")
+    assert lines[2] == "report.html"
+    assert lines[3].endswith(" same>")
+
+
 def test_the_examples_of_weights_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The snippet of Python reads a checkpoint; what the page shows of an error, and its table of TOML, are real."""
     page = (ROOT / "docs" / "weights.md").read_text("utf-8")

@@ -10,7 +10,6 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from edgekit.api import build
-    from edgekit.apps.drop import drop
     from edgekit.inspection.predict import predict
     from edgekit.model.streaming import streaming
     from edgekit.pipeline.baseline import record
@@ -18,44 +17,62 @@ if TYPE_CHECKING:
     from edgekit.pipeline.publish import publish
     from edgekit.pipeline.rebuild import build_project
     from edgekit.pipeline.reporting import report
-    from edgekit.pipeline.stages import bundle, capture, lower, quantize, verify
+    from edgekit.pipeline.stages import bundle, capture, lower, quantize
     from edgekit.pipeline.streams import stream_drift
+    from edgekit.pipeline.verbs import compare, drop, inspect, profile, run, verify
+    from edgekit.spec import Budget, QuantSpec, Scheme, Target
 
 __all__ = [
+    "Budget",
+    "QuantSpec",
+    "Scheme",
+    "Target",
     "__version__",
     "build",
     "build_project",
     "bundle",
     "capture",
+    "compare",
     "compare_path",
     "drop",
+    "inspect",
     "lower",
     "predict",
+    "profile",
     "publish",
     "quantize",
     "record",
     "report",
+    "run",
     "stream_drift",
     "streaming",
     "verify",
 ]
 
 _HOMES = {
+    "Budget": "edgekit.spec",
+    "QuantSpec": "edgekit.spec",
+    "Scheme": "edgekit.spec",
+    "Target": "edgekit.spec",
     "build": "edgekit.api",
     "build_project": "edgekit.pipeline.rebuild",
     "bundle": "edgekit.pipeline.stages",
     "capture": "edgekit.pipeline.stages",
+    "compare": "edgekit.pipeline.verbs",
     "compare_path": "edgekit.pipeline.comparison",
-    "drop": "edgekit.apps.drop",
+    "drop": "edgekit.pipeline.verbs",
+    "inspect": "edgekit.pipeline.verbs",
     "lower": "edgekit.pipeline.stages",
     "predict": "edgekit.inspection.predict",
+    "profile": "edgekit.pipeline.verbs",
     "publish": "edgekit.pipeline.publish",
     "quantize": "edgekit.pipeline.stages",
     "record": "edgekit.pipeline.baseline",
     "report": "edgekit.pipeline.reporting",
+    "run": "edgekit.pipeline.verbs",
     "stream_drift": "edgekit.pipeline.streams",
     "streaming": "edgekit.model.streaming",
-    "verify": "edgekit.pipeline.stages",
+    "verify": "edgekit.pipeline.verbs",
 }
 
 

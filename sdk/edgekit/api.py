@@ -12,7 +12,7 @@ from edgekit import targets
 from edgekit.base import cache as caches
 from edgekit.base.keeping import keep_folder
 from edgekit.base.memory import Memory
-from edgekit.base.progress import Progress, Silent
+from edgekit.base.progress import Progress
 from edgekit.bundles.result import BuildResult
 from edgekit.data import doubts
 from edgekit.data.texts import checked_steps
@@ -24,6 +24,7 @@ from edgekit.pipeline import native as natives
 from edgekit.pipeline.build import build_job
 from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
 from edgekit.pipeline.rebuild import build_project
+from edgekit.render.telling import telling
 from edgekit.spec import (
     Audio,
     Budget,
@@ -58,12 +59,12 @@ def build(
     labels: Sequence[str] = (),
     meanings: Mapping[str, Meaning] | None = None,
     metrics: Mapping[str, Metric] | None = None,
-    preprocessing: Preprocessing | None = None,
-    audio: Audio | None = None,
-    text: Text | None = None,
-    quantization: QuantSpec | None = None,
-    formats: Sequence[str] = (),
-    budget: Budget | None = None,
+    preprocessing: Preprocessing | Mapping[str, object] | None = None,
+    audio: Audio | Mapping[str, object] | None = None,
+    text: Text | Mapping[str, object] | None = None,
+    quantization: QuantSpec | Mapping[str, object] | None = None,
+    formats: str | Sequence[str] = (),
+    budget: Budget | Mapping[str, object] | None = None,
     max_batch: int | None = None,
     unbatched: bool = False,
     shapes: Mapping[str, Sequence[int | str]] | None = None,
@@ -102,9 +103,10 @@ def build(
         preprocessing: How a picture becomes the input, for the apps.
         audio: How a sound becomes the only input, likewise.
         text: How a text becomes the inputs; the bundle carries the tokenizer, which is named from the current folder.
-        quantization: How to quantize, ``QuantSpec(scheme=Scheme.INT8_DYNAMIC)`` for instance; the target's scheme
-            unless given.
-        formats: The artifacts to write, of ``"pte"`` and ``"onnx"``; all that the target names unless given.
+        quantization: How to quantize, ``QuantSpec(scheme=Scheme.INT8_DYNAMIC)`` or ``{"scheme": "int8-dynamic"}`` for
+            instance; the target's scheme unless given. This and the other settings may be mappings with the keys of a
+            project file.
+        formats: The artifact to write, ``"pte"`` or ``"onnx"``, or several; all that the target names unless given.
         budget: Limits put over the target's.
         max_batch: Largest batch that the artifacts take, and the .pte plans memory for. Unless given it follows from
             the example: with one row the batch is fixed at one sample, as phones run a model and at the least memory;
@@ -113,7 +115,7 @@ def build(
             vector, a scalar. The files have a batch of 1; data has one row a sample, as ever.
         shapes: Shapes of inputs of which more than the batch varies, ``{"tokens": ("batch", "length")}``.
         dimensions: What the names in them stand for: the largest size, or ``Dimension(min=8, max=512, multiple=8)``.
-        progress: Told about every stage.
+        progress: Told about every stage; unless given a terminal and a notebook are.
         cache: Take artifacts from the cache that were lowered before from an equal quantized program.
         keep: Folder for every intermediate and, if a stage fails, for its input and a script that fails alike; what
             ``EDGEKIT_KEEP`` names unless given.
@@ -127,14 +129,16 @@ def build(
     Raises:
         EdgeKitError: A subclass for what is wrong, with a hint.
     """
-    profiles, left_out = _profiles(target, arguments.formats_of(formats), quantization or QuantSpec())
+    quantization = arguments.spec("quantization", quantization, QuantSpec, "an edgekit.QuantSpec") or QuantSpec()
+    budget = arguments.spec("budget", budget, Budget, "an edgekit.Budget") or Budget()
+    preprocessing = arguments.spec("preprocessing", preprocessing, Preprocessing, "an edgekit.spec.Preprocessing")
+    audio = arguments.spec("audio", audio, Audio, "an edgekit.spec.Audio")
+    text = arguments.spec("text", text, Text, "an edgekit.spec.Text")
+    profiles, left_out = _profiles(target, arguments.formats_of(formats), quantization)
     for argument, value, kind, what in (
-        ("output", output, str | Path, "a path"), ("budget", budget or Budget(), Budget, "an edgekit.spec.Budget"),
-        ("quantization", quantization or QuantSpec(), QuantSpec, "an edgekit.spec.QuantSpec"),
-        ("metrics", metrics or {}, Mapping, _BY_NAME), ("meanings", meanings or {}, Mapping, _BY_NAME),
+        ("output", output, str | Path, "a path"), ("metrics", metrics or {}, Mapping, _BY_NAME),
+        ("meanings", meanings or {}, Mapping, _BY_NAME),
         ("shapes", shapes or {}, Mapping, _BY_NAME),
-        ("preprocessing", preprocessing, Preprocessing | None, "an edgekit.spec.Preprocessing"),
-        ("audio", audio, Audio | None, "an edgekit.spec.Audio"), ("text", text, Text | None, "an edgekit.spec.Text"),
         ("cache", cache, bool, "True or False"), ("unbatched", unbatched, bool, "True or False"),
          ("keep", keep, str | Path | None, "a folder's path"),
     ):  # fmt: skip
@@ -170,14 +174,14 @@ def build(
         evaluating = samples_given(
             evaluation, source, what="evaluation data", outputs=source.outputs, memory=allowed, text=text
         )
-    check_answers(budget or Budget(), source.outputs, evaluating)
+    check_answers(budget, source.outputs, evaluating)
     job = Job(
         source=source,
         calibration=calibrating,
         evaluation=evaluating,
         baseline=None,
-        quantization=quantization or QuantSpec(),
-        budget=budget or Budget(),
+        quantization=quantization,
+        budget=budget,
         preprocessing=preprocessing,
         text=steps,
         labels=source.labels,
@@ -186,9 +190,9 @@ def build(
         memory=allowed,
     )
     store = caches.for_builds() if cache else None
-    told = progress or Silent()
-    result = build_job(job, profiles, Path(output), told, store, keep_folder(keep)).beside(left_out)
-    return natives.add(result, folders, told, store)
+    with telling(progress) as told:
+        result = build_job(job, profiles, Path(output), told, store, keep_folder(keep)).beside(left_out)
+        return natives.add(result, folders, told, store)
 
 
 def _profiles(

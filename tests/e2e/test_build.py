@@ -66,7 +66,9 @@ def test_the_page_agrees_with_the_report(sample: Build, target: str) -> None:
     """Every figure of report.html is what report.json says; another target's report is told apart."""
     text = (sample.bundle(target) / "report.html").read_text(encoding="utf-8")
     page = pages.read(text)
-    files = {"report": json.loads((sample.bundle(target) / "report.json").read_text(encoding="utf-8"))}
+    folder = sample.bundle(target)
+    files = {name: json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("report", "graph")}
+    files["reader"] = pages.reader(bundles.read(folder))
     assert pages.disagreements(page, files) == []
     assert page.documents == files
     assert len(text.encode()) < 1_500_000

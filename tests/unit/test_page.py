@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ from edgekit.bundles.verified import Board, Verified, VerifiedRun
 from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import DriftReport, LimitResult
 from edgekit.model.onchip import Compiled, Executed, OnChip
-from edgekit.render.next_step import next_step
 from edgekit.render.page import build
 from edgekit.render.page.changes import of_changes
 from edgekit.render.page.columns import COLUMNS, columns_of, computed_on
@@ -36,9 +34,7 @@ LIMIT = 1_500_000
 
 def documents_of(built: Manifest, profile: Profile | None = None) -> dict[str, Any]:
     """Return the JSON files of a bundle, read as anybody would."""
-    told = next_step(built, Path("BUNDLE"), None if profile is None else profile.sensitivities)
-    terms = {title: {"means": term.means, "good": term.good} for title, term in TERMS.items()}
-    files = {"report": json.loads(manifest.report(built).to_json()), "reader": {"next_step": told, "terms": terms}}
+    files = {"report": json.loads(manifest.report(built).to_json()), "reader": pages.reader(built, profile)}
     return files if profile is None else {**files, "profile": json.loads(profile.to_json())}
 
 

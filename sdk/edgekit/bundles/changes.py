@@ -3,6 +3,7 @@
 Nothing is run here. The numbers are those that the builds, or a comparison with a baseline, have measured.
 """
 
+from collections import Counter
 from enum import StrEnum
 from typing import Literal
 
@@ -136,3 +137,9 @@ class BundleComparison(Spec):
     """What else differs: weights, target, baseline and library versions."""
     notes: tuple[str, ...]
     """What a reader must know to read the numbers."""
+
+    def __repr__(self) -> str:
+        """Return one line."""
+        counts = Counter(one.change for leg in self.legs for one in leg.metrics)
+        told = ", ".join(f"{counts[change]} {change}" for change in Change if counts[change])
+        return f"<{self.old.path} to {self.new.path}: {told or 'nothing to compare'}>"

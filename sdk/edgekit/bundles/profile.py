@@ -5,6 +5,7 @@
 
 import json
 import math
+from html import escape
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,6 +18,7 @@ from edgekit.spec import Scheme, Spec
 
 PROFILE_VERSION: Literal[2] = 2
 PROFILE_FILE = "profile.json"
+_SHOWN = 10
 
 
 class ValueProfile(Spec):
@@ -203,6 +205,22 @@ class Profile(Spec):
     """Lines for the project file that keep the layers that cost most in float."""
     notes: tuple[str, ...]
     """Where the numbers come from, and what a GPU or a phone would change."""
+
+    def __repr__(self) -> str:
+        """Return one line."""
+        timed = ", ".join(f"{one.artifact} {one.latency.median_ms:.3f} ms" for one in self.costs)
+        return f"<profile of {self.model} for {self.target}: {len(self.layers)} layers{', ' + timed if timed else ''}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the layers that cost most."""
+        ranking = () if self.sensitivities is None else self.sensitivities.ranking[:_SHOWN]
+        rows = "".join(
+            f"<tr><td><code>{escape(one.layer.path)}</code></td><td>{escape(one.layer.kind)}</td>"
+            f"<td>{'all' if one.gain_db is None else f'{one.gain_db:+.2f}'}</td></tr>"
+            for one in ranking
+        )
+        head = "<th>layer</th><th>kind</th><th>gain in float, dB</th>"
+        return f"<p>{escape(repr(self))}</p><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
     def to_json(self) -> str:
         """Return the text of ``profile.json``."""

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from html import escape
 from pathlib import Path
 
+from edgekit.bundles.contents import PAGE_FILE
 from edgekit.bundles.manifest import Manifest
 from edgekit.bundles.native import Native
 from edgekit.errors import EdgeKitError
 from edgekit.model.layers import Sensitivities
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Built:
     """A bundle on disk and what is inside."""
 
@@ -26,6 +28,15 @@ class Built:
         """Whether drift and sizes are within their limits."""
         return self.manifest.verdict == "passed"
 
+    def __repr__(self) -> str:
+        """Return one line."""
+        files = ", ".join(f"{item.file} {item.bytes / 1000:,.1f} kB" for item in self.manifest.artifacts)
+        return f"<{self.manifest.model.name} for {self.manifest.target.name}: {self.manifest.verdict}, {files}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return BuildResult(bundles=(self,), seconds=())._repr_html_()
+
 
 @dataclass(frozen=True, kw_only=True)
 class NotBuilt:
@@ -38,7 +49,7 @@ class NotBuilt:
     """Whether that is a failure; otherwise all targets were asked for, and this one is not to be had."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class BuildResult:
     """The bundles of one build, in the order of the targets asked for, and the seconds that each stage took."""
 
@@ -64,3 +75,27 @@ class BuildResult:
     def passed(self) -> bool:
         """Whether every bundle is within its limits, and none is missing that should be there."""
         return all(bundle.passed for bundle in self.bundles) and not any(one.failed for one in self.not_built)
+
+    def __repr__(self) -> str:
+        """Return one line."""
+        lacking = [f"<{one.target}: not built>" for one in self.not_built]
+        return f"<build: {', '.join((*map(repr, self.bundles), *lacking)) or 'nothing'}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a row for each file, and where the bundles' pages are."""
+        rows: list[tuple[str, ...]] = [
+            (
+                one.manifest.target.name,
+                item.file,
+                str(item.quantization),
+                f"{item.bytes / 1000:,.1f} kB",
+                one.manifest.verdict,
+            )
+            for one in self.bundles
+            for item in one.manifest.artifacts
+        ]
+        rows += [(one.target, "", "", "", "not built") for one in self.not_built]
+        head = "".join(f"<th>{title}</th>" for title in ("target", "file", "scheme", "size", "verdict"))
+        body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+        pages = "".join(f"<p><code>{escape(str(one.folder / PAGE_FILE))}</code></p>" for one in self.bundles)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{pages}"

@@ -1,7 +1,8 @@
 """``edgekit profile``: where the accuracy of a bundle goes, and what its artifacts cost, here and on a phone."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +14,6 @@ from edgekit.errors import EdgeKitError, RunError
 
 if TYPE_CHECKING:
     from edgekit.bundles.device_profile import DeviceProfile
-    from edgekit.bundles.manifest import Manifest
 
 _TIMEOUT_S = 300.0
 
@@ -103,11 +103,12 @@ def profile(
 
     from edgekit import bundles
 
-    manifest = bundles.read(bundle)  # what is no bundle is told before torch is imported
+    bundles.read(bundle)  # what is no bundle is told before torch is imported
 
     from edgekit.base import cache
     from edgekit.bundles.profile import PROFILE_FILE
     from edgekit.pipeline import job
+    from edgekit.pipeline.measured import add
     from edgekit.pipeline.profiling import measure
     from edgekit.render import json
     from edgekit.render.profile import show_profile
@@ -116,7 +117,8 @@ def profile(
     store = None if no_cache else cache.for_builds()
     opened = find(folder, strict=False).with_memory(memory)
     found = measure.profile(bundle, lambda: job.of_project(opened), progress, target=target, cache=store, steps=steps)
-    path = _written(output, bundle, PROFILE_FILE, found.to_json(), manifest, {"profile": found}, found.manifest_sha256)
+    text = found.to_json()
+    path = _written(output, text, lambda: add(bundle, PROFILE_FILE, text, found.manifest_sha256, profile=found))
     return Answer(
         data=json.profile(found, path),
         text=lambda console: show_profile(console, found, str(path)),
@@ -128,16 +130,18 @@ def _on_phone(
 ) -> Answer:
     from edgekit import bundles
 
-    manifest = bundles.read(bundle)
+    bundles.read(bundle)
 
     from edgekit.apps.phone import trip
     from edgekit.bundles import profile as profiles
     from edgekit.bundles.device_profile import DEVICE_FILE
+    from edgekit.pipeline.measured import add
     from edgekit.render import json
     from edgekit.render.device import failures, show_device
 
     found = trip.profile(bundle, serial, progress, timeout=timeout, keep=keep)
-    path = _written(output, bundle, DEVICE_FILE, found.to_json(), manifest, {"device": found}, found.manifest_sha256)
+    text = found.to_json()
+    path = _written(output, text, lambda: add(bundle, DEVICE_FILE, text, found.manifest_sha256, device=found))
     host = profiles.of_bundle(bundle, found.manifest_sha256)
     return Answer(
         data=json.device(found, path),
@@ -157,22 +161,11 @@ def _failure(found: "DeviceProfile", failures: list[str]) -> EdgeKitError | None
     )
 
 
-def _written(
-    output: Path | None, folder: Path, name: str, text: str, manifest: "Manifest", found: dict[str, Any], sha256: str
-) -> Path:
+def _written(output: Path | None, text: str, add: Callable[[], Path]) -> Path:
     """Write what was measured to a file, or into the bundle with a page that shows what else was."""
-    from edgekit import bundles
+    if output is None:
+        return add()
     from edgekit.base import atomic
-    from edgekit.bundles import device_profile, drawn, profile, verified
-    from edgekit.render.page import build as page
 
-    if output is not None:
-        atomic.replace_file(output, text.encode())
-        return output
-    there = {
-        "profile": profile.of_bundle(folder, sha256),
-        "device": device_profile.of_bundle(folder, sha256),
-        "verified": verified.of_bundle(folder, sha256),
-        "drawing": drawn.of_bundle(folder),
-    }
-    return bundles.add(folder, name, text, page.of_bundle(manifest, **{**there, **found}), sha256)
+    atomic.replace_file(output, text.encode())
+    return output

@@ -107,14 +107,11 @@ def verify(
     gate = Gate.asked(junit, summary)
     reference = _reference(bundle, recorded, folder)
 
-    from edgekit import bundles
     from edgekit.base import cache as caches
-    from edgekit.bundles import device_profile, drawn, profile
-    from edgekit.bundles import verified as results
     from edgekit.bundles.verified import BOARD_FILE, EMULATED_FILE
     from edgekit.pipeline import emulate as emulation
+    from edgekit.pipeline.measured import add
     from edgekit.render import cases, markdown, verdict
-    from edgekit.render.page import build as page
     from edgekit.render.verified import show_verified
 
     store = caches.for_builds()
@@ -131,14 +128,7 @@ def verify(
         lambda console: show_verified(console, found, str(bundle)),
     )
     file, sha256 = EMULATED_FILE if address is None else BOARD_FILE, found.manifest_sha256
-    shown = page.of_bundle(
-        bundles.read(bundle),
-        profile.of_bundle(bundle, sha256),
-        device_profile.of_bundle(bundle, sha256),
-        results.of_bundle(bundle, sha256) | {file.removesuffix(".json"): found},
-        drawn.of_bundle(bundle),
-    )
-    place = bundles.add(bundle, file, found.to_json(), shown, sha256)
+    place = add(bundle, file, found.to_json(), sha256, verified={file.removesuffix(".json"): found})
     return Answer(
         data={"file": str(place), "verified": found.model_dump(mode="json")},
         text=text,

@@ -1,6 +1,7 @@
 """Drift in legs, held against a budget: values only, see ``compare`` for how they are made."""
 
 from enum import StrEnum
+from html import escape
 from typing import Literal
 
 from edgekit.drift.metrics import Metrics
@@ -93,3 +94,19 @@ class DriftReport(Spec):
     def within_budget(self) -> bool:
         """Whether no leg breaks a limit beyond noise."""
         return not any(leg.breaches for leg in self.legs)
+
+    def __repr__(self) -> str:
+        """Return one line: all the metrics of all legs would be pages."""
+        verdict = "within the budget" if self.within_budget else "over the budget"
+        return f"<drift of {len(self.legs)} legs on {self.samples} samples: {verdict}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a row for each leg."""
+        rows = "".join(
+            f"<tr><td>{escape(leg.name)}</td><td>{escape(leg.artifact or '')}</td><td>{escape(leg.output)}</td>"
+            f"<td>{'identical' if leg.metrics.sqnr_db is None else f'{leg.metrics.sqnr_db:.2f}'}</td>"
+            f"<td>{'broken' if leg.breaches else 'kept'}</td></tr>"
+            for leg in self.legs
+        )
+        head = "<th>leg</th><th>artifact</th><th>output</th><th>SQNR dB</th><th>limits</th>"
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"

@@ -17,8 +17,10 @@ from edgekit.execution.artifact import open_artifact
 from edgekit.spec import Format, TensorSpec
 from edgekit.spec.fits import picture_faults, sound_faults
 
+_SHOWN = 3
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Prediction:
     """What an artifact says of one input."""
 
@@ -26,6 +28,12 @@ class Prediction:
     outputs: Mapping[str, Array]
     classes: tuple[tuple[str, float], ...]
     """Labels with probabilities, likeliest first; empty if the model is no classifier."""
+
+    def __repr__(self) -> str:
+        """Return one line: the likeliest classes, or the shapes of the outputs."""
+        likely = ", ".join(f"{label} {100 * share:.0f} %" for label, share in self.classes[:_SHOWN])
+        shapes = ", ".join(f"{name} {'x'.join(map(str, values.shape))}" for name, values in self.outputs.items())
+        return f"<{self.artifact}: {likely or shapes}>"
 
 
 def predict(folder: Path, given: str | Path, format: Format | None = None) -> Prediction:

@@ -63,8 +63,8 @@ def capture(
     output_names: Sequence[str] = ("output",),
     labels: Sequence[str] = (),
     meanings: Mapping[str, Meaning] | None = None,
-    preprocessing: Preprocessing | None = None,
-    audio: Audio | None = None,
+    preprocessing: Preprocessing | Mapping[str, object] | None = None,
+    audio: Audio | Mapping[str, object] | None = None,
     max_batch: int | None = None,
     unbatched: bool = False,
     shapes: Mapping[str, Sequence[int | str]] | None = None,
@@ -94,6 +94,8 @@ def capture(
         SourceError, DataError, ProjectError: If the model, the example or an argument is wrong.
         CaptureError: If ``torch.export`` refuses the model.
     """
+    preprocessing = arguments.spec("preprocessing", preprocessing, Preprocessing, "an edgekit.spec.Preprocessing")
+    audio = arguments.spec("audio", audio, Audio, "an edgekit.spec.Audio")
     source = source_of(
         name,
         model,
@@ -118,7 +120,7 @@ def quantize(
     calibration: Data,
     *,
     scheme: str = "int8",
-    quantization: QuantSpec | None = None,
+    quantization: QuantSpec | Mapping[str, object] | None = None,
     target: str | Path | None = None,
 ) -> Quantized:
     """Quantize a captured program.
@@ -138,9 +140,10 @@ def quantize(
     """
     if scheme not in set(Scheme):
         raise ProjectError(f"There is no scheme {scheme!r}.", hint=f"There are {', '.join(Scheme)}.")
+    settings = arguments.spec("quantization", quantization, QuantSpec, "an edgekit.QuantSpec") or QuantSpec()
     samples = samples_given(calibration, captured.source, what="calibration data", memory=captured.memory)
     placing = CPU_PLACING if target is None else chips.of_target(targets.load(target)).placing
-    return quantize_captured(captured, Scheme(scheme), quantization or QuantSpec(), samples, placing)
+    return quantize_captured(captured, Scheme(scheme), settings, samples, placing)
 
 
 def lower(quantized: Quantized, *, target: str | Path, format: str) -> Artifact:
@@ -167,7 +170,7 @@ def verify(
     *,
     target: str | Path,
     evaluation: Data,
-    budget: Budget | None = None,
+    budget: Budget | Mapping[str, object] | None = None,
     metrics: Mapping[str, Metric] | None = None,
 ) -> Verified:
     """Run artifacts in their own runtimes, and measure every leg against the float model on this host.
@@ -185,6 +188,7 @@ def verify(
         CompatibilityError, RunError: If no artifact is left: the app's runtime lacks something that one needs, or it
             does not load or run, or gives other answers at another batch size.
     """
+    limits = arguments.spec("budget", budget, Budget, "an edgekit.Budget") or Budget()
     made = (artifacts,) if isinstance(artifacts, Artifact) else tuple(artifacts)
     if not made:
         raise ProjectError("There are no artifacts to verify.", hint="edgekit.lower makes them.")
@@ -194,7 +198,7 @@ def verify(
     samples = samples_given(
         evaluation, source, what="evaluation data", outputs=source.outputs, memory=first.captured.memory
     )
-    check_answers(budget or Budget(), source.outputs, samples)
+    check_answers(limits, source.outputs, samples)
     same = samples.digest == first.calibration_sha256
     job = Job(
         source=source,
@@ -202,7 +206,7 @@ def verify(
         evaluation=samples,
         baseline=None,
         quantization=QuantSpec(),
-        budget=budget or Budget(),
+        budget=limits,
         preprocessing=source.preprocessing,
         labels=source.labels,
         notes=(SAME_SAMPLES,) if same else (),

@@ -10,7 +10,7 @@ from edgekit.base.sizes import bytes_of
 from edgekit.base.values import LEAST_MEMORY
 from edgekit.errors import ProjectError
 from edgekit.spec.dimensions import BATCH, Dimension, Sizes
-from edgekit.spec.schema import did_you_mean
+from edgekit.spec.schema import M, check, did_you_mean, report
 from edgekit.spec.target import Format
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -33,6 +33,21 @@ def typed(argument: str, value: Any, kind: Any, what: str, *, optional: bool = F
     if (value is None and optional) or isinstance(value, kind):
         return value
     raise ProjectError(f"{argument} is a {type(value).__name__}.", hint=f"It takes {what}.")
+
+
+def spec(argument: str, value: Any, kind: type[M], what: str) -> M | None:
+    """Return settings that were given as their class, or as a mapping with the keys of a project file; None as it is.
+
+    Raises:
+        ProjectError: If it is neither, with every fault of the mapping.
+    """
+    if isinstance(value, Mapping):
+        settings, faults = check({str(key): one for key, one in value.items()}, kind)
+        if settings is None:
+            raise ProjectError(report(argument, faults), hint="The keys are those of edgekit.toml: docs/project.md.")
+        return settings
+    found: M | None = typed(argument, value, kind, f"{what}, or a mapping with its keys", optional=True)
+    return found
 
 
 def texts(argument: str, value: Any) -> tuple[str, ...]:
@@ -73,11 +88,11 @@ def formats_of(names: Any) -> tuple[Format, ...]:
         ProjectError: If there is none of a name.
     """
     known = tuple(map(str, Format))
-    wanted = (names,) if isinstance(names, Format) else texts("formats", names)
+    wanted = (names,) if isinstance(names, str) else texts("formats", names)  # a text is one format
     if unknown := [name for name in wanted if name not in known]:
         raise ProjectError(
             f"There is no format {', '.join(unknown)}{did_you_mean(unknown[0], known)}",
-            hint=f"formats= takes a sequence of {', '.join(known)}.",
+            hint=f"formats= takes one, or a sequence, of {', '.join(known)}.",
         )
     return tuple(map(Format, wanted))
 
