@@ -143,3 +143,5 @@ class BundleComparison(Spec):
         counts = Counter(one.change for leg in self.legs for one in leg.metrics)
         told = ", ".join(f"{counts[change]} {change}" for change in Change if counts[change])
         return f"<{self.old.path} to {self.new.path}: {told or 'nothing to compare'}>"
+
+    __str__ = __repr__

@@ -211,6 +211,8 @@ class Profile(Spec):
         timed = ", ".join(f"{one.artifact} {one.latency.median_ms:.3f} ms" for one in self.costs)
         return f"<profile of {self.model} for {self.target}: {len(self.layers)} layers{', ' + timed if timed else ''}>"
 
+    __str__ = __repr__
+
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the layers that cost most."""
         ranking = () if self.sensitivities is None else self.sensitivities.ranking[:_SHOWN]

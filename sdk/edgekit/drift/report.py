@@ -100,6 +100,8 @@ class DriftReport(Spec):
         verdict = "within the budget" if self.within_budget else "over the budget"
         return f"<drift of {len(self.legs)} legs on {self.samples} samples: {verdict}>"
 
+    __str__ = __repr__
+
     def _repr_html_(self) -> str:
         """Return what a notebook shows: a row for each leg."""
         rows = "".join(
