@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from edgekit.model.streaming import streaming
     from edgekit.pipeline.baseline import record
     from edgekit.pipeline.comparison import compare_path
+    from edgekit.pipeline.measuring import profile, verify
     from edgekit.pipeline.publish import publish
     from edgekit.pipeline.rebuild import build_project
     from edgekit.pipeline.reporting import report
     from edgekit.pipeline.stages import bundle, capture, lower, quantize
     from edgekit.pipeline.streams import stream_drift
-    from edgekit.pipeline.verbs import compare, drop, inspect, profile, run, verify
+    from edgekit.pipeline.verbs import compare, drop, inspect, run
     from edgekit.spec import Budget, QuantSpec, Scheme, Target
 
 __all__ = [
@@ -64,7 +65,7 @@ _HOMES = {
     "inspect": "edgekit.pipeline.verbs",
     "lower": "edgekit.pipeline.stages",
     "predict": "edgekit.inspection.predict",
-    "profile": "edgekit.pipeline.verbs",
+    "profile": "edgekit.pipeline.measuring",
     "publish": "edgekit.pipeline.publish",
     "quantize": "edgekit.pipeline.stages",
     "record": "edgekit.pipeline.baseline",
@@ -72,7 +73,7 @@ _HOMES = {
     "run": "edgekit.pipeline.verbs",
     "stream_drift": "edgekit.pipeline.streams",
     "streaming": "edgekit.model.streaming",
-    "verify": "edgekit.pipeline.verbs",
+    "verify": "edgekit.pipeline.measuring",
 }
 
 

@@ -42,6 +42,15 @@ def test_verbs_stay_functions() -> None:
     assert done.stdout.split() == ["True"] * 4
 
 
+def test_verbs_that_look_at_bundles_need_no_torch() -> None:
+    """Nor do their names."""
+    program = "import sys, edgekit; [getattr(edgekit, n) for n in ('drop', 'inspect', 'compare', 'run', 'report')]"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}; print(*sys.modules)"], capture_output=True, text=True, check=True
+    )
+    assert not {"torch", "onnx", "onnxruntime", "executorch"} & set(done.stdout.split())
+
+
 def test_looking_into_a_trace_needs_no_torch() -> None:
     """Baselines can be read where only the light dependencies are installed."""
     program = "import sys, edgekit.inspection.trace, edgekit.render.tables; print(*sys.modules)"

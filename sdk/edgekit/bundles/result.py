@@ -8,7 +8,7 @@ from pathlib import Path
 from edgekit.bundles.contents import PAGE_FILE
 from edgekit.bundles.manifest import Manifest
 from edgekit.bundles.native import Native
-from edgekit.errors import EdgeKitError
+from edgekit.errors import EdgeKitError, ProjectError
 from edgekit.model.layers import Sensitivities
 
 
@@ -99,3 +99,40 @@ class BuildResult:
         body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
         pages = "".join(f"<p><code>{escape(str(one.folder / PAGE_FILE))}</code></p>" for one in self.bundles)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{pages}"
+
+
+Bundle = str | Path | Built | BuildResult
+"""A bundle's folder, a bundle that was built, or a build."""
+
+
+def folders_of(bundle: Bundle) -> tuple[Path, ...]:
+    """Return the folder of a bundle, or those of all bundles of a build.
+
+    Raises:
+        ProjectError: If it is something else.
+    """
+    match bundle:
+        case BuildResult():
+            return tuple(one.folder for one in bundle.bundles)
+        case Built():
+            return (bundle.folder,)
+        case str() | Path():
+            return (Path(bundle),)
+        case _:
+            raise ProjectError(
+                f"bundle is a {type(bundle).__name__}.", hint="It takes a folder's path, or what a build handed back."
+            )
+
+
+def folder_of(bundle: Bundle) -> Path:
+    """Return the folder of the one bundle.
+
+    Raises:
+        ProjectError: If a build has several bundles, or none.
+    """
+    folders = folders_of(bundle)
+    if len(folders) != 1:
+        raise ProjectError(
+            f"The build has {len(folders)} bundles, and one is needed.", hint="Take one of result.bundles."
+        )
+    return folders[0]
