@@ -33,6 +33,7 @@ def profile(
     target: str | Path | None = None,
     cache: bool = True,
     memory: int | str | None = None,
+    steps: bool = False,
     progress: Progress | None = None,
 ) -> Profile:
     """Measure which layers of a bundle cost accuracy, and what its artifacts cost; the bundle and its page keep it.
@@ -43,6 +44,7 @@ def profile(
         target: The bundle's target, if it is a profile of your own: its file.
         cache: Take artifacts from the cache that were lowered before from an equal program.
         memory: Memory for samples and activations, in bytes or as ``"4GB"``.
+        steps: Whether to measure what each step of the quantizer gives: the model is quantized once more for each.
         progress: Told about every stage.
 
     Raises:
@@ -55,7 +57,7 @@ def profile(
     opened = opened.with_memory(None if memory is None else arguments.memory_of(memory))
     store = caches.for_builds() if cache else None
     with telling(progress) as told:
-        found = measure.profile(folder, lambda: job.of_project(opened), told, target=target, cache=store)
+        found = measure.profile(folder, lambda: job.of_project(opened), told, target=target, cache=store, steps=steps)
     add(folder, PROFILE_FILE, found.to_json(), found.manifest_sha256, profile=found)
     return found
 
