@@ -131,7 +131,7 @@ def open_page(browser: Browser, file: Path, *, width: int = 1200, scheme: Litera
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1200])
+@pytest.mark.parametrize("width", [360, 390, 768, 1440])
 @pytest.mark.parametrize("name", PAGES)
 def test_pages_open_at_any_width_and_in_both_schemes(
     browser: Browser, folder: Path, name: str, width: int, scheme: Literal["light", "dark"]

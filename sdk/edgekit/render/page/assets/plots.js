@@ -119,7 +119,21 @@
     place.replaceChildren(drawn);
   };
   const places = [...document.querySelectorAll("[data-plot]")];
-  const watch = new ResizeObserver((entries) => entries.forEach((entry) => refresh(entry.target)));
+  // One plot at a time, so that a page of hundreds of layers scrolls while it is drawn; paper waits for none.
+  const waiting = new Set();
+  const next = () => {
+    const [place] = waiting;
+    if (place === undefined) return;
+    waiting.delete(place);
+    refresh(place);
+    setTimeout(next);
+  };
+  const watch = new ResizeObserver((entries) => {
+    const idle = waiting.size === 0;
+    entries.forEach((entry) => waiting.add(entry.target));
+    if (idle) setTimeout(next);
+  });
+  addEventListener("beforeprint", () => waiting.forEach(refresh));
   places.forEach((place) => watch.observe(place));
   window.addEventListener("edgekit-shown", (event) => event.detail.querySelectorAll("[data-plot]").forEach(refresh));
 
