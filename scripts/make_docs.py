@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from edgekit import errors, targets
 from edgekit.bundles.manifest import json_schema
+from edgekit.render.page.terms import TERMS
 from edgekit.spec import Target, scaffold
 from edgekit.spec.sections import Project
 from edgekit.targets import extras
@@ -117,6 +118,7 @@ def files() -> dict[Path, str]:
         DOCS / "project.md": project_page(),
         DOCS / "targets.md": targets_page(),
         DOCS / "chips.md": chips_page(),
+        DOCS / "terms.md": terms_page(),
         SCHEMA: json.dumps(json_schema(), indent=2, sort_keys=True) + "\n",
     }
 
@@ -137,6 +139,22 @@ def errors_page() -> str:
             "| 2 | | The command line was wrong. |",
             *rows,
             "| 130 | | Interrupted. |\n",
+        ]
+    )
+
+
+def terms_page() -> str:
+    """Return the glossary, whose terms are those of the pages."""
+    rows = [f"| {title} | {term.means} | {term.good} |" for title, term in TERMS.items()]
+    return "\n".join(
+        [
+            "# Terms, and good values\n",
+            GENERATED + "The page of a bundle says the same at the head of its columns. What is good depends on",
+            "the task: the limits that count are those of your [budget](gate.md).\n",
+            "| term | means | good |",
+            "|---|---|---|",
+            *rows,
+            "",
         ]
     )
 

@@ -67,10 +67,7 @@ def _of_layers(report: Report, folder: str, ranking: Sensitivities | None) -> st
         return f"The layers that it comes from: edgekit profile {folder}"
     worth = sorted((one for one in ranking.ranking if _gain(one) >= _WORTH_DB), key=_gain, reverse=True)[:_NAMED]
     if not worth:
-        return (
-            'No single layer stands out: try ranges = "minmax" or more calibration samples, or the scheme '
-            "int8-dynamic or w8a16, under [quantize]"
-        )
+        return f"No single layer stands out. What each step of the quantizer gives: edgekit profile {folder} --steps"
     first = worth[0]
     after = "all of it" if first.gain_db is None else f"{first.gain_db:.1f} dB"
     names = json.dumps([one.layer.path for one in worth])
