@@ -30,6 +30,7 @@ def show_build(console: Console, result: BuildResult) -> None:
     if len(result.bundles) + len(result.not_built) > 1:
         console.print()
         show_targets(console, result)
+    console.print()
 
 
 def show_details(console: Console, result: BuildResult) -> None:
