@@ -104,13 +104,14 @@
     boxes.forEach((_, at) => pairs.forEach(([from, to]) => {
       if (to === at && from < to) rows[to] = Math.max(rows[to], rows[from] + 1);
     }));
-    return { pairs, rows };
+    const fed = boxes.map((box) => box.numbers.some((number) => operations[number].inputs.some((from) => !owner.has(from))));
+    return { pairs, rows, fed };
   };
 
   const draw = (focus) => {
     const way = ways[by.value], place = part("view");
     const boxes = inside(view).sort((one, other) => one.numbers[0] - other.numbers[0]);
-    const { pairs, rows } = arrange(boxes);
+    const { pairs, rows, fed } = arrange(boxes);
     const values = boxes.map((box) => way.value(box.numbers)), most = Math.max(...values, 0);
     const counts = new Map();
     const columns = boxes.map((_, at) => {
@@ -134,6 +135,13 @@
       const bend = gap === 1 ? 0 : WIDE / 2 + 12 + Math.min(4 * Math.abs(gap), 60); // past the boxes between
       line.setAttribute("d", gap === 1 ? `M${x1},${y1}C${x1},${y1 + DOWN / 2} ${x2},${y2 - DOWN / 2} ${x2},${y2}`
         : `M${x1},${y1}C${x1 + bend},${y1 + DOWN} ${x2 + bend},${y2 - DOWN} ${x2},${y2}`);
+      lines.append(line);
+    });
+    fed.forEach((is, at) => {
+      if (!is) return;
+      const line = document.createElementNS(SVG, "path"), x = spots[at].x + WIDE - 30;
+      line.setAttribute("d", `M${x + 24},${Math.max(spots[at].y - 24, 0)}L${x},${spots[at].y}`);
+      line.setAttribute("class", "outside");
       lines.append(line);
     });
     const buttons = boxes.map((box, at) => {
