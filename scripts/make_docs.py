@@ -63,6 +63,13 @@ edgekit build --sample --target snapdragon-8-gen-3
 """
 CHIPS_EACH = """## What to know of each
 
+* **Hexagon** (`.onnx`) runs in an Android app that links Qualcomm's provider beside ONNX Runtime,
+  `com.qualcomm.qti:onnxruntime-android-qnn`. `edgekit drop android-demo --target snapdragon-8-gen-3` puts its bundle
+  beside the CPU's, and the demo takes it on a phone whose system on a chip the manifest names (`target.socs`), once the
+  bundle's golden inputs gave there what they gave here. It first loads the file in `compiled/`, then the `.onnx`, which
+  the phone compiles, and refuses both where a node would stay on the CPU. The demo's own runner was run with Qualcomm's
+  library for Linux, on the sample; on no phone. Compiled files keep the version of ONNX's format that their model has,
+  which the runtimes that apps pin can read.
 * **OpenVINO** computes with integers what has signed weights. On processors without VNNI its kernels for them add in
   16 bits and saturate: on such a machine, bench/'s MobileNetV2-like network was 21.9 dB from its program, its
   transformer 19.7 dB, where the programs are 40.5 and 44.3 dB from float. So a build on such a machine lets each layer

@@ -3,6 +3,9 @@ plugins {
     alias(libs.plugins.kotlin.android)
 }
 
+// Qualcomm's provider and its libraries, only for an app that was given a bundle for their NPU.
+val hexagon = file("src/main/assets/edgekit/bundle.json").let { it.isFile && "\"hexagon\"" in it.readText() }
+
 android {
     namespace = "org.edgekit.demo"
     compileSdk = 35
@@ -22,6 +25,8 @@ android {
     // Models are compressed badly and copied once: stored as they are, they are read at the speed of the disk.
     androidResources { noCompress += listOf("pte", "onnx", "bin") }
 
+    // The half of the library that runs on the NPU itself must be a file.
+    packaging { jniLibs.useLegacyPackaging = hexagon }
     packaging { jniLibs.pickFirsts += "**/libc++_shared.so" }
 }
 
@@ -33,4 +38,8 @@ dependencies {
     implementation(project(":core"))
     implementation(libs.executorch)
     implementation(libs.onnxruntime)
+    if (hexagon) {
+        implementation(libs.qnn.provider)
+        implementation(libs.qnn.runtime)
+    }
 }

@@ -147,7 +147,8 @@ link_resources() {
     min="$(sed -n 's/.*minSdk = //p' "$demo/app/build.gradle.kts")"
     target="$(sed -n 's/.*targetSdk = //p' "$demo/app/build.gradle.kts")"
     # What Gradle does to the manifest: the package's name, and the placeholder.
-    sed -e "s/\${executorch}/${executorch_version-$(version_of executorch)}/" -e 's/<manifest /<manifest package="org.edgekit.demo" /' \
+    # An old aapt2 does not know the libraries of a phone's vendor.
+    sed -e '/<uses-native-library/d' -e "s/\${executorch}/${executorch_version-$(version_of executorch)}/" -e 's/<manifest /<manifest package="org.edgekit.demo" /' \
         "$main/AndroidManifest.xml" >"$work/AndroidManifest.xml"
     "$aapt2" compile --dir "$main/res" -o "$work/resources.zip"
     "$aapt2" link -I "$demo/build/tools/android-all-$framework_version.jar" --manifest "$work/AndroidManifest.xml" -o "$out" \

@@ -20,6 +20,7 @@ from edgekit.model.program import Captured, Quantized
 from edgekit.pipeline.profiling.remake import check_chip
 from edgekit.quantization import quantize
 from edgekit.spec import Format, Placing, QuantSpec, Scheme, Target
+from edgekit.targets.runtimes import header
 from tests.programs.networks import images, small_source
 from tests.programs.trials import cut_off, trial, with_scale_changed
 
@@ -58,13 +59,19 @@ def test_an_island_of_float_is_named(captured: Captured) -> None:
 def test_the_npu_runs_what_was_lowered(program: Quantized) -> None:
     """Qualcomm's library computes the program on this machine, all of it, and compiles it for the device."""
     pytest.importorskip("onnxruntime_qnn", reason="needs the extra qnn")
-    tried = chips.of_target(targets.load(NPU)).run(trial(targets.load(NPU), program))
+    tried_with = trial(targets.load(NPU), program)
+    tried = chips.of_target(targets.load(NPU)).run(tried_with)
     assert tried.on_chip is not None
     assert tried.on_chip.executed is Executed.SIMULATED
     assert tried.on_chip.samples == 16
     assert tried.on_chip.elsewhere == ()
     (compiled,) = tried.on_chip.compiled
     assert len(tried.files[compiled.file]) == compiled.bytes
+    # An app's runtime is older than this host's, and reads no newer format than the model's own.
+    model, made = (header.read(data) for data in (tried_with.artifact.data, tried.files[compiled.file]))
+    assert model is not None
+    assert made is not None
+    assert made.ir_version == model.ir_version
     assert "simulated" in tried.answers.origin.kernels
 
 

@@ -60,6 +60,25 @@ def test_a_device_that_computes_as_the_host_passes(tmp_path: Path) -> None:
     assert all(check.interval is None for leg in legs.values() for check in leg.checks)
 
 
+def test_the_chip_and_the_provider_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What computed is said by the comparison and by a look at the trace; an older app says nothing of it."""
+    monkeypatch.setenv("COLUMNS", "200")
+    devices.write_bundle(tmp_path / "bundle")
+    chip = devices.on_device("model.onnx", chip="hexagon", provider="QNNExecutionProvider")
+    trace.save(chip, tmp_path / "npu.npz")
+    devices.write_trace(tmp_path / "cpu.npz")
+    for name, told in (("npu", True), ("cpu", False)):
+        code, out, err = run(capfd, "compare", tmp_path / f"{name}.npz", "--bundle", tmp_path / "bundle")
+        assert code == 0
+        assert ("model.onnx was computed by QNNExecutionProvider on hexagon." in out + err) is told
+    code, out, _ = run(capfd, "inspect", tmp_path / "npu.npz")
+    assert code == 0
+    assert "Google Pixel 8 (Tensor G3) (hexagon, int8)" in out
+    assert "QNNExecutionProvider" in out
+
+
 def test_a_perturbed_device_fails_in_its_own_leg(tmp_path: Path) -> None:
     """The negative twin: a tenth of a step passes, thirty steps break SQNR and tolerance."""
     slight = measured(tmp_path / "a", devices.on_device(off=0.1))

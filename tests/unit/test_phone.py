@@ -113,6 +113,31 @@ def test_an_app_that_measures_otherwise_is_told_of(phone: FakePhone, capfd: pyte
     ]
 
 
+def test_what_a_phone_fell_back_from_is_told(phone: FakePhone, capfd: pytest.CaptureFixture[str]) -> None:
+    """A phone that has a chip and does not use it looks fine by its numbers; so does a node on another processor."""
+    fell = [{"target": "snapdragon-8-gen-3", "chip": "hexagon", "reason": "model.onnx does not load: no library."}]
+    changed = said(chip="cpu", fell_back=fell)
+    changed["artifacts"][1] |= {"provider": "QNNExecutionProvider", "elsewhere": ["Add (head.add)"]}
+    phone.answers(changed, TRACES)
+    code, out, _ = run(capfd, "profile", "bundle", "--device", "adb", "--json")
+    assert code == 0
+    assert json.loads(out)["device"]["warnings"] == [
+        "The phone fell back from the bundle for snapdragon-8-gen-3 (hexagon): model.onnx does not load: no library.",
+        "model.onnx: QNNExecutionProvider left to another provider: Add (head.add)",
+    ]
+
+
+def test_a_bundle_that_the_phone_fell_back_from_is_not_profiled(
+    phone: FakePhone, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What ran is another one; the reason is the phone's own."""
+    fell = [{"target": "android-arm64", "chip": "hexagon", "reason": "model.onnx does not load: no library."}]
+    phone.answers(said(target="other", fell_back=fell), TRACES)
+    code, message, _ = failure(capfd)
+    assert code == BundleError.exit_code
+    assert "its target is other, not android-arm64; it fell back: model.onnx does not load: no library." in message
+
+
 def test_skipped_and_broken_artifacts(phone: FakePhone, capfd: pytest.CaptureFixture[str]) -> None:
     """One without a runtime is no failure and is told of; one that a runtime refuses is a failure."""
     one = {"model.pte": TRACES["model.pte"]}

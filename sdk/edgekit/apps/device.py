@@ -72,6 +72,11 @@ def report(opened: OpenBundle, candidates: Sequence[Trace]) -> DriftReport:
     manifest, samples = opened.manifest, opened.golden.reference.samples
     measured = tuple(leg for candidate in candidates for leg in _legs(opened, candidate))
     notes = [f"Measured on the {len(samples)} golden inputs of the bundle; each limit is judged by its value alone."]
+    notes += [
+        f"{origin.artifact} was computed by {origin.provider} on {origin.chip or 'an unnamed chip'}."
+        for origin in (candidate.origin for candidate in candidates)
+        if origin.provider is not None
+    ]
     if missing := _unmeasured(manifest.budget, measured):
         notes.append(f"Not measured on golden inputs: {', '.join(missing)}.")
     return DriftReport(

@@ -75,6 +75,8 @@ class TargetInfo(Spec):
     """What computes."""
     socs: tuple[str, ...] = ()
     """Systems on a chip that the files are for; none: any."""
+    chip_options: dict[str, str] = Field(default_factory=dict)
+    """What the chip's compiler was told, by names of its own."""
 
 
 class ArtifactInfo(Spec):

@@ -54,6 +54,10 @@ class Origin(Spec):
     """Of what a device ran: the artifact's file."""
     artifact_sha256: str | None = None
     """Of what a device ran: the artifact's digest."""
+    chip: str | None = None
+    """Of what a device ran: the chip that its bundle is for, ``cpu`` or ``hexagon``; null: nobody said."""
+    provider: str | None = None
+    """Of what a device ran: the backend or execution provider that computed, as its runtime names it."""
 
     @property
     def precision(self) -> str:
@@ -63,7 +67,7 @@ class Origin(Spec):
     @property
     def place(self) -> str:
         """A short name for the place: device and precision."""
-        return f"{self.device_name} ({self.device}, {self.precision})"
+        return f"{self.device_name} ({self.chip or self.device}, {self.precision})"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ def inspect(path: Path) -> TraceFile:
         program=recorded.origin.program,
         place=recorded.origin.place,
         kernels=recorded.origin.kernels,
+        provider=recorded.origin.provider,
         samples=len(recorded),
         labels=recorded.samples.labels is not None,
         inputs=_tensors(recorded.samples.inputs),

@@ -112,6 +112,8 @@ class TraceFile:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     versions: dict[str, str]
+    provider: str | None = None
+    """What computed on a device, as its runtime names it."""
 
 
 @dataclass(frozen=True, kw_only=True)

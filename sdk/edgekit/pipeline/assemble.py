@@ -68,6 +68,7 @@ def assemble(job: Job, target: Target, attempt: Attempt, fallback: FallbackRepor
             runtimes=target.runtimes,
             chip=target.chip.name,
             socs=target.chip.socs,
+            chip_options=target.chip.options,
         ),
         artifacts=infos,
         refused=attempt.refused,

@@ -75,6 +75,8 @@ def _trace(grid: Table, found: TraceFile) -> None:
     grid.add_row("program", found.program)
     grid.add_row("place", found.place)
     grid.add_row("kernels", found.kernels)
+    if found.provider is not None:
+        grid.add_row("provider", found.provider)
     grid.add_row("samples", f"{found.samples}, {'with' if found.labels else 'without'} labels")
     _tensors(grid, found)
     _versions(grid, "versions", found.versions)

@@ -75,6 +75,17 @@ class TestedLeg(_Written):
     """The limits."""
 
 
+class FellBack(_Written):
+    """A bundle for the phone's chip that was not taken."""
+
+    target: str
+    """Its target."""
+    chip: str
+    """The chip that it is for."""
+    reason: str
+    """Why another one was taken."""
+
+
 class Tested(_Written):
     """One artifact."""
 
@@ -86,6 +97,10 @@ class Tested(_Written):
     """The runtime and its version; null: the app has none for it."""
     threads: int | None = None
     """Threads of the runtime."""
+    provider: str | None = None
+    """The backend or execution provider that computed, as the runtime names it."""
+    elsewhere: tuple[str, ...] = ()
+    """Nodes that another provider ran, each with its operator, as far as the runtime tells."""
     status: Literal["passed", "failed", "skipped"]
     """Its result; ``skipped``: the app has no runtime for it."""
     reason: str | None = None
@@ -123,6 +138,10 @@ class SelfTest(_Written):
     """The model of the bundle; null if none could be read."""
     target: str | None = None
     """The target of the bundle."""
+    chip: str | None = None
+    """The chip that the bundle is for; null: nobody said."""
+    fell_back: tuple[FellBack, ...] = ()
+    """Better bundles for this phone that could not be taken."""
     verdict: Literal["passed", "failed"]
     """Whether every artifact passed that could be run, and one could."""
     artifacts: tuple[Tested, ...]

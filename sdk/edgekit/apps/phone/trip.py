@@ -95,7 +95,7 @@ def of_selftest(opened: OpenBundle, said: SelfTest, folder: Path) -> DeviceProfi
         verdict="passed" if drift.within_budget and said.verdict == "passed" else "failed",
         drift=drift,
         artifacts=tuple(map(_cost, said.artifacts)),
-        warnings=(*_unrun(said), *_disagreements(said, drift)),
+        warnings=(*_fell_back(said), *_unrun(said), *_elsewhere(said), *_disagreements(said, drift)),
     )
 
 
@@ -162,6 +162,7 @@ def _check_bundle(opened: OpenBundle, said: SelfTest) -> None:
         faults.append(f"its model is {said.model.name} with other weights than {manifest.model.name} here")
     if said.target is not None and said.target != manifest.target.name:
         faults.append(f"its target is {said.target}, not {manifest.target.name}")
+    faults += [f"it fell back: {one.reason}" for one in said.fell_back if one.target == manifest.target.name]
     wanted = {info.file: info.sha256 for info in manifest.artifacts}
     there = {one.file: one for one in said.artifacts}
     if there and there.keys() != wanted.keys():
@@ -193,6 +194,17 @@ def _unrun(said: SelfTest) -> Iterator[str]:
         if one.status != "passed" and not (one.status == "failed" and one.legs and one.failure is None):
             code = f" ({one.failure})" if one.failure else ""
             yield f"{one.file} was {one.status}: {one.reason or 'the app gives no reason'}{code}"
+
+
+def _fell_back(said: SelfTest) -> Iterator[str]:
+    for one in said.fell_back:
+        yield f"The phone fell back from the bundle for {one.target} ({one.chip}): {one.reason}"
+
+
+def _elsewhere(said: SelfTest) -> Iterator[str]:
+    for one in said.artifacts:
+        if one.elsewhere:
+            yield f"{one.file}: {one.provider} left to another provider: {', '.join(one.elsewhere)}"
 
 
 def _disagreements(said: SelfTest, drift: DriftReport) -> Iterator[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import onnxruntime_qnn as qnn
 
@@ -34,13 +35,23 @@ def load(data: bytes, facts: Facts) -> Loaded:
         session.run(outputs, {one.name: _zeros(one, facts) for one in session.get_inputs()})
         events = json.loads(Path(str(session.end_profiling())).read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]
         # What an app will load: where it loads and answers, so does the file that it was compiled of.
-        made = compiled.read_bytes() if compiled.is_file() else b""
-        session = ort.InferenceSession(str(compiled if made else file), _options(facts))
+        made = _as_old_as(data, compiled.read_bytes()) if compiled.is_file() else b""
+        session = ort.InferenceSession(made or data, _options(facts))
 
     def run(batch: Batch) -> list[Any]:
         return list(session.run(outputs, dict(batch)))
 
     return run, {"elsewhere": _elsewhere(events)}, [made]
+
+
+def _as_old_as(data: bytes, compiled: bytes) -> bytes:
+    """Return a compiled file in the version of ONNX's format that its model has: apps read older ones than this host.
+
+    ONNX Runtime 1.32 writes version 14, of which there is nothing in the file, and 1.29 reads up to 13.
+    """
+    model = onnx.load_model_from_string(compiled)
+    model.ir_version = onnx.load_model_from_string(data).ir_version
+    return bytes(model.SerializeToString())
 
 
 def _options(facts: Facts) -> ort.SessionOptions:

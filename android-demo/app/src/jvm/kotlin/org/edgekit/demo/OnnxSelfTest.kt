@@ -10,6 +10,7 @@ import kotlinx.serialization.json.jsonArray
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import org.edgekit.core.Bundle
+import org.edgekit.core.Choice
 import org.edgekit.core.Code
 import org.edgekit.core.Device
 import org.edgekit.core.Failure
@@ -52,11 +53,15 @@ class OnnxSelfTest {
         assertEquals(Code.NO_RUNTIME, pte.failure?.code)
         assertEquals(listOf("device", "total"), onnx.legs.map { it.leg })
         assertEquals(20, onnx.latency?.sorted?.size)
+        assertEquals("CPUExecutionProvider", onnx.provider)
+        assertEquals(setOf("CPUExecutionProvider"), onnx.nodes?.map { it.provider }?.toSet())
+        assertTrue(onnx.nodes!!.size > 10 && onnx.elsewhere.isEmpty())
         for (leg in onnx.legs) assertTrue(leg.limits.isNotEmpty() || leg.leg == "device")
         // The exact kernels compute what the host's did: far nearer than the tolerance, which allows for float rounding.
         assertTrue(onnx.legs[0].worstShare!! < 0.5) { "${onnx.legs[0]}" }
         val written = Json.parseToJsonElement(File(results, "selftest.json").readText()).jsonObject
         assertEquals("passed", written.getValue("verdict").jsonPrimitive.content)
+        assertEquals("cpu", written.getValue("chip").jsonPrimitive.content)
         assertEquals(2, written.getValue("artifacts").jsonArray.size)
         assertTrue(File(results, "model.onnx.npz").isFile && !File(results, "model.pte.npz").exists())
     }
@@ -173,7 +178,7 @@ class OnnxSelfTest {
     private fun test(folder: File, results: File = File(temporary.toFile(), "results")) = test({ Bundle.read(folder) }, results)
 
     private fun test(open: () -> Bundle, results: File = File(temporary.toFile(), "results")): Outcome =
-        SelfTest(runtimes, device, results, Timing(warmUp = 2, runs = 20)).run(open)
+        SelfTest(runtimes, device, results, Timing(warmUp = 2, runs = 20)).run({ Choice(open()) })
 
     private var copies = 0
 

@@ -1,9 +1,9 @@
 package org.edgekit.demo
 
-import java.io.File
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import org.edgekit.core.Artifact
+import org.edgekit.core.Bundle
 import org.edgekit.core.Code
 import org.edgekit.core.DType
 import org.edgekit.core.Failure
@@ -27,12 +27,12 @@ class ExecuTorchRuntime(override val version: String?, private val threads: Int)
     override val format = Format.PTE
     override val name = "executorch"
 
-    override fun load(file: File, artifact: Artifact, manifest: Manifest): ModelRunner {
+    override fun load(bundle: Bundle, artifact: Artifact): ModelRunner {
         try {
-            val module = Module.load(file.path, Module.LOAD_MODE_MMAP, threads)
+            val module = Module.load(bundle.file(artifact).path, Module.LOAD_MODE_MMAP, threads)
             // Else the first inference would load it; what that costs is to be told apart.
             module.loadMethod("forward")
-            return ExecuTorchRunner(module, artifact, manifest, "ExecuTorch ${version ?: "of unknown version"} XNNPACK", threads)
+            return ExecuTorchRunner(module, artifact, bundle.manifest, "ExecuTorch ${version ?: "of unknown version"} XNNPACK", threads)
         } catch (error: ExecutorchRuntimeException) {
             throw failed(artifact, explain(error), error)
         } catch (error: RuntimeException) {
@@ -69,6 +69,9 @@ private class ExecuTorchRunner(
     override val kernels: String,
     override val threads: Int,
 ) : ModelRunner {
+    /** As the file says: ExecuTorch refuses to load a delegate that it lacks, and tells nothing of its nodes. */
+    override val provider get() = artifact.delegates.joinToString().ifEmpty { "portable kernels" }
+
     override fun run(inputs: List<Tensor>): List<Tensor> {
         try {
             val found = module.forward(*Array(inputs.size) { EValue.from(theirs(inputs[it])) })

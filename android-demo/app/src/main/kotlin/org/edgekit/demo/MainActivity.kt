@@ -11,6 +11,7 @@ import android.widget.LinearLayout
 import java.util.Locale
 import org.edgekit.core.Artifact
 import org.edgekit.core.Bundle as Model
+import org.edgekit.core.Choice
 import org.edgekit.core.Failure
 import org.edgekit.core.Format
 import org.edgekit.core.ModelRunner
@@ -44,7 +45,7 @@ class MainActivity : Activity() {
         }
         Phone.background.execute {
             val found = try {
-                Result.success(Phone.bundle(this))
+                Result.success(Phone.choice(this))
             } catch (failure: Failure) {
                 Result.failure(failure)
             }
@@ -57,8 +58,8 @@ class MainActivity : Activity() {
         super.onDestroy()
     }
 
-    private fun show(found: Model) {
-        model = found
+    private fun show(found: Choice) {
+        model = found.bundle
         ui.screen(this) {
             put(
                 ui.row {
@@ -71,6 +72,7 @@ class MainActivity : Activity() {
                 },
                 ui,
             )
+            found.fellBack.forEach { put(ui.fellBack(it), ui, 12) }
             content = ui.column()
             put(content, ui)
         }
@@ -210,7 +212,7 @@ class MainActivity : Activity() {
                 said.classes.take(5).forEachIndexed { i, ranked -> put(ranked(ranked.label, ranked.probability, i == 0), ui, if (i == 0) 12 else 8) }
                 if (said.classes.isEmpty()) said.outputs.forEach { put(ui.text("${it.name}: ${values(it)}", 13), ui, 8) }
                 val time = String.format(Locale.US, "%.2f ms", said.milliseconds)
-                put(ui.text("${by.file}, ${by.quantization} · $time on this phone", 12, ui.faint), ui, 14)
+                put(ui.text("${by.file}, ${by.quantization} · ${said.provider} · $time on this phone", 12, ui.faint), ui, 14)
             },
             ui,
         )

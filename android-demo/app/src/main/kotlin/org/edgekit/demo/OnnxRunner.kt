@@ -13,12 +13,15 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.nio.channels.FileChannel
 import org.edgekit.core.Artifact
+import org.edgekit.core.Bundle
 import org.edgekit.core.Code
 import org.edgekit.core.DType
 import org.edgekit.core.Failure
 import org.edgekit.core.Format
 import org.edgekit.core.Manifest
 import org.edgekit.core.ModelRunner
+import org.edgekit.core.Placement
+import org.edgekit.core.RunNode
 import org.edgekit.core.Runtime
 import org.edgekit.core.Tensor
 
@@ -35,41 +38,82 @@ class OnnxRuntime(private val threads: Int) : Runtime {
         }
     }
 
-    override fun load(file: File, artifact: Artifact, manifest: Manifest): ModelRunner {
-        try {
-            val exact = onX86() && manifest.cpu != "x86_64"
-            val options = OrtSession.SessionOptions()
-            options.setIntraOpNumThreads(threads)
+    override fun load(bundle: Bundle, artifact: Artifact): ModelRunner = opening(artifact) {
+        val exact = onX86() && bundle.manifest.cpu != "x86_64"
+        val kernels = "ONNX Runtime ${OrtEnvironment.getEnvironment().version} CPU${if (exact) ", exact int8 kernels" else ""}"
+        OnnxRunner(artifact, bundle.manifest, kernels, "CPUExecutionProvider", threads) { settings ->
+            settings.setIntraOpNumThreads(threads)
             // Without VNNI, x86 kernels for int8 weights add in 16 bits and saturate; ARM's do not, and the host's run
             // of an artifact for ARM did not either. So x86 (an emulator, a JVM) takes the slower exact kernels for it.
-            if (exact) options.addConfigEntry("session.x64quantprecision", "1")
-            val mapped = RandomAccessFile(file, "r").use { it.channel.map(FileChannel.MapMode.READ_ONLY, 0, it.length()) }
-            val environment = OrtEnvironment.getEnvironment()
-            val session = environment.createSession(mapped, options)
-            val kernels = "ONNX Runtime ${environment.version} CPU${if (exact) ", exact int8 kernels" else ""}"
-            return OnnxRunner(environment, session, artifact, manifest, kernels, threads)
-        } catch (error: OrtException) {
-            throw Failure(Code.LOAD_FAILED, "file" to artifact.file, "reason" to error.message.orEmpty(), "needs" to artifact.needs, cause = error)
-        } catch (error: IOException) {
-            throw Failure(Code.LOAD_FAILED, "file" to artifact.file, "reason" to error.message.orEmpty(), "needs" to artifact.needs, cause = error)
-        } catch (error: LinkageError) {
-            val reason = "the library of ONNX Runtime is not in this app, or not for this processor"
-            throw Failure(Code.LOAD_FAILED, "file" to artifact.file, "reason" to reason, "needs" to artifact.needs, cause = error)
+            if (exact) settings.addConfigEntry("session.x64quantprecision", "1")
+            bundle.file(artifact)
         }
     }
 
     private fun onX86() = System.getProperty("os.arch").orEmpty().let { it.startsWith("x86") || it.startsWith("i") || it == "amd64" }
 }
 
-private class OnnxRunner(
-    private val environment: OrtEnvironment,
-    private val session: OrtSession,
+/** Opens something of ONNX Runtime's, and says in words why that cannot be done. */
+internal fun <T> opening(artifact: Artifact, open: () -> T): T {
+    fun failed(reason: String, cause: Throwable) =
+        Failure(Code.LOAD_FAILED, "file" to artifact.file, "reason" to reason, "needs" to artifact.needs, cause = cause)
+    try {
+        return open()
+    } catch (error: OrtException) {
+        throw failed(error.message.orEmpty(), error)
+    } catch (error: IOException) {
+        throw failed(error.message.orEmpty(), error)
+    } catch (error: LinkageError) {
+        throw failed("the library of ONNX Runtime is not in this app, or not for this processor", error)
+    }
+}
+
+/**
+ * A session of ONNX Runtime.
+ *
+ * @param prepare sets a session's options, and returns the file to load
+ */
+internal class OnnxRunner(
     private val artifact: Artifact,
     private val manifest: Manifest,
     override val kernels: String,
+    override val provider: String,
     override val threads: Int,
+    private val prepare: (OrtSession.SessionOptions) -> File,
 ) : ModelRunner {
-    override fun run(inputs: List<Tensor>): List<Tensor> {
+    private val environment = OrtEnvironment.getEnvironment()
+    private val session = OrtSession.SessionOptions().use(::open)
+
+    private fun open(options: OrtSession.SessionOptions): OrtSession {
+        val file = prepare(options)
+        val mapped = RandomAccessFile(file, "r").use { it.channel.map(FileChannel.MapMode.READ_ONLY, 0, it.length()) }
+        return environment.createSession(mapped, options)
+    }
+
+    override fun run(inputs: List<Tensor>): List<Tensor> = run(session, inputs)
+
+    /** From a profile, which a session of its own writes: writing costs time. */
+    override fun placement(inputs: List<Tensor>): List<RunNode>? {
+        val prefix = File.createTempFile("edgekit", "")
+        return try {
+            OrtSession.SessionOptions().use { options ->
+                options.enableProfiling(prefix.path)
+                open(options).use { profiled ->
+                    run(profiled, inputs)
+                    val file = File(profiled.endProfiling())
+                    Placement.parse(file.readText()).also { file.delete() }
+                }
+            }
+        } catch (_: OrtException) {
+            null
+        } catch (_: IOException) {
+            null
+        } finally {
+            prefix.delete()
+        }
+    }
+
+    private fun run(session: OrtSession, inputs: List<Tensor>): List<Tensor> {
         val opened = mutableMapOf<String, OnnxTensor>()
         try {
             for (input in inputs) {

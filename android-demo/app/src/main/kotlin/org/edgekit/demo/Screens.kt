@@ -8,6 +8,7 @@ import android.view.Gravity
 import android.view.View
 import org.edgekit.core.Code
 import org.edgekit.core.Failure
+import org.edgekit.core.FellBack
 
 /** A picture of few pixels, enlarged without a blur: what the model gets is to be seen as it is. */
 class Pixels(bitmap: Bitmap) : BitmapDrawable(null, bitmap) {
@@ -28,6 +29,13 @@ fun Ui.failed(failure: Failure): View = card {
     put(row { put(chip("Failed", good = false), ui, width = null) }, ui)
     put(text(failure.says, 15, bold = true), ui, 12)
     put(text(failure.action, 14, faint), ui, 8)
+}
+
+/** A better bundle that this phone does not run, and why. */
+fun Ui.fellBack(one: FellBack): View = card {
+    val ui = this@fellBack
+    put(text("Not run: ${one.target}", 15, bold = true), ui)
+    put(text("It is for ${one.chip}. ${one.reason}", 13, faint), ui, 4)
 }
 
 /** The whole screen of a failure that leaves nothing to show. */

@@ -54,7 +54,7 @@ class SelfTestActivity : Activity() {
         }
         Phone.background.execute {
             val test = SelfTest(Phone.runtimes(this), device, Phone.results(this))
-            val outcome = test.run({ Phone.bundle(this) }) { words -> runOnUiThread { progress.text = "$words …" } }
+            val outcome = test.run({ Phone.choice(this) }) { words -> runOnUiThread { progress.text = "$words …" } }
             runOnUiThread {
                 show(outcome)
                 if (intent.getBooleanExtra(FOR_COMPUTER, false)) finish()
@@ -72,6 +72,7 @@ class SelfTestActivity : Activity() {
         body.removeAllViews()
         val failure = outcome.failure
         if (failure != null) body.put(ui.failed(failure), ui) else body.put(verdict(outcome), ui)
+        outcome.fellBack.forEach { body.put(ui.fellBack(it), ui, 12) }
         outcome.artifacts.forEach { body.put(card(it), ui, 12) }
         body.put(ui.button("Run again") { start() }, ui, 16)
         val where = ui.text("Results and traces, on the computer:\nadb pull ${Phone.PULL}", 11, ui.faint)
@@ -100,10 +101,18 @@ class SelfTestActivity : Activity() {
             },
             ui,
         )
+        if (tested.nodes != null) put(ui.text(nodes(tested), 12, ui.faint), ui, 4)
         tested.reason?.let { put(ui.text(it, 14), ui, 10) }
         tested.failure?.let { put(ui.text(it.action, 13, ui.faint), ui, 4) }
         tested.latency?.let { put(latencies(it), ui, 16) }
         tested.legs.forEach { put(leg(it), ui, 16) }
+    }
+
+    /** Who ran how many nodes, and which were not the provider's own. */
+    private fun nodes(tested: Tested): String {
+        val counts = tested.nodes.orEmpty().groupingBy { it.provider }.eachCount()
+        val words = counts.entries.joinToString { (name, count) -> if (count == 1) "1 node by $name" else "$count nodes by $name" }
+        return words + if (tested.elsewhere.isEmpty()) "" else ": ${tested.elsewhere.joinToString()}"
     }
 
     private fun latencies(latency: Latency) = ui.row {

@@ -38,7 +38,6 @@ class Bundle(val folder: File, val manifest: Manifest) {
 
     companion object {
         private const val FILE = "manifest.json"
-        private const val POINTER = "bundle.json"
 
         /** Reads a bundle as `edgekit build` writes it, and checks every file. */
         fun read(folder: File): Bundle {
@@ -47,7 +46,8 @@ class Bundle(val folder: File, val manifest: Manifest) {
         }
 
         /**
-         * Copies the bundle that `edgekit drop` put into the app to where runtimes can map it into memory.
+         * Copies the bundle that `edgekit drop` put into the app to where runtimes can map it into memory; of several the
+         * one that every device runs.
          *
          * A copy that was cut off is not taken for whole: a file is written under another name, checked, and renamed.
          * What earlier bundles left is removed.
@@ -56,18 +56,36 @@ class Bundle(val folder: File, val manifest: Manifest) {
          * @param files where the copies go
          */
         fun install(assets: (String) -> InputStream, files: File): Bundle {
-            val pointer = open(assets, POINTER)?.use { it.readBytes().decodeToString() } ?: throw Failure(Code.NO_BUNDLE)
-            val (name, expected) = try {
-                Node.of(pointer).let { it["folder"].text(Regex("[0-9a-f]{16}")) to it["manifest_sha256"].text() }
-            } catch (fault: Fault) {
-                throw Failure(Code.NOT_A_MANIFEST, "file" to POINTER, "reason" to fault.message.orEmpty(), cause = fault)
-            }
+            val entry = dropped(assets).fallback
+            clear(files, setOf(entry.folder))
+            return install(assets, files, entry)
+        }
+
+        /**
+         * Copies the best bundle that works here, see [Choice.make]; those that were tried and failed stay, to be tried again.
+         *
+         * @param soc what Android calls the system on a chip, `Build.SOC_MODEL`; empty if it does not say
+         */
+        fun choose(assets: (String) -> InputStream, files: File, soc: String, runtimes: List<Runtime>): Choice {
+            val candidates = dropped(assets).candidates(soc)
+            clear(files, candidates.map { it.folder }.toSet())
+            return Choice.make(candidates, runtimes) { install(assets, files, it) }
+        }
+
+        private fun dropped(assets: (String) -> InputStream): Dropped =
+            Dropped.parse(open(assets, Dropped.FILE)?.use { it.readBytes().decodeToString() } ?: throw Failure(Code.NO_BUNDLE))
+
+        private fun clear(files: File, keep: Set<String>) {
+            files.listFiles()?.filter { it.name !in keep }?.forEach { it.deleteRecursively() }
+        }
+
+        private fun install(assets: (String) -> InputStream, files: File, entry: Entry): Bundle {
+            val (name, expected) = entry.folder to entry.manifestSha256
             val bytes = open(assets, "$name/$FILE")?.use { it.readBytes() } ?: throw Failure(Code.MISSING_FILE, "file" to FILE)
             val found = sha256(bytes.inputStream())
             if (found != expected) throw wrong(FILE, found, expected)
             val manifest = Manifest.parse(bytes.decodeToString())
             val folder = File(files, name)
-            files.listFiles()?.filter { it != folder }?.forEach { it.deleteRecursively() }
             for ((path, sha256) in manifest.files) copy(assets, "$name/$path", path, sha256, File(folder, path))
             return Bundle(folder, manifest)
         }
@@ -104,6 +122,7 @@ class Bundle(val folder: File, val manifest: Manifest) {
 /** Every file that a manifest names, with its sha256. */
 val Manifest.files: Map<String, String>
     get() = artifacts.associate { it.file to it.sha256 } +
+        artifacts.flatMap { it.compiled }.associate { it.file to it.sha256 } +
         listOfNotNull(text).associate { it.file to it.sha256 } +
         golden.flatMap { it.inputs + it.outputs }.associate { it.file to it.sha256 }
 

@@ -54,6 +54,9 @@ data class Preprocessing(
     val channels get() = if (color == "grey") 1 else 3
 }
 
+/** A file that was compiled for one system on a chip ahead of time, beside its artifact. */
+data class Compiled(val file: String, val sha256: String, val soc: String)
+
 /** One file that a runtime loads. */
 data class Artifact(
     val format: Format,
@@ -64,6 +67,7 @@ data class Artifact(
     val minimumRuntime: String,
     val operators: List<String>,
     val delegates: List<String>,
+    val compiled: List<Compiled> = emptyList(),
 ) {
     /** What the runtime must carry, in words. */
     val needs get() = (listOf(minimumRuntime) + delegates + operators).joinToString()
@@ -108,6 +112,11 @@ data class Manifest(
     val budget: Budget,
     val audio: Audio? = null,
     val text: Tokenizer? = null,
+    /** The chip that the artifacts are for, and what its compiler was told. */
+    val chip: String = Entry.CPU,
+    val chipOptions: Map<String, String> = emptyMap(),
+    /** The largest size of each dimension that may vary. */
+    val dimensions: Map<String, Int> = emptyMap(),
 ) {
     /** The output that holds a classifier's logits, if there is one. */
     val logits get() = outputs.firstOrNull { it.meaning == "logits" }
@@ -164,6 +173,10 @@ data class Manifest(
             preprocessing = root.opt("preprocessing")?.let(::preprocessing),
             audio = root.opt("audio")?.let { Audio.of(it) },
             text = root.opt("text")?.let(::tokenizer),
+            // Bundles of old say nothing of chips: they are for CPUs.
+            chip = root["target"].opt("chip")?.text(NAME) ?: Entry.CPU,
+            chipOptions = root["target"].opt("chip_options")?.entries().orEmpty().associate { (name, value) -> name to value.text() },
+            dimensions = root.opt("dimensions")?.entries().orEmpty().associate { (name, size) -> name to size.int(1..Int.MAX_VALUE) },
             labels = root["labels"].items().map { it.text() },
             golden = root["golden"].items().map(::golden),
             // Older bundles have no leg of their own for the device, and no limits of single outputs.
@@ -193,7 +206,11 @@ data class Manifest(
             minimumRuntime = node["minimum_runtime"].text(),
             operators = node["operators"].items().map { it.text() },
             delegates = node["delegates"].items().map { it.text() },
+            compiled = node.opt("on_chip")?.opt("compiled")?.items().orEmpty().map(::compiled),
         )
+
+        private fun compiled(node: Node) =
+            Compiled(file = node["file"].text(PATH), sha256 = node["sha256"].text(SHA256), soc = node["soc"].text())
 
         private fun tensorSpec(node: Node) = TensorSpec(
             name = node["name"].text(IDENTIFIER),

@@ -1,11 +1,12 @@
 package org.edgekit.core
 
-import java.io.File
-
 /** A runtime that is linked into the app. */
 interface Runtime {
     /** The formats' files that it loads. */
     val format: Format
+
+    /** The chips whose bundles' files it loads. */
+    val chips: Set<String> get() = setOf(Entry.CPU)
 
     /** The name that `minimum_runtime` uses, "executorch" or "onnxruntime". */
     val name: String
@@ -13,8 +14,8 @@ interface Runtime {
     /** Its version, or null if the app does not know it. */
     val version: String?
 
-    /** Loads an artifact whose sha256 was checked. Throws a [Failure] in words. */
-    fun load(file: File, artifact: Artifact, manifest: Manifest): ModelRunner
+    /** Loads an artifact of a bundle whose files were checked. Throws a [Failure] in words. */
+    fun load(bundle: Bundle, artifact: Artifact): ModelRunner
 }
 
 /** A loaded artifact. Not for several threads at once. */
@@ -22,16 +23,26 @@ interface ModelRunner : AutoCloseable {
     /** The library whose kernels run, for the trace: "ONNX Runtime 1.29.0 CPU". */
     val kernels: String
 
+    /** The backend or execution provider that computes, as the runtime names it. */
+    val provider: String
+
     /** Threads that it computes with. */
     val threads: Int
 
     /** Runs the inputs, in the manifest's order, and returns the outputs in its order. */
     fun run(inputs: List<Tensor>): List<Tensor>
+
+    /** Which provider runs each node for such inputs; null where the runtime does not tell. Slow. */
+    fun placement(inputs: List<Tensor>): List<RunNode>? = null
 }
+
+/** The runtime that loads an artifact of a bundle, if this app has one. */
+fun List<Runtime>.of(bundle: Bundle, artifact: Artifact): Runtime? =
+    firstOrNull { it.format == artifact.format && bundle.manifest.chip in it.chips }
 
 /** Opens an artifact: checks that there is a runtime and that it is new enough, then loads. */
 fun List<Runtime>.open(bundle: Bundle, artifact: Artifact): ModelRunner {
-    val runtime = firstOrNull { it.format == artifact.format }
+    val runtime = of(bundle, artifact)
         ?: throw Failure(Code.NO_RUNTIME, "file" to artifact.file, "format" to artifact.format.name.lowercase())
     val version = runtime.version
     val needed = artifact.minimumRuntime.substringAfter(' ')
@@ -39,7 +50,7 @@ fun List<Runtime>.open(bundle: Bundle, artifact: Artifact): ModelRunner {
         val found = "${runtime.name} $version"
         throw Failure(Code.RUNTIME_TOO_OLD, "file" to artifact.file, "needed" to artifact.minimumRuntime, "found" to found)
     }
-    return runtime.load(bundle.file(artifact), artifact, bundle.manifest)
+    return runtime.load(bundle, artifact)
 }
 
 /** Whether a version is older than another; what follows the numbers (rc1, +cpu) does not count. */
@@ -56,7 +67,14 @@ internal fun older(version: String, needed: String): Boolean {
 /** An artifact that answers for pictures and sounds: preprocessing before, classes behind. */
 class Predictor(private val manifest: Manifest, private val runner: ModelRunner) : AutoCloseable by runner {
     /** What the model says of one input. */
-    class Answer(val input: Tensor, val outputs: List<Tensor>, val classes: List<Ranked>, val milliseconds: Double)
+    class Answer(
+        val input: Tensor,
+        val outputs: List<Tensor>,
+        val classes: List<Ranked>,
+        val milliseconds: Double,
+        /** What computed, see [ModelRunner.provider]. */
+        val provider: String,
+    )
 
     /** Runs a picture. */
     fun run(picture: Picture): Answer {
@@ -76,6 +94,6 @@ class Predictor(private val manifest: Manifest, private val runner: ModelRunner)
         val logits = manifest.outputs.indexOf(manifest.logits)
         val ranked = if (logits < 0 || outputs[logits].shape.size != 2) emptyList()
         else classes(outputs[logits].doubles(), manifest.labels)
-        return Answer(inputs[0], outputs, ranked, milliseconds)
+        return Answer(inputs[0], outputs, ranked, milliseconds, runner.provider)
     }
 }

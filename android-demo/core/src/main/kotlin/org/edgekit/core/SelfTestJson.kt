@@ -35,11 +35,19 @@ fun Outcome.toJson(device: Device): String {
                 put("weights_sha256", it.weightsSha256)
             }
             put("target", it.target)
+            put("chip", it.chip)
         }
         put("verdict", if (passed) "passed" else "failed")
         failure?.let {
             put("failure", it.code.id)
             put("reason", it.message)
+        }
+        putJsonArray("fell_back") {
+            for (one in fellBack) addJsonObject {
+                put("target", one.target)
+                put("chip", one.chip)
+                put("reason", one.reason)
+            }
         }
         putJsonArray("artifacts") { artifacts.forEach { artifact(it) } }
     }
@@ -51,6 +59,9 @@ private fun JsonArrayBuilder.artifact(tested: Tested) = addJsonObject {
     put("sha256", tested.artifact.sha256)
     put("runtime", tested.runtime)
     put("threads", tested.threads)
+    put("provider", tested.provider)
+    putJsonObject("nodes") { tested.nodes.orEmpty().groupingBy { it.provider }.eachCount().forEach { (name, count) -> put(name, count) } }
+    putJsonArray("elsewhere") { tested.elsewhere.forEach { add(it.toString()) } }
     put("status", tested.status.name.lowercase())
     put("reason", tested.reason)
     put("failure", tested.failure?.code?.id)

@@ -37,7 +37,7 @@ object Trace {
     }
 
     /** Where the outputs were computed: the fields of the SDK's `Origin`. */
-    fun origin(manifest: Manifest, artifact: Artifact, device: Device, kernels: String, version: Pair<String, String?>): String =
+    fun origin(manifest: Manifest, artifact: Artifact, device: Device, runner: ModelRunner, versions: List<Pair<String, String?>>): String =
         buildJsonObject {
             put("version", 1)
             put("program", "device")
@@ -45,16 +45,18 @@ object Trace {
             put("device_name", device.full)
             put("dtype", if (artifact.quantization == "float") "float32" else artifact.quantization)
             put("tf32", false)
-            put("kernels", kernels)
+            put("kernels", runner.kernels)
             put("kernels_of", device.cpu)
             putJsonObject("versions") {
-                put(version.first, version.second ?: "unknown")
+                for ((name, version) in versions) put(name, version ?: "unknown")
                 put("os", device.os)
             }
             put("model", manifest.weightsSha256)
             put("samples", "")
             put("artifact", artifact.file)
             put("artifact_sha256", artifact.sha256)
+            put("chip", manifest.chip)
+            put("provider", runner.provider)
         }.toString()
 
     private fun stacked(zip: ZipOutputStream, kind: String, samples: List<Tensor>) {

@@ -49,6 +49,7 @@ class SoundTest {
         val given = mutableListOf<Tensor>()
         val runner = object : ModelRunner {
             override val kernels = "none"
+            override val provider = "none"
             override val threads = 1
             override fun run(inputs: List<Tensor>) = listOf(Tensor.of("logits", intArrayOf(1, 10), FloatArray(10) { it.toFloat() })).also { given += inputs }
             override fun close() = Unit
