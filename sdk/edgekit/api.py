@@ -21,6 +21,7 @@ from edgekit.errors import EdgeKitError, ProjectError
 from edgekit.model.programs import source_of
 from edgekit.model.source.given import Data, samples_given
 from edgekit.pipeline import native as natives
+from edgekit.pipeline import peaks
 from edgekit.pipeline.build import build_job
 from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
 from edgekit.pipeline.rebuild import build_project
@@ -74,6 +75,7 @@ def build(
     keep: str | Path | None = None,
     memory: int | str | None = None,
     native: NativePictures | None = None,
+    peak_memory: bool = False,
 ) -> BuildResult:
     """Quantize a model object, lower it for one or more targets, verify the artifacts and write the bundles.
 
@@ -122,6 +124,7 @@ def build(
         memory: Memory for samples and activations, in bytes or as ``"4GB"``; see ``[build] memory`` in docs/project.md.
         native: Add a folder that runs on Linux without Python, see docs/native.md; its program reads ``"png"``, or
             ``"jpeg"`` as well.
+        peak_memory: Measure how much memory each file takes on this host, in a process of its own.
 
     Returns:
         The bundles with their verdicts. A drift over the budget is a verdict, not an exception.
@@ -192,7 +195,8 @@ def build(
     store = caches.for_builds() if cache else None
     with telling(progress) as told:
         result = build_job(job, profiles, Path(output), told, store, keep_folder(keep)).beside(left_out)
-        return natives.add(result, folders, told, store)
+        result = natives.add(result, folders, told, store)
+        return peaks.add(result, told, store, measure=peak_memory)
 
 
 def _profiles(

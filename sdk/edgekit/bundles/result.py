@@ -61,6 +61,9 @@ class BuildResult:
     """The native folders that were added, by target."""
     native_peaks: Mapping[str, int] = field(default_factory=dict)
     """Peak memory of their programs, in bytes, by target, where this host ran them."""
+    peaks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Peak memory of the artifacts, in bytes, by target and file, as far as it was measured on this host: growth of a
+    fresh process in loading the file and running one sample."""
     ranking: Sensitivities | None = None
     """What each layer costs, where quantization takes a target over its budget and no fallback was asked for."""
     not_built: tuple[NotBuilt, ...] = ()

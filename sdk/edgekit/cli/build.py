@@ -71,6 +71,11 @@ def _target_names(context: click.Context, parameter: click.Parameter, incomplete
     type=click.Choice(["png", "jpeg"]),
     help="Add a folder that runs on Linux without Python; its program reads PNG or, with --native jpeg, JPEG too.",
 )
+@click.option(
+    "--peak-memory",
+    is_flag=True,
+    help="Measure how much memory each file takes on this host, in a process of its own; some seconds.",
+)
 @click.option("--no-cache", is_flag=True, help="Build everything anew, and keep nothing of it in the cache.")
 @click.option(
     "--keep",
@@ -93,6 +98,7 @@ def build(
     memory: int | None,
     trust_pickle: bool,
     native: "NativePictures | None",
+    peak_memory: bool,
     no_cache: bool,
     keep: Path | None,
     junit: Path | None,
@@ -146,6 +152,7 @@ def build(
         trust_pickle=trust_pickle,
         native=native,
         ready=ready,
+        peak_memory=peak_memory,
     )
     if store is not None:
         times.remember(store, run, result.seconds, result.cached)

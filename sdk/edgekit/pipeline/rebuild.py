@@ -15,7 +15,7 @@ from edgekit.model.layers import Sensitivities
 from edgekit.model.ready import Ready
 from edgekit.model.weights.checkpoint import read_checkpoint
 from edgekit.model.weights.trust import trusted
-from edgekit.pipeline import buildkey
+from edgekit.pipeline import buildkey, peaks
 from edgekit.pipeline import native as natives
 from edgekit.spec import Format, Target, schemes
 from edgekit.spec.project import OpenProject
@@ -34,6 +34,7 @@ def build_project(
     trust_pickle: bool = False,
     native: NativePictures | None = None,
     ready: Ready | None = None,
+    peak_memory: bool = False,
 ) -> BuildResult:
     """Build what a project file describes; bundles that were built before from the same things come from the cache.
 
@@ -49,6 +50,7 @@ def build_project(
         native: Add a folder that runs without Python to every bundle; its program reads ``"png"``, or ``"jpeg"`` too.
             Unless given, what the project and the targets say.
         ready: What of the project's model was read or made before.
+        peak_memory: Measure how much memory each artifact takes, in a fresh process; what is known is told anyway.
 
     Raises:
         EdgeKitError: A subclass for what is wrong, with a hint.
@@ -65,7 +67,7 @@ def build_project(
         result = _build(project, profiles, output, progress, None, keep, ready)
     else:
         result = _changed(project, profiles, output, progress, store, keep, ready)
-    return natives.add(result, folders, progress, store)
+    return peaks.add(natives.add(result, folders, progress, store), progress, store, measure=peak_memory)
 
 
 def _changed(

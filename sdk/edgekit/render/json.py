@@ -52,6 +52,7 @@ def build_result(result: "BuildResult") -> dict[str, Any]:
                 if (native := result.native.get(bundle.manifest.target.name)) is None
                 else native.model_dump(mode="json"),
                 "native_peak_bytes": result.native_peaks.get(bundle.manifest.target.name),
+                "peak_bytes": dict(result.peaks.get(bundle.manifest.target.name, {})),
                 "manifest": bundle.manifest.model_dump(mode="json"),
             }
             for bundle in result.bundles

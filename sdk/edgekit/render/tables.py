@@ -1,5 +1,7 @@
 """Results as a person reads them."""
 
+from collections.abc import Mapping
+
 from rich.console import Console
 from rich.text import Text
 
@@ -24,7 +26,7 @@ def show_build(console: Console, result: BuildResult) -> None:
         console.print()
         if len(result.bundles) > 1:
             heading(console, name)
-        show_artifacts(console, manifest)
+        show_artifacts(console, manifest, result.peaks.get(name, {}))
         show_float_layers(console, manifest)
         _show_native(console, bundle, result.native.get(name), result.native_peaks.get(name))
     if len(result.bundles) + len(result.not_built) > 1:
@@ -62,15 +64,19 @@ def _show_native(console: Console, bundle: Built, native: Native | None, peak: i
     console.print(Text.assemble(("native  ", "bold"), line), soft_wrap=True)
 
 
-def show_artifacts(console: Console, manifest: Manifest) -> None:
-    """Print one row for each artifact, with the batches that it was verified with."""
+def show_artifacts(console: Console, manifest: Manifest, peaks: Mapping[str, int] | None = None) -> None:
+    """Print one row for each artifact, with the batches that it was verified with, and its peak memory if known."""
     right = "right"
+    measured = (("peak kB", right),) if peaks else ()
     table = simple_table(
         ("artifact", "left"), ("scheme", "left"), ("kB", right), ("of float", right), ("limit kB", right),
-        ("delegated", right), ("int8", right), ("plans kB", right), ("batches", "left"),
+        ("delegated", right), ("int8", right), ("plans kB", right), *measured, ("batches", "left"),
     )  # fmt: skip
     for item in manifest.artifacts:
-        table.add_row(*_artifact_row(console, item, manifest.model.float_bytes))
+        *row, batches = _artifact_row(console, item, manifest.model.float_bytes)
+        if peaks:
+            row.append(Text(f"{peaks[item.file] / 1000:,.0f}" if item.file in peaks else ""))
+        table.add_row(*row, batches)
     console.print(indented(table))
 
 

@@ -58,7 +58,7 @@ def measure(subject: Subject, inputs: tuple[TensorSpec, ...], samples: Samples, 
     Raises:
         RunError: If it cannot be loaded or run.
     """
-    found = _in_a_process(subject, inputs, samples, runs)
+    found = in_a_process(subject, inputs, samples, runs)
     operators = shared([(one.name, one.operator, one.mean_ms) for one in found.operators])
     return Cost(
         artifact=subject.name,
@@ -86,7 +86,8 @@ def _share(
     return sum(one.mean_ms for one in operators if counts(one)) / total if total and format is told_by else None
 
 
-def _in_a_process(subject: Subject, inputs: tuple[TensorSpec, ...], samples: Samples, runs: Runs) -> Measured:
+def in_a_process(subject: Subject, inputs: tuple[TensorSpec, ...], samples: Samples, runs: Runs) -> Measured:
+    """Load and run an artifact in a process of its own; see `measure`."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "artifact").write_bytes(subject.data)

@@ -43,7 +43,7 @@ class Task(Spec):
     runs: int
     """Timed runs."""
     profiled: int
-    """Runs under the runtime's own profiler, which are not timed."""
+    """Runs under the runtime's own profiler, which are not timed; 0: it is not profiled."""
     seconds: float
     """How long the timed runs may take together: of slow artifacts there are fewer runs, in all three kinds."""
     output: str
@@ -95,7 +95,7 @@ def main(task: Task) -> Measured:
         call()
     runs_ms = tuple(_timed(call)[1] for _ in range(task.runs))
     grown = _peak() - before
-    operators, note = profile(task, inputs)
+    operators, note = profile(task, inputs) if task.profiled else ((), "")
     return Measured(
         load_ms=load_ms,
         first_ms=first_ms,
