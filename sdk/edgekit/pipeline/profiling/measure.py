@@ -152,7 +152,7 @@ def _lowering_leg(loaded: Job, target: Target, made: Remade, artifact: Artifact,
         case Format.ONNX:
             note = f"{artifact.scheme} chooses its ranges when it runs: the outputs alone are compared."
         case Format.PTE:
-            note = "ExecuTorch does not show what its delegate computes inside: the outputs alone are compared."
+            note = "The outputs alone are compared; edgekit bisect looks into the delegate."
         case Format.AIMODEL:
             note = "Core AI does not show what lies inside: the outputs alone are compared."
         case _:
