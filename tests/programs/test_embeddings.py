@@ -19,7 +19,7 @@ from edgekit.execution.eager import run_float, run_quantized
 from edgekit.lowering import onnx, pte
 from edgekit.model.artifact import Artifact
 from edgekit.model.capture import capture
-from edgekit.model.graph import is_table_read
+from edgekit.model.graph import is_quantize, is_table_read
 from edgekit.model.program import Captured, Quantized
 from edgekit.model.source.module import source_from_module
 from edgekit.pipeline.profiling.values import profile
@@ -83,7 +83,7 @@ QUANTIZED: dict[str, tuple[Read, dict[str, bool | float]]] = {
     "largest of a bag": (lambda net, ids: functional.embedding_bag(ids, net.table.weight, mode="max"), {}),
 }
 FLOAT: dict[str, Read] = {
-    "as a matrix": lambda net, ids: net.table(ids) + (net.table(ids) @ net.table.weight.t())[..., :WIDTH],
+    "as a matrix": lambda net, ids: (net.table.weight[:WIDTH] @ net.table(ids).transpose(1, 2)).transpose(1, 2),
     "in constant places": lambda net, ids: net.table(net.few)[None] * ids[:, :, None].float(),
 }
 
@@ -197,6 +197,21 @@ def test_static_schemes_count_tables_as_they_are_stored() -> None:
     }
     assert sizes[Embeddings.FLOAT] == sizes[Embeddings.INT8] + 3 * ROWS * WIDTH
     assert sizes[Embeddings.INT4] == sizes[Embeddings.INT8] - int(ROWS * WIDTH * 3.5 / 8)
+
+
+def test_rows_that_a_layer_reads_are_rounded_once() -> None:
+    """They lie on the steps that a layer or a sum rounds them to; where nothing in integers reads them, on their own.
+
+    A row too long for those steps keeps its own.
+    """
+    for name, once in (("plain", True), ("vector of ids", True), ("two tables", True), ("three dimensions", False)):
+        program = quantize(captured(name), Scheme.INT8, QuantSpec(), samples(64, 1))
+        held = {key: value for key, value in program.program.state_dict.items() if key.endswith("table_weight_scales")}
+        (scales,) = held.values()
+        assert (len(scales.unique()) < ROWS / 2) == once, name
+        if once:
+            steps = {node.args[1] for node in program.program.graph.nodes if is_quantize(node)}
+            assert float(scales.min()) in steps
 
 
 def test_rows_that_groups_do_not_divide_have_8_bits() -> None:

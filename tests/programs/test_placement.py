@@ -155,3 +155,49 @@ def test_a_mask_takes_no_steps_from_the_scores() -> None:
     found = sqnr_db(reference, run_quantized(program, evaluation).array("out").astype(np.float64))
     assert found is not None
     assert found > 30
+
+
+class Pooled(nn.Module):
+    """A classifier with a layer in integers behind the mean of its maps, or of its tokens."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+        self.first, self.second, self.last = nn.Conv2d(1, 16, 3), nn.Conv2d(16, 16, 3), nn.Linear(16, 8)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return (batch, 8) of (batch, 1, 8, 8)."""
+        maps = torch.relu(self.second(torch.relu(self.first(image))))
+        match self.how:
+            case "pool":
+                mean = functional.adaptive_avg_pool2d(maps, 1).flatten(1)
+            case "places":
+                mean = maps.mean((2, 3))
+            case _:
+                mean = maps.flatten(2).transpose(1, 2).mean(1)
+        logits: Tensor = self.last(mean)
+        return logits
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["pool", "places", "tokens"])
+def test_a_mean_that_a_layer_reads_has_steps_of_its_own(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It varies less than the maps; on their steps little of it is left, as the twin shows. Both files give it."""
+    torch.manual_seed(0)
+    image, output = TensorSpec(name="image", shape=("batch", 1, 8, 8)), TensorSpec(name="out", shape=("batch", 8))
+    source = source_from_module("pooled", Pooled(how).eval(), (image,), (output,), {"batch": 64})
+    spec = QuantSpec(last_layer=OutermostLayer.INT8)
+    held = pictures(50, 2)
+    reference = run_float(source, held).array("out").astype(np.float64)
+
+    def varying(found: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> float:
+        return sqnr_db(reference - reference.mean(0), found.astype(np.float64) - reference.mean(0)) or math.inf
+
+    captured = capture(source, pictures(64, 1))
+    program = quantize(captured, Scheme.INT8, spec, pictures(64, 1))
+    for artifact in (pte.lower(program, PteSettings()), onnx.lower(program, OnnxSettings())):
+        opened = open_artifact(artifact.format, artifact.data, Cpu.ARM64, source.inputs, source.outputs)
+        assert varying(whole(opened.run(held, 1)["out"])) > 20
+    monkeypatch.setattr("edgekit.quantization.placement._round_means", lambda graph, activation: None)
+    twin = quantize(captured, Scheme.INT8, spec, pictures(64, 1))
+    assert varying(run_quantized(twin, held).array("out")) < varying(run_quantized(program, held).array("out")) - 1

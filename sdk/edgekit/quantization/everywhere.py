@@ -14,18 +14,12 @@ from torchao.quantization.pt2e.quantizer import (
 )
 
 from edgekit.model.graph import is_compute, operation
-from edgekit.quantization.functions import RECTIFIERS
+from edgekit.quantization.functions import CHOOSING, RECTIFIERS
 from edgekit.quantization.grouping import ANNOTATION
 from edgekit.quantization.scalars import is_float
 from edgekit.spec import Placing
 
 _aten = torch.ops.aten
-# What gives values that it was given: the steps of both are the same.
-_CHOOSES = {
-    "adaptive_max_pool1d", "adaptive_max_pool2d", "amax", "amin", "constant_pad_nd", "dropout", "dropout_", "gather",
-    "index", "index_select", "max_pool1d", "max_pool2d", "max_pool2d_with_indices", "pad", "pixel_shuffle",
-    "pixel_unshuffle", "repeat", "roll", "flip", "unfold", "upsample_nearest2d",
-}  # fmt: skip
 # Parameters of these stay as they are: the operation is one kernel that reads them in float or wide integers.
 _KEEPS_PARAMETERS = {"layer_norm", "batch_norm", "group_norm", "instance_norm", "embedding", "rms_norm"}
 
@@ -57,7 +51,7 @@ def _annotate(node: fx.Node, activation: QuantizationSpec) -> None:
     if not reads:
         return
     output: QuantizationSpec | SharedQuantizationSpec | None = activation if is_float(node) else None
-    if output is not None and (name in _CHOOSES or not is_compute(node)):
+    if output is not None and (name in CHOOSING or not is_compute(node)):
         output = SharedQuantizationSpec((reads[0], node))
     inputs: dict[fx.Node, QuantizationSpecBase | None] = dict.fromkeys(reads, activation)
     node.meta[ANNOTATION] = QuantizationAnnotation(input_qspec_map=inputs, output_qspec=output, _annotated=True)

@@ -22,6 +22,13 @@ WEIGHTED = {_aten.conv1d.default, _aten.conv2d.default, *LINEAR}
 CLAMPS = {_aten.hardtanh.default, _aten.hardtanh_.default, _aten.relu6.default}
 GATHERS = {_aten.embedding.default, _aten.index_select.default, _aten.index.Tensor}
 """What may read rows of a table, see `is_gather`."""
+CHOOSING = {
+    "adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d", "amax", "amin", "constant_pad_nd", "dropout",
+    "dropout_", "gather", "index", "index_select", "max_pool1d", "max_pool2d", "max_pool2d_with_indices", "max_pool3d",
+    "max_pool3d_with_indices", "pad", "pixel_shuffle", "pixel_unshuffle", "repeat", "roll", "flip", "unfold",
+    "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d",
+}  # fmt: skip
+"""Names of operations that compute, and give values that they were given: the steps of both are the same."""
 RECTIFIERS = CLAMPS | {_aten.relu.default, _aten.relu_.default}
 
 

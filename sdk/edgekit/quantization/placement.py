@@ -5,13 +5,14 @@ from typing import Any
 import torch
 from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer
 from torch import fx
-from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, SharedQuantizationSpec
+from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, SharedQuantizationSpec
 
 from edgekit.model.graph import is_compute, operation
 from edgekit.quantization.configuration import configuration
 from edgekit.quantization.everywhere import annotate_everywhere
 from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, RECTIFIERS, WEIGHTED
 from edgekit.quantization.grouping import ANNOTATION, chosen, group
+from edgekit.quantization.moved import share_moved
 from edgekit.quantization.outermost import float_layers
 from edgekit.quantization.recurrent import annotate_recurrent
 from edgekit.quantization.scalars import is_float, write_scalars
@@ -20,10 +21,10 @@ from edgekit.spec import CPU_PLACING, DYNAMIC, OutermostLayer, Placing, QuantSpe
 
 _aten = torch.ops.aten
 _CONCATENATION = _aten.cat.default
+_MEANS = {_aten.mean.dim, _aten.mean.default, _aten.adaptive_avg_pool2d.default}
 # What can as well compute in float.
 _WEIGHTLESS = {
-    _aten.add.Tensor, _aten.add_.Tensor, _aten.mul.Tensor, _aten.mul_.Tensor, _aten.mean.dim, _aten.mean.default,
-    _aten.adaptive_avg_pool2d.default, _CONCATENATION,
+    _aten.add.Tensor, _aten.add_.Tensor, _aten.mul.Tensor, _aten.mul_.Tensor, _CONCATENATION, *_MEANS
 }  # fmt: skip
 _ELEMENTWISE = {
     _aten.to.dtype, _aten._to_copy.default, _aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor, _aten.div.Tensor
@@ -77,6 +78,7 @@ class Placement(XNNPACKQuantizer):
                 layer.meta.pop(ANNOTATION, None)
         if not self._everywhere:
             _leave_gates(annotated.graph)
+            _round_means(annotated.graph, self._activation)
         for node in annotated.graph.nodes:
             if node.target in CLAMPS:
                 _fuse_clamp(node)
@@ -90,6 +92,8 @@ class Placement(XNNPACKQuantizer):
         # Last: where the other layers are rounded does not depend on it, which the simulation counts on.
         self.kept = self._keep(annotated.graph)
         _drop_dangling(annotated.graph)
+        if not self._everywhere:
+            share_moved(annotated.graph)
         return annotated
 
     @property
@@ -164,6 +168,14 @@ def _fuse_clamp(node: fx.Node) -> None:
     if layer.target in WEIGHTED and len(layer.users) == 1 and annotation is not None and annotation.output_qspec:
         node.meta[ANNOTATION] = QuantizationAnnotation(output_qspec=annotation.output_qspec, _annotated=True)
         annotation.output_qspec = None
+
+
+def _round_means(graph: fx.Graph, activation: QuantizationSpec | None) -> None:
+    """Give means steps of their own; they vary less than what they are of, whose steps the quantizer gives them."""
+    for node in graph.nodes:
+        annotation = node.meta.get(ANNOTATION)
+        if node.target in _MEANS and annotation is not None and _shares(annotation.output_qspec):
+            annotation.output_qspec = activation
 
 
 def _leave_integers(graph: fx.Graph) -> None:

@@ -20,7 +20,7 @@ from edgekit.model.capture import capture_again
 from edgekit.model.graph import is_quantize, reads_integers
 from edgekit.model.program import Captured, Quantized
 from edgekit.model.rounded import module_of
-from edgekit.quantization import account, scales
+from edgekit.quantization import account, scales, tables
 from edgekit.quantization.channels import Kind
 from edgekit.quantization.equalize import equalize
 from edgekit.quantization.folds import halves
@@ -30,6 +30,7 @@ from edgekit.quantization.norms import replace_norms
 from edgekit.quantization.observers import HistogramObserver
 from edgekit.quantization.placement import Placement
 from edgekit.quantization.portions import portions
+from edgekit.quantization.products import write_layers
 from edgekit.quantization.reconstruct import reconstruct
 from edgekit.quantization.seen import seen_db
 from edgekit.quantization.uses import separate
@@ -139,6 +140,7 @@ def prepare(
     """
     # Copied: the module shares its parameters with the captured program, and they are about to change.
     module = copy.deepcopy(captured.program.module(check_guards=False))
+    write_layers(module)
     separate(module)
     if scheme not in DYNAMIC:
         split_heads(module)
@@ -153,6 +155,7 @@ def prepare(
     if found != unbounded:  # the log of an empty bin, or a mask of infinities: seldom enough to begin again
         return prepare(captured, scheme, spec, calibration, found, placing)
     scales.fit(prepared)
+    tables.fit(prepared)
     return prepared, placement.kept
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, QuantizationSpecBase
 
 from edgekit.quantization.attributes import attribute
@@ -18,7 +18,8 @@ from edgekit.quantization.configuration import group_weight, weight
 from edgekit.quantization.dynamic import PerChannelGroupWeightObserver
 from edgekit.quantization.functions import is_gather
 from edgekit.quantization.grouping import ANNOTATION
-from edgekit.quantization.observers import PerChannelWeightObserver
+from edgekit.quantization.moved import moves
+from edgekit.quantization.observers import HistogramObserver, PerChannelWeightObserver
 from edgekit.spec import Embeddings, QuantSpec
 
 _aten = torch.ops.aten
@@ -32,6 +33,16 @@ _UPPER = 16
 
 class PerChannelTableObserver(PerChannelWeightObserver):
     """Chooses the scale of each row of a table, and writes how rows of 8 bits are read."""
+
+    def share(self, table: Tensor, step: float) -> None:
+        """Take the scale of what reads the rows for all rows that it can hold.
+
+        Args:
+            table: The table, of shape (rows, values).
+            step: The scale.
+        """
+        scale, _ = self.calculate_qparams()
+        self.scale = torch.where(table.abs().amax(1) <= (self.quant_max + 0.5) * step, step, scale)
 
     def convert(self, model: fx.GraphModule, node: fx.Node) -> None:
         """Put reads of integers in the place of those of the observed table, in place."""
@@ -66,6 +77,39 @@ def annotate_tables(graph: fx.Graph, spec: QuantSpec) -> None:
         for read in reads:
             specs: dict[fx.Node, QuantizationSpecBase | None] = {table: _specification(table, spec)}
             read.meta[ANNOTATION] = QuantizationAnnotation(input_qspec_map=specs, _annotated=True)
+
+
+def fit(prepared: fx.GraphModule) -> None:
+    """Let rows that only layers in integers read lie on the steps that those round them to, in place.
+
+    On steps of its own a row would be rounded twice, and a scale for each row buys nothing where one is for all.
+
+    Args:
+        prepared: A calibrated graph.
+    """
+    for node in prepared.graph.nodes:
+        table = _module(prepared, node)
+        if isinstance(table, PerChannelTableObserver):
+            steps = {step for read in node.users for step in _steps_behind(prepared, read)}
+            (step, *others) = steps or {None}
+            if step is not None and not others:
+                table.share(attribute(prepared, node.all_input_nodes[0]), step)
+
+
+def _steps_behind(prepared: fx.GraphModule, node: fx.Node) -> set[float | None]:
+    """Return the scales that a value is rounded with, moved or not; and None if something reads it in float."""
+    found: set[float | None] = set()
+    for user in node.users:
+        module = _module(prepared, user)
+        if isinstance(module, HistogramObserver):
+            found.add(module.parameters_chosen[0])
+        else:
+            found |= _steps_behind(prepared, user) if moves(user) else {None}
+    return found
+
+
+def _module(prepared: fx.GraphModule, node: fx.Node) -> nn.Module | None:
+    return prepared.get_submodule(str(node.target)) if node.op == "call_module" else None
 
 
 def tables(graph: fx.Graph) -> dict[fx.Node, list[fx.Node]]:
