@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgekit.spec import Scheme
+from edgekit.spec import Format, Scheme
 from tests.programs.architectures import PNet, SqueezeNet, VisionTransformer, Window
 from tests.programs.on_device import OnDevice, on_device, ratio
 
@@ -178,6 +178,28 @@ def test_int8_is_what_the_program_says(name: str) -> None:
     assert found.wrong_db < 10
 
 
+LAST_OF_SIGNALS: dict[str, Callable[[], nn.Module]] = {
+    "convolution": lambda: nn.Conv1d(8, 4, 3, stride=2, padding=1),
+    "same": lambda: nn.Conv1d(8, 4, 3, padding="same", dilation=2, bias=False),
+    "grouped": lambda: nn.Conv1d(8, 4, 1, groups=4),
+    "transposed": lambda: nn.ConvTranspose1d(8, 4, 3, stride=2, output_padding=1),
+    "transposed by groups": lambda: nn.ConvTranspose1d(8, 4, 3, groups=2, dilation=2),
+}
+
+
+@pytest.mark.parametrize("batch", [1, "batch"])
+@pytest.mark.parametrize("name", LAST_OF_SIGNALS)
+def test_signals_in_float_behind_int8(name: str, batch: int | str) -> None:
+    """As the last layer often is: the delegate takes it, too, and the program's answers come out."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv1d(4, 8, 3), nn.ReLU(), LAST_OF_SIGNALS[name]())
+    found = on_device(model, SIGNAL, scheme=Scheme.INT8, batch=batch, float_layers=("2",))
+    assert found.artifact.operators == ()
+    assert found.artifact.batch is None
+    assert ratio(found.simulated[0], found.answers[0]) > 40
+    assert found.wrong_db < 10
+
+
 @pytest.mark.parametrize(
     ("make", "shape"),
     [(SqueezeNet, (3, 33, 33)), (PNet, (3, 25, 25)), (VisionTransformer, (3, 16, 16)), (Window, (4, 4, 8))],
@@ -198,6 +220,46 @@ def test_any_number_of_samples_costs_no_delegate() -> None:
     free = on_device(nn.Sequential(convolution(), nn.GroupNorm(2, 4)), PICTURE, batch="batch")
     check(free)
     assert free.artifact.batch is None
+
+
+def _three(x: Tensor) -> Tensor:
+    return functional.scaled_dot_product_attention(x, x[:, :5], x[:, :5])
+
+
+ATTENTION: dict[str, Callable[[Tensor], Tensor]] = {
+    "three dimensions": _three,
+    "masked": lambda x: functional.scaled_dot_product_attention(x, x, x, (torch.arange(6) < 4)[None]),
+    "a mask for each": lambda x: functional.scaled_dot_product_attention(x, x, x, attn_mask=x[:, :, :6] * 3),
+    "causal": lambda x: functional.scaled_dot_product_attention(x, x, x, is_causal=True, scale=0.5),
+    "four dimensions": lambda x: _three(x.view(-1, 1, 6, 8)).flatten(1),
+    "five dimensions": lambda x: _five(x.view(-1, 1, 2, 3, 8)).flatten(1),
+}
+
+
+def _five(x: Tensor) -> Tensor:
+    return functional.scaled_dot_product_attention(x, x, x).relu()
+
+
+@pytest.mark.parametrize("format", [Format.PTE, Format.ONNX])
+@pytest.mark.parametrize("name", ATTENTION)
+def test_attention_of_any_rank(name: str, format: Format) -> None:
+    """With one head, of which nothing is said, or with more in front."""
+    torch.manual_seed(0)
+    found = on_device(Behind(nn.Linear(8, 8), ATTENTION[name]), TOKENS, batch="batch", format=format)
+    assert found.db > SAME_DB
+    assert found.wrong_db < 10
+
+
+@pytest.mark.parametrize("format", [Format.PTE, Format.ONNX])
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_distances_of_any_number_of_samples(power: float, format: Format) -> None:
+    """Torch has two ways to compute them, for few and for many, and would fix the number by choosing one."""
+    torch.manual_seed(0)
+    centres = torch.randn(5, 8)
+    model = Behind(nn.Linear(4, 8), lambda x: torch.cdist(x, centres, p=power))
+    found = on_device(model, (4,), batch="batch", format=format)
+    assert found.db > SAME_DB
+    assert found.wrong_db < 10
 
 
 class Masked(nn.Module):

@@ -19,7 +19,7 @@ from edgekit.lowering.left_out import left_out
 from edgekit.lowering.partition import Partitioner, bodies
 from edgekit.lowering.refusal import Try, Write, compute_in_float, without_refused
 from edgekit.lowering.rewriting import drop_unused, has_recurrent_layers, inline_weights, rewrite
-from edgekit.lowering.shape import infer_batches, pool_means, widen_convolutions
+from edgekit.lowering.shape import infer_batches, pool_means
 from edgekit.lowering.shortcuts import shortcuts
 from edgekit.lowering.steps import keep_steps
 from edgekit.lowering.symbols import keeping_sizes
@@ -109,7 +109,6 @@ def _write(quantized: Quantized, settings: PteSettings, partitioner: Partitioner
     program = copy.deepcopy(quantized.program)
     recurrent = any(map(graph.is_recurrent, program.graph.nodes))
     rewrite(program)
-    widen_convolutions(program)
     infer_batches(program)
     pool_means(program)
     keep_steps(program)

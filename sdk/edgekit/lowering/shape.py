@@ -3,11 +3,10 @@
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import fx
 from torch.export import ExportedProgram
 
 from edgekit.lowering.decomposed import add_call, write_copy
-from edgekit.model.graph import is_dequantize
 
 _aten = torch.ops.aten
 
@@ -100,34 +99,3 @@ def _write_batched_product(node: fx.Node) -> None:
         write_copy(reshape)
     node.target = _aten.view.default  # changed in place: the node may be an output, known by its name
     node.args = (product, [*batch, left[-2], right[-1]])
-
-
-def widen_convolutions(program: ExportedProgram) -> None:
-    """Write a float ``conv1d`` as the ``conv2d`` of a picture one pixel wide, in place.
-
-    ExecuTorch does that itself, but takes a convolution for quantized if its output is, whatever its input: a float
-    one whose output is rounded then fails when it is loaded (error 0x1; seen in 1.5.1, ``conv1d_unsqueeze_pass``).
-    """
-    graph, parameters = program.graph, program.graph_signature.inputs_to_parameters
-    for node in list(graph.nodes):
-        if node.op != "call_function" or node.target is not _aten.conv1d.default or node.kwargs:
-            continue
-        given: tuple[Any, ...] = (*node.args, *(None, [1], [0], [1], 1)[len(node.args) - 2 :])
-        data, weight, bias, stride, padding, dilation, groups = given
-        if is_dequantize(data) or weight.name not in parameters or len(weight.users) != 1:
-            continue
-        name = parameters[weight.name]
-        program.state_dict[name] = nn.Parameter(program.state_dict[name].detach().unsqueeze(-1), requires_grad=False)
-        weight.meta["val"] = weight.meta["val"].unsqueeze(-1)
-        with graph.inserting_before(node):
-            wide = graph.call_function(_aten.unsqueeze.default, (data, -1))
-            window = ([*stride, 1], [*padding, 0], [*dilation, 1], groups)
-            layer = graph.call_function(_aten.conv2d.default, (wide, weight, bias, *window))
-        wide.meta = {**node.meta, "val": data.meta["val"].unsqueeze(-1)}
-        layer.meta = {**node.meta, "val": node.meta["val"].unsqueeze(-1)}
-        sizes = node.meta["val"].shape[1:]
-        if all(isinstance(size, int) for size in sizes):  # a view is delegated, a squeeze is not
-            node.target, node.args = _aten.view.default, (layer, [-1, *sizes])
-        else:
-            node.target, node.args = _aten.squeeze.dim, (layer, -1)
-    program.graph_module.recompile()

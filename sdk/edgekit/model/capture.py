@@ -16,9 +16,11 @@ from edgekit.base.memory import Memory
 from edgekit.data.rows import Rows, in_memory
 from edgekit.data.samples import Samples
 from edgekit.errors import CaptureError
+from edgekit.model.distances import PlainDistances
 from edgekit.model.flat import flat
 from edgekit.model.forms import STANDARD_FORMS
 from edgekit.model.layout import PlainLayout
+from edgekit.model.masks import without_masks
 from edgekit.model.narrow import can_narrow
 from edgekit.model.outputs import placeholder
 from edgekit.model.program import Captured, Source
@@ -138,13 +140,18 @@ def _captured(source: Source, samples: Samples, rows: int, *, any_batch: bool) -
     example = tuple(_example(source, samples.inputs[spec.name], spec, traced) for spec in source.inputs)
     with fixing_sizes() as fixed:
         try:
-            with warnings.catch_warnings(), PlainLayout(), traced_by_shape(), without_gradients(), contained():
+            with (
+                warnings.catch_warnings(), PlainLayout(), PlainDistances(), traced_by_shape(), without_gradients(),
+                contained(),
+            ):  # fmt: skip
                 warnings.simplefilter("ignore")
                 program = export(flat(source), example, dynamic_shapes=shapes, strict=False)
         except Exception as error:  # the exporter raises many unrelated classes for what is one thing to a person
             raise refused(source.name, error, fixed) from error
     program = without_writes(program, source.name)
     check_repeatable(source, example, program.graph)
+    again = functools.partial(export, args=example, dynamic_shapes=shapes, strict=False)
+    program = without_masks(program, again)
     _simplify(program)
     if source.unbatched:
         carry_batch(program)

@@ -7,6 +7,7 @@ import torch
 from torch import fx
 
 from edgekit.model.bags import write_bag
+from edgekit.model.heads import write_heads
 
 _aten = torch.ops.aten
 
@@ -48,5 +49,6 @@ STANDARD_FORMS: dict[Any, Callable[[fx.Node], None]] = {
     _aten.adaptive_avg_pool3d.default: _even_pool,
     _aten.conv3d.padding: _even_padding,
     _aten.embedding_bag.padding_idx: write_bag,
+    _aten.scaled_dot_product_attention.default: write_heads,
 }
 """What writes each of them."""

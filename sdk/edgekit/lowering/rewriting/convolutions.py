@@ -1,4 +1,4 @@
-"""Write convolutions that XNNPACK lacks as those that it has, in float: of volumes, and transposed ones by groups."""
+"""Write convolutions that XNNPACK lacks as those that it has, in float: of volumes, and some of signals."""
 
 from typing import Any
 
@@ -79,18 +79,42 @@ def pool3d(write: Writer, node: fx.Node) -> fx.Node | None:
     return write.reshape(pooled, wanted)
 
 
-def grouped_transposed(write: Writer, node: fx.Node) -> fx.Node | None:
-    """Write a transposed convolution of signals by groups as that of pictures one pixel wide."""
+def signals(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write a float convolution of signals as that of pictures one pixel wide.
+
+    ExecuTorch does that itself, but takes a convolution for quantized if its output or its input is, whatever its
+    weight: a float one is then refused, or fails when it is loaded (error 0x1; 1.5.1, ``conv1d_unsqueeze_pass``).
+    """
+    given = arguments(node)
+    data, weight = given["input"], tensor_of(write.program, given["weight"])
+    if weight is None or rank(data) != 3 or not is_float(data):
+        return None
+    padding = given["padding"]
+    target, around = _aten.conv2d.default, padding
+    if isinstance(padding, str):
+        target = _aten.conv2d.padding
+    else:
+        around = [_one(padding), 0]
+    wide = write(_aten.unsqueeze.default, data, -1)
+    window = ([_one(given["stride"]), 1], around, [_one(given["dilation"]), 1], given["groups"])
+    made = write(target, wide, write.unnamed(weight.unsqueeze(-1)), given["bias"], *window)
+    return write(_aten.squeeze.dim, made, -1)
+
+
+def transposed_signals(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write a transposed convolution of signals by groups, or behind a value of int8, as that of pictures."""
     given = arguments(node)
     data, weight = given["input"], _value(write, given["weight"])
-    if given["groups"] == 1 or weight is None or rank(data) != 3 or not is_float(data):
+    if weight is None or rank(data) != 3 or not is_float(data):
+        return None
+    if given["groups"] == 1 and (not is_dequantize(data) or is_dequantize(given["weight"])):
         return None
     window = [[_one(given[key]), rest] for key, rest in (("stride", 1), ("padding", 0), ("output_padding", 0))]
-    wide = write.reshape(data, [*shape(data), 1])
+    wide = write(_aten.unsqueeze.default, data, -1)
     kernel = write.unnamed(weight.unsqueeze(-1))
     dilation = [_one(given["dilation"]), 1]
     made = write(_aten.conv_transpose2d.input, wide, kernel, given["bias"], *window, given["groups"], dilation)
-    return write.reshape(made, shape(node))
+    return write(_aten.squeeze.dim, made, -1)
 
 
 def _value(write: Writer, weight: Any) -> Tensor | None:
