@@ -1,5 +1,6 @@
 """A file is proved as an app would use it: what the proof finds, and that it depends on no number of samples."""
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,10 +10,11 @@ from torch import Tensor, nn
 
 from edgekit.data.rows import Array, Rows
 from edgekit.data.samples import Samples
+from edgekit.data.trace import Trace
 from edgekit.errors import RunError, SourceError
-from edgekit.execution.eager import run_quantized
+from edgekit.execution.eager import run_float, run_quantized
 from edgekit.execution.orders import at_length, few, orders, tried
-from edgekit.execution.proof import Tolerance, prove, quantization_db
+from edgekit.execution.proof import Tolerance, hold_against_program, prove, quantization_db
 from edgekit.lowering import onnx, pte
 from edgekit.model.artifact import Artifact
 from edgekit.model.capture import capture
@@ -228,3 +230,22 @@ def test_integers_are_judged_by_agreement(dtype: type) -> None:
     assert tolerance.excess(expected, tipped) is None
     wrong = ~expected if dtype is np.bool_ else expected[::-1]
     assert "differs in" in str(tolerance.excess(expected, np.asarray(wrong)))
+
+
+def test_places_of_equal_values_may_be_others() -> None:
+    """Rounding makes scores equal, and each runtime finds another one first: no further from the program than that is.
+
+    The twin differs in more places than rounding cost.
+    """
+    source = quantized(nn.Linear(4, 3), {"input": (4,)}, {"y": (3,)}).captured.source
+    model = run_float(source, Samples(inputs={"input": noise(20, 4).array("x")}))
+
+    def found(*places: int) -> Trace:
+        index = np.arange(100).reshape(20, 5)
+        index.flat[list(places)] = -1
+        return dataclasses.replace(model, outputs={"places": index})
+
+    program = found(*range(10))
+    hold_against_program("model.onnx", found(*range(5, 15)), program, found())
+    with pytest.raises(RunError, match="differs in 20% of its values"):
+        hold_against_program("model.onnx", found(*range(20, 30)), program, found())
