@@ -30,7 +30,7 @@ BELOW = {
     (
         "activation/Hardshrink",
         "onnx",
-    ): "it jumps at 0.5, and which values fall on the other side differs by 3 dB in a draw",
+    ): "it jumps at 0.5: which values fall on the other side is 3 dB of luck",
 }
 # By which one random network may come out below the stock recipe.
 _LUCK_DB = 1.0
