@@ -9,6 +9,7 @@ import pytest
 from edgekit import bundles
 from edgekit.apps.drop import drop
 from edgekit.base import digest
+from edgekit.bundles.own import foreign
 from edgekit.errors import AppError, BundleError
 from tests.unit import examples
 from tests.unit.test_drop import android_app, assets, files_in, manifest
@@ -151,3 +152,15 @@ def test_a_drop_replaces_no_persons_files(tmp_path: Path) -> None:
     with pytest.raises(AppError, match="left alone"):
         drop(app, bundle=source)
     assert files_in(folder) == {"mine.txt": b"years"}
+
+
+def test_the_network_is_of_a_bundle_and_a_bundle_is_whole_without_it(tmp_path: Path) -> None:
+    """What is kept in the cache is taken with graph.json and without; with another file it is not."""
+    folder = examples.write_bundle(tmp_path / "bundle")
+    content = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    content |= {"report.json": b"{}", "report.html": b"a page"}
+    assert bundles.checked(content, where="it") == bundles.checked(content | {"graph.json": b"{}"}, where="it")
+    with pytest.raises(BundleError, match="has not the files"):
+        bundles.checked(content | {"other.json": b"{}"}, where="it")
+    (folder / "graph.json").write_text("{}")
+    assert foreign(folder) == ()

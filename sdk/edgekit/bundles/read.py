@@ -6,6 +6,7 @@ from pathlib import Path
 from edgekit.base import digest
 from edgekit.bundles import native
 from edgekit.bundles.contents import PAGE_FILE, REPORT_FILE
+from edgekit.bundles.drawn import GRAPH_FILE
 from edgekit.bundles.manifest import MANIFEST_FILE, Manifest, parse
 from edgekit.errors import BundleError
 from edgekit.spec import Format
@@ -22,7 +23,8 @@ def checked(content: Mapping[str, bytes], *, where: str) -> Manifest:
     """
     manifest = parse(content.get(MANIFEST_FILE, b"").decode(errors="replace"), where=where)
     named = dict(files(manifest))
-    if content.keys() != named.keys() | {MANIFEST_FILE, REPORT_FILE, PAGE_FILE}:
+    # The network is for the page alone: a bundle is whole without it.
+    if content.keys() - {GRAPH_FILE} != named.keys() | {MANIFEST_FILE, REPORT_FILE, PAGE_FILE}:
         raise BundleError(f"{where} has not the files that its manifest names.", hint="Build the bundle again.")
     if changed := [name for name, sha256 in named.items() if digest.of_bytes(content[name]) != sha256]:
         raise BundleError(f"{where} is damaged: {', '.join(changed)}.", hint="Build the bundle again.")
