@@ -115,6 +115,10 @@ def opened(browser: Browser, folder: Path) -> Iterator[Opened]:
     assert with_tab.complaints == []
 
 
+# The page draws one plot after the other; those that are hidden wait.
+DRAWN = "[...document.querySelectorAll('[data-plot]')].every((one) => !one.clientWidth || one.querySelector('svg'))"
+
+
 def open_page(browser: Browser, file: Path, *, width: int = 1200, scheme: Literal["light", "dark"] = "light") -> Opened:
     """Open a page, and listen to what it says."""
     found = Opened(tab=browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme))
@@ -126,7 +130,11 @@ def open_page(browser: Browser, file: Path, *, width: int = 1200, scheme: Litera
     )
     found.tab.goto(file.as_uri())
     if file.stem == "profile":
-        found.tab.wait_for_selector("[data-plot=sensitivity] svg")
+        tries = 0
+        while not found.tab.evaluate(DRAWN):  # the page's own policy lets no string wait in it
+            tries += 1
+            assert tries < 1000, "the plots are not drawn"
+            found.tab.wait_for_timeout(20)
     return found
 
 
