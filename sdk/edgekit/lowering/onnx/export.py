@@ -126,7 +126,7 @@ def _graph(quantized: Quantized, settings: OnnxSettings) -> ir.Model:
 
 
 def _export(program: ExportedProgram, source: Source, opset: int | None = None) -> ir.Model:
-    program = copy.deepcopy(program)
+    unsigned, program = program.graph, copy.deepcopy(program)
     kernels.sign(program.graph)
     rewrite_ceil_pools(program)
     write_functional(program)
@@ -142,7 +142,7 @@ def _export(program: ExportedProgram, source: Source, opset: int | None = None) 
                 custom_translation_table=recurrent.translations(),
             )
     except Exception as error:  # the exporter raises many unrelated classes
-        if known := blamed(source.name, program.graph, Format.ONNX, error):
+        if known := blamed(source.name, unsigned, Format.ONNX, error):
             raise known from error
         raise LowerError(
             f"torch.onnx cannot export {source.name}: {_said(error)}",
