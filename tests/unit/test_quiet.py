@@ -7,7 +7,8 @@ import sys
 # A process of its own: the noise is made below Python, where pytest's own capturing would get in the way.
 PROGRAM = """
 import ctypes, os, sys, warnings
-from edgekit.cli.shell import Answer, Group, verb
+from edgekit.cli.group import Group
+from edgekit.cli.shell import Answer, verb
 import click
 
 def noise():
