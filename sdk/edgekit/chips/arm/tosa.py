@@ -19,15 +19,15 @@ from edgekit.base.versions import installed
 from edgekit.chips.arm import written
 from edgekit.chips.arm.plan import Delegate, read
 from edgekit.chips.arm.prepare import prepare
-from edgekit.chips.chip import Trial, Tried
+from edgekit.chips.chip import Chip, Trial, Tried
 from edgekit.chips.measure import simulated
 from edgekit.chips.simulator import Simulator, start
-from edgekit.errors import RunError
+from edgekit.errors import RunError, TargetError
 from edgekit.model.artifact import Artifact
 from edgekit.model.narrow import source_with_batch
 from edgekit.model.onchip import Executed, OnChip
 from edgekit.model.program import Quantized
-from edgekit.spec import Target
+from edgekit.spec import Format, Placing, Scheme, Target
 
 _MODEL = "tosa-tools"
 # What gives a delegate its integers, and reads its answers.
@@ -44,15 +44,52 @@ class Compiler:
     """The distribution that has it."""
     runner: str
     """The module of the child that compiles a graph, for the stream in the file to be held against, and runs it."""
-    spec: Callable[[Target], Any]
-    """Returns ExecuTorch's settings for a target."""
+    settings: Callable[..., Any]
+    """Makes ExecuTorch's settings of the options of a target's chip."""
     partitioner: Callable[[Any], Any]
     """Returns ExecuTorch's partitioner with such settings."""
+    like: str
+    """A shipped target of its, for messages."""
+    around: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+    """Is entered while a program is lowered."""
 
     @property
     def packages(self) -> tuple[str, ...]:
         """The distributions that decide what is written and what is computed here."""
         return (self.package, _MODEL, "executorch")
+
+    def spec(self, target: Target) -> Any:
+        """Return ExecuTorch's settings for a target.
+
+        Raises:
+            TargetError: If the profile has options that the compiler does not know.
+        """
+        try:
+            return self.settings(**target.chip.options)
+        except (RuntimeError, TypeError, ValueError) as error:
+            raise TargetError(
+                f"{target.name}: chip.options: {error}",
+                hint=f"Compare it with a shipped profile: edgekit targets show {self.like}",
+            ) from error
+
+
+def chip(compiler: Compiler, title: str, name_of: Callable[[Format, Target, Scheme], str]) -> Chip:
+    """Return the chip that a compiler is for.
+
+    Args:
+        compiler: The compiler.
+        title: What a person calls the chip.
+        name_of: Names what decides the bytes of an artifact, for people.
+    """
+    return Chip(
+        title=title,
+        name_of=name_of,
+        lower=lambda format, target, quantized, cache: lower(compiler, target, quantized, cache),
+        run=lambda trial: run(compiler, trial),
+        formats=frozenset({Format.PTE}),
+        placing=Placing(everywhere=True),
+        check=compiler.spec,
+    )
 
 
 def lower(compiler: Compiler, target: Target, quantized: Quantized, cache: Cache | None) -> tuple[Artifact, bool]:
@@ -63,7 +100,13 @@ def lower(compiler: Compiler, target: Target, quantized: Quantized, cache: Cache
         TargetError: If the profile has options that the compiler does not know.
     """
     spec = compiler.spec(target)
-    settings = ("pte", target.chip.name, str(spec.tosa_spec), *spec.compiler_flags, installed(*compiler.packages))
+    settings = (
+        Format.PTE.value,
+        target.chip.name,
+        str(spec.tosa_spec),
+        *spec.compiler_flags,
+        installed(*compiler.packages),
+    )
     return lowering.kept(quantized, cache, settings, lambda program: _lower(compiler, target, program))
 
 
@@ -74,7 +117,7 @@ def _lower(compiler: Compiler, target: Target, quantized: Quantized) -> Artifact
     from executorch.exir import to_edge_transform_and_lower
     from executorch.exir.schema import KernelCall
 
-    with tempfile.TemporaryDirectory() as scratch, written.refusing(quantized, target.name):
+    with tempfile.TemporaryDirectory() as scratch, written.refusing(quantized, target.name), compiler.around():
         spec.dump_intermediate_artifacts_to(scratch)
         prepare(program)
         with contextlib.redirect_stdout(io.StringIO()), written.quiet("executorch.backends"):

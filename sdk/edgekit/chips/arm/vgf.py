@@ -5,25 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from edgekit.base.cache import Cache
 from edgekit.chips.arm import tosa
 from edgekit.chips.arm.vgf_converter import VARIABLE, place
-from edgekit.chips.chip import Chip, Trial, Tried
-from edgekit.errors import TargetError
-from edgekit.model.artifact import Artifact
-from edgekit.model.program import Quantized
-from edgekit.spec import Format, Placing, Target
-
-
-def lower(format: Format, target: Target, quantized: Quantized, cache: Cache | None) -> tuple[Artifact, bool]:
-    """Return the .pte of a program, and whether the cache had it; see `tosa.lower`."""
-    with _converter():
-        return tosa.lower(_CONVERTER, target, quantized, cache)
-
-
-def run(trial: Trial) -> Tried:
-    """Run a .pte on the reference model of TOSA; see `tosa.run`."""
-    return tosa.run(_CONVERTER, trial)
 
 
 @contextmanager
@@ -40,17 +23,10 @@ def _converter() -> Iterator[None]:
             os.environ[VARIABLE] = before
 
 
-def _spec(target: Target) -> Any:
+def _settings(tosa: str = "", **options: Any) -> Any:
     from executorch.backends.arm.vgf import VgfCompileSpec
 
-    options: dict[str, Any] = dict(target.chip.options)
-    try:
-        return VgfCompileSpec(options.pop("tosa", ""), **options)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise TargetError(
-            f"{target.name}: chip.options: {error}",
-            hint="Compare it with a shipped profile: edgekit targets show arm-vgf",
-        ) from error
+    return VgfCompileSpec(tosa, **options)
 
 
 def _partitioner(spec: Any) -> Any:
@@ -63,15 +39,13 @@ _CONVERTER = tosa.Compiler(
     title="Arm's model converter",
     package="ai-ml-sdk-model-converter",
     runner="edgekit.chips.arm.vgf_runner",
-    spec=_spec,
+    settings=_settings,
     partitioner=_partitioner,
+    like="arm-vgf",
+    around=_converter,
 )
-CHIP = Chip(
-    title="Arm neural GPU",
-    name_of=lambda format, target, scheme: f"{scheme} .pte of VGF for {target.chip.options.get('tosa')}",
-    lower=lower,
-    run=run,
-    formats=frozenset({Format.PTE}),
-    placing=Placing(everywhere=True),
-    check=_spec,
+CHIP = tosa.chip(
+    _CONVERTER,
+    "Arm neural GPU",
+    lambda format, target, scheme: f"{scheme} .pte of VGF for {target.chip.options.get('tosa')}",
 )
