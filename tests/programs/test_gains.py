@@ -6,12 +6,23 @@ import pytest
 from edgekit.base.progress import Silent, Stages
 from edgekit.bundles.profile import StepGain
 from edgekit.data.samples import Samples
+from edgekit.data.trace import Trace
+from edgekit.execution.eager import run_float, run_quantized
+from edgekit.model.program import Captured
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.profiling.gains import of_steps
+from edgekit.quantization import quantize
 from edgekit.spec import STEPS, Budget, QuantSpec, Ranges, Scheme
 from tests.programs.test_equalize import captured, needy, pictures
 
 pytestmark = pytest.mark.slow
+
+
+def built(job: Job, program: Captured) -> tuple[dict[Scheme, Trace], Trace]:
+    """Return the answers of a build in int8 and float, and the float model's."""
+    host = run_float(program.source, job.evaluation)
+    int8 = quantize(program, Scheme.INT8, job.quantization, job.calibration)
+    return {Scheme.INT8: run_quantized(int8, job.evaluation), Scheme.FLOAT: host}, host
 
 
 def gains(name: str, spec: QuantSpec, evaluation: Samples | None = None) -> dict[str, StepGain]:
@@ -27,7 +38,7 @@ def gains(name: str, spec: QuantSpec, evaluation: Samples | None = None) -> dict
         quantization=spec,
         budget=Budget(),
     )
-    found = of_steps(job, program, (Scheme.INT8, Scheme.INT8, Scheme.FLOAT), spec, Stages(Silent()))
+    found = of_steps(job, program, *built(job, program), spec, Stages(Silent()))
     return {one.step: one for one in found}
 
 
@@ -70,4 +81,5 @@ def test_half_of_the_calibration_samples_stands_in_for_unseen_ones() -> None:
         quantization=QuantSpec(),
         budget=Budget(),
     )
-    assert of_steps(job, captured(model, few), (Scheme.INT8,), QuantSpec(), Stages(Silent())) == ()
+    program = captured(model, few)
+    assert of_steps(job, program, *built(job, program), QuantSpec(), Stages(Silent())) == ()

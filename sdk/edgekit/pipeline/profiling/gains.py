@@ -4,11 +4,10 @@ from collections.abc import Mapping
 
 from edgekit.base.progress import Stages
 from edgekit.bundles.profile import StepGain
-from edgekit.data.rows import Rows
-from edgekit.data.samples import Samples
+from edgekit.data.trace import Trace
 from edgekit.execution.eager import run_float, run_quantized
 from edgekit.execution.proof import quantization_db
-from edgekit.model.program import Captured, Quantized
+from edgekit.model.program import Captured
 from edgekit.pipeline.job import Job
 from edgekit.quantization import quantize
 from edgekit.quantization.folds import halves
@@ -16,7 +15,7 @@ from edgekit.spec import STEPS, QuantSpec, Scheme
 
 
 def of_steps(
-    job: Job, captured: Captured, schemes: tuple[Scheme, ...], spec: QuantSpec, stages: Stages
+    job: Job, captured: Captured, answers: Mapping[Scheme, Trace], host: Trace, spec: QuantSpec, stages: Stages
 ) -> tuple[StepGain, ...]:
     """Quantize again with one step left out at a time, and measure both programs on samples that neither has seen.
 
@@ -26,7 +25,8 @@ def of_steps(
     Args:
         job: The model and its data.
         captured: The captured program.
-        schemes: Those of the bundle; steps of float there are none.
+        answers: What the bundle's programs gave for the evaluation samples; steps of float there are none.
+        host: What the float model gave for them.
         spec: The bundle's settings; steps that they leave out are not tried.
         stages: Told about every program.
 
@@ -36,29 +36,29 @@ def of_steps(
     Raises:
         QuantizeError: If the model cannot be quantized without a step.
     """
-    calibration, unseen = job.calibration, job.evaluation
+    calibration, unseen, known = job.calibration, job.evaluation, answers
     if calibration.digest == unseen.digest:
         parts = halves(calibration)
         if len(parts) < 2:
             return ()
         calibration, unseen = parts
-    host = run_float(captured.source, unseen, memory=job.memory).outputs
+        host, known = run_float(captured.source, unseen, memory=job.memory), {}
 
-    def ratio(scheme: Scheme, settings: QuantSpec) -> float | None:
-        return _worst(quantize(captured, scheme, settings, calibration), unseen, host)
+    def run(scheme: Scheme, settings: QuantSpec) -> Trace:
+        return run_quantized(quantize(captured, scheme, settings, calibration), unseen)
 
     found = []
-    for scheme in dict.fromkeys(schemes):
+    for scheme in answers:
         if scheme is Scheme.FLOAT:
             continue
         with stages(f"measure {scheme} with all steps"):
-            whole = ratio(scheme, spec)
+            whole = _worst(known[scheme] if scheme in known else run(scheme, spec), host)
         for step, left_out in STEPS.items():
             settings = spec.model_copy(update=dict(left_out))
             if settings == spec:
                 continue
             with stages(f"measure {scheme} without {step}") as detail:
-                without = ratio(scheme, settings)
+                without = _worst(run(scheme, settings), host)
                 found.append(
                     StepGain(step=step, scheme=scheme, samples=len(unseen), sqnr_db=whole, without_sqnr_db=without)
                 )
@@ -66,5 +66,5 @@ def of_steps(
     return tuple(found)
 
 
-def _worst(program: Quantized, unseen: Samples, host: Mapping[str, Rows]) -> float | None:
-    return min(quantization_db(run_quantized(program, unseen).outputs, host).values(), default=None)
+def _worst(program: Trace, host: Trace) -> float | None:
+    return min(quantization_db(program.outputs, host.outputs).values(), default=None)

@@ -79,8 +79,9 @@ def profile(
     known = frozenset(layer.path for layer in layers)
     gains: tuple[StepGain, ...] = ()
     if steps:
-        schemes = tuple(info.quantization for info in manifest.artifacts)
-        gains = of_steps(loaded, captured, schemes, settings(loaded, manifest), stages)
+        there, spec = made.references, settings(loaded, manifest)
+        answers = {info.quantization: there.quantized[info.file] for info in manifest.artifacts}
+        gains = of_steps(loaded, captured, answers, there.host, spec, stages)
     with stages("compare inner values"):
         lowering = tuple(_lowering_leg(loaded, wanted, made, one, known) for one in made.artifacts)
     with stages("lower in float"):
