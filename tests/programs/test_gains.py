@@ -10,7 +10,7 @@ from edgekit.data.trace import Trace
 from edgekit.execution.eager import run_float, run_quantized
 from edgekit.model.program import Captured
 from edgekit.pipeline.job import Job
-from edgekit.pipeline.profiling.gains import of_steps
+from edgekit.pipeline.profiling.gains import of_steps, plan
 from edgekit.quantization import quantize
 from edgekit.spec import STEPS, Budget, QuantSpec, Ranges, Scheme
 from tests.programs.test_equalize import captured, needy, pictures
@@ -58,6 +58,30 @@ def test_the_step_that_a_network_needs_gives_most(measured: tuple[str, dict[str,
     assert found[needed].gain_db > 1
     other = ({"equalization", "smooth_quant"} - {needed}).pop()
     assert abs(found[other].gain_db) < found[needed].gain_db / 2
+
+
+def test_the_time_left_counts_every_step() -> None:
+    """Each stage that is measured stands in the plan of a profile, and no other."""
+    told: list[str] = []
+
+    class Listening(Silent):
+        def done(self, stage: str, seconds: float, detail: str) -> None:
+            """Remember the stage."""
+            told.append(stage)
+
+    model, _ = needy("layers")
+    calibration = pictures(64, 1)
+    program = captured(model, calibration)
+    job = Job(
+        source=program.source,
+        calibration=calibration,
+        evaluation=pictures(16, 2),
+        baseline=None,
+        quantization=QuantSpec(),
+        budget=Budget(),
+    )
+    of_steps(job, program, *built(job, program), QuantSpec(), Stages(Listening()))
+    assert told[1:] == list(plan([Scheme.INT8, Scheme.FLOAT]))
 
 
 def test_a_step_that_is_off_already_is_not_tried() -> None:

@@ -1,6 +1,6 @@
 """What each step of the quantizer that may be left out gives, on samples that quantization did not see."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from edgekit.base.progress import Stages
 from edgekit.bundles.profile import StepGain
@@ -12,6 +12,14 @@ from edgekit.pipeline.job import Job
 from edgekit.quantization import quantize
 from edgekit.quantization.folds import halves
 from edgekit.spec import STEPS, QuantSpec, Scheme
+
+# A quantization and a run of the program, in seconds, beside the other stages of a profile.
+_STEP_S = 12.0
+
+
+def plan(schemes: Iterable[Scheme]) -> dict[str, float]:
+    """Return about how long each stage of `of_steps` takes, in seconds, if the settings leave out no step."""
+    return {_stage(scheme, step): _STEP_S for scheme in schemes if scheme is not Scheme.FLOAT for step in STEPS}
 
 
 def of_steps(
@@ -57,13 +65,17 @@ def of_steps(
             settings = spec.model_copy(update=dict(left_out))
             if settings == spec:
                 continue
-            with stages(f"measure {scheme} without {step}") as detail:
+            with stages(_stage(scheme, step)) as detail:
                 without = _worst(run(scheme, settings), host)
                 found.append(
                     StepGain(step=step, scheme=scheme, samples=len(unseen), sqnr_db=whole, without_sqnr_db=without)
                 )
                 detail.append("identical" if without is None else f"{without:.2f} dB")
     return tuple(found)
+
+
+def _stage(scheme: Scheme, step: str) -> str:
+    return f"measure {scheme} without {step}"
 
 
 def _worst(program: Trace, host: Trace) -> float | None:

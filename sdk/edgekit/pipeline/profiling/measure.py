@@ -16,9 +16,8 @@ from edgekit.bundles.manifest import MANIFEST_FILE, Manifest
 from edgekit.bundles.profile import Classes, LoweringLeg, Noise, Profile, StepGain
 from edgekit.model.artifact import Artifact
 from edgekit.pipeline.job import Job
-from edgekit.pipeline.profiling import classes, cost, departures, native, noise
+from edgekit.pipeline.profiling import classes, cost, departures, gains, native, noise
 from edgekit.pipeline.profiling.cost import Runs
-from edgekit.pipeline.profiling.gains import of_steps
 from edgekit.pipeline.profiling.owners import owned
 from edgekit.pipeline.profiling.remake import Remade, check_chip, check_owner, remake, settings
 from edgekit.pipeline.profiling.subjects import float_name, of_artifact, of_float
@@ -64,7 +63,10 @@ def profile(
     manifest = bundles.read(folder)
     wanted = targets.load(target or manifest.target.name)
     check_chip(wanted)
-    stages = Stages(progress, _plan(manifest))
+    planned = _plan(manifest)
+    if steps:
+        planned |= gains.plan(info.quantization for info in manifest.artifacts)
+    stages = Stages(progress, planned)
     with stages("load") as detail:
         loaded = load()
         check_owner(loaded, manifest, folder)
@@ -77,11 +79,11 @@ def profile(
             found = suspects(made.simulation, loaded.evaluation, limit, manifest.float_layers)
             detail.append(f"{len(made.simulation.layers)} layers on {found.sensitivities.compared} samples")
     known = frozenset(layer.path for layer in layers)
-    gains: tuple[StepGain, ...] = ()
+    told: tuple[StepGain, ...] = ()
     if steps:
         there, spec = made.references, settings(loaded, manifest)
         answers = {info.quantization: there.quantized[info.file] for info in manifest.artifacts}
-        gains = of_steps(loaded, captured, answers, there.host, spec, stages)
+        told = gains.of_steps(loaded, captured, answers, there.host, spec, stages)
     with stages("compare inner values"):
         lowering = tuple(_lowering_leg(loaded, wanted, made, one, known) for one in made.artifacts)
     with stages("lower in float"):
@@ -114,7 +116,7 @@ def profile(
         layers=layers,
         values=() if found is None else found.values,
         lowering=lowering,
-        steps=gains,
+        steps=told,
         noise=beside,
         classes=_classes(loaded, made),
         costs=tuple(costs),
