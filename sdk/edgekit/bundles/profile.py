@@ -87,7 +87,8 @@ class StepGain(Spec):
     samples: int
     """Samples that both programs were measured on."""
     sqnr_db: float | None
-    """SQNR of the quantized program against float, of the worst output; null: identical."""
+    """SQNR of what varies over the samples, of the quantized program against float, of the worst output; null:
+    identical."""
     without_sqnr_db: float | None
     """The same with this one step left out."""
 

@@ -114,7 +114,7 @@ def _lowering(console: Console, profile: Profile) -> None:
 def _steps(console: Console, steps: tuple[StepGain, ...]) -> None:
     if not steps:
         return
-    unseen = f"what each gives on {steps[0].samples} samples that were not calibrated"
+    unseen = f"what each gives on {steps[0].samples} samples that were not calibrated; SQNR of what varies over them"
     heading(console, "steps of the quantizer", unseen)
     console.print()
     table = simple_table(
