@@ -252,17 +252,43 @@ def plant(built: Built, kind: str, seed: int) -> Fault:
     Raises:
         NoPlaceError: If the network has no place for it.
     """
-    draw = np.random.default_rng(seed)
-    right = _answers(built, built.data)
-    for _ in range(50):
+
+    def draw(generator: np.random.Generator) -> tuple[str, frozenset[str], bytes]:
         editor = _Editor(built)
-        place, operations = KINDS[kind](editor, draw)
-        data = editor.model.SerializeToString()
+        place, operations = KINDS[kind](editor, generator)
+        return place, operations, editor.model.SerializeToString()
+
+    return first_that_changes(kind, seed, built.data, draw, lambda data: _answers(built, data))
+
+
+def first_that_changes(
+    kind: str,
+    seed: int,
+    whole: bytes,
+    draw: Callable[[np.random.Generator], tuple[str, frozenset[str], bytes]],
+    answers: Callable[[bytes], npt.NDArray[np.float32]],
+) -> Fault:
+    """Draw faults until a file with one runs and gives other answers.
+
+    Args:
+        kind: The kind of fault.
+        seed: What is drawn follows from it.
+        whole: The file without a fault.
+        draw: Returns a fault's place, the operations that may be blamed for it, and the file that has it.
+        answers: Runs a file.
+
+    Raises:
+        NoPlaceError: If none of fifty does, or the network has no place for it.
+    """
+    generator = np.random.default_rng(seed)
+    right = answers(whole)
+    for _ in range(50):
+        place, operations, data = draw(generator)
         try:
-            answers = _answers(built, data)
+            found = answers(data)
         except RunError:
             continue
-        if not np.array_equal(right, answers):
+        if not np.array_equal(right, found):
             return Fault(kind=kind, place=place, data=data, operations=operations)
     raise NoPlaceError(f"no {kind} changes an answer")
 

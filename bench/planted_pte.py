@@ -9,8 +9,7 @@ import numpy.typing as npt
 from torch import fx
 
 from bench.networks import Network
-from bench.planted import TARGET, Built, Fault, NoPlaceError, draw_one, made, of_kinds
-from edgekit.errors import RunError
+from bench.planted import TARGET, Built, Fault, draw_one, first_that_changes, made, of_kinds
 from edgekit.lowering import pte as lowering
 from edgekit.model import graph
 from edgekit.pipeline.bisecting.inside import look_inside
@@ -225,19 +224,13 @@ def plant(built: Built, kind: str, seed: int) -> Fault:
     Raises:
         NoPlaceError: If the network has no place for it.
     """
-    draw = np.random.default_rng(seed)
-    right = _answers(built, built.data)
-    for _ in range(50):
+
+    def draw(generator: np.random.Generator) -> tuple[str, frozenset[str], bytes]:
         editor = _Editor(built)
-        place, operations = KINDS[kind](editor, draw)
-        data = editor.data()
-        try:
-            answers = _answers(built, data)
-        except RunError:
-            continue
-        if not np.array_equal(right, answers):
-            return Fault(kind=kind, place=place, data=data, operations=operations)
-    raise NoPlaceError(f"no {kind} changes an answer")
+        place, operations = KINDS[kind](editor, generator)
+        return place, operations, editor.data()
+
+    return first_that_changes(kind, seed, built.data, draw, lambda data: _answers(built, data))
 
 
 def named_right(built: Built, fault: Fault) -> tuple[bool, str]:
