@@ -11,11 +11,10 @@ from edgekit.apps.values import App
 from edgekit.base import digest
 from edgekit.bundles.manifest import MANIFEST_FILE, Manifest
 from edgekit.errors import BundleError, OverBudgetError
-from edgekit.spec import Platform
+from edgekit.spec import CPU_CHIP, Platform
 from edgekit.spec.find import find as find_project
 from edgekit.targets.runtimes import check
 
-CPU = "cpu"
 DEFAULT_TARGETS = {Platform.ANDROID: "android-arm64", Platform.IOS: "ios-arm64"}
 # What an app feeds and shows is the same, whichever of its bundles it has chosen.
 _SAME = ("model", "inputs", "outputs", "labels", "preprocessing", "audio", "text", "postprocessing")
@@ -52,7 +51,7 @@ def built(app: App, wanted: Sequence[str], folder: str | Path | None) -> tuple[P
     """
     profiles = [targets.load(name) for name in wanted]
     names = [profile.name for profile in profiles]
-    if all(profile.chip.name != CPU for profile in profiles):
+    if all(profile.chip.name != CPU_CHIP for profile in profiles):
         names = [DEFAULT_TARGETS[app.platform], *names]
     model = find_project(None if folder is None else Path(folder), strict=False).spec.model.name
     places = [Path("artifacts") / model / name for name in dict.fromkeys(names)]
@@ -84,7 +83,7 @@ def offered(sources: Iterable[Path], app: App, wanted: Sequence[str], *, force: 
         OverBudgetError: If a bundle's verdict is failed.
     """
     found = [_read(source, app, wanted, force=force) for source in sources]
-    everywhere = [one for one in found if one.manifest.target.chip == CPU]
+    everywhere = [one for one in found if one.manifest.target.chip == CPU_CHIP]
     if not everywhere:
         first = found[0]
         default = DEFAULT_TARGETS[app.platform]
@@ -101,7 +100,7 @@ def offered(sources: Iterable[Path], app: App, wanted: Sequence[str], *, force: 
         )
     for one, other in combinations(found, 2):
         _check_pair(one, other)
-    chips = [one for one in found if one.manifest.target.chip != CPU]
+    chips = [one for one in found if one.manifest.target.chip != CPU_CHIP]
     # In an order of their own: the same bundles are the same drop, however they were named.
     return (*everywhere, *sorted(chips, key=lambda one: (one.manifest.target.name, one.sha256)))
 
@@ -131,7 +130,7 @@ def _read(source: Path, app: App, wanted: Sequence[str], *, force: bool) -> Offe
 
 def _fallback(app: App, wanted: Sequence[str]) -> set[str]:
     """Return the target that is taken beside those that are asked for, if these are all for chips."""
-    on_chip = all(targets.load(name).chip.name != CPU for name in wanted)
+    on_chip = all(targets.load(name).chip.name != CPU_CHIP for name in wanted)
     return {DEFAULT_TARGETS[app.platform]} if on_chip else set()
 
 
@@ -151,7 +150,7 @@ def _check_pair(one: Offered, other: Offered) -> None:
                 f"{one.source} is for {package} {versions[0]}, {other.source} for {versions[1]}: an app links one.",
                 hint="Build both with the same EdgeKit.",
             )
-    if CPU in (mine.target.chip, theirs.target.chip):
+    if CPU_CHIP in (mine.target.chip, theirs.target.chip):
         return
     shared = {soc.casefold() for soc in theirs.target.socs}
     same = [soc for soc in mine.target.socs if soc.casefold() in shared]

@@ -18,6 +18,7 @@ from edgekit.model.layers import FallbackReport
 from edgekit.model.left_out import LeftOut
 from edgekit.model.onchip import OnChip
 from edgekit.spec import (
+    CPU_CHIP,
     Audio,
     Budget,
     Cpu,
@@ -71,7 +72,7 @@ class TargetInfo(Spec):
     """CPU family of the device."""
     runtimes: dict[Package, Version]
     """Versions that an app pins, by package coordinate."""
-    chip: Name = "cpu"
+    chip: Name = CPU_CHIP
     """What computes."""
     socs: tuple[str, ...] = ()
     """Systems on a chip that the files are for; none: any."""

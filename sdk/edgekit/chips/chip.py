@@ -11,7 +11,7 @@ from edgekit.errors import TargetError
 from edgekit.model.artifact import Artifact
 from edgekit.model.onchip import OnChip
 from edgekit.model.program import Quantized, Source
-from edgekit.spec import CPU_PLACING, Format, Placing, Scheme, Target
+from edgekit.spec import CPU_CHIP, CPU_PLACING, Format, Placing, Scheme, Target
 
 SECONDS = 120.0
 """How long a simulation may run samples, unless another limit is asked for."""
@@ -95,5 +95,5 @@ def seconds_each(targets: Sequence[Target]) -> float:
     Args:
         targets: All that are built for; those whose chip is a CPU simulate nothing.
     """
-    count = sum(target.chip.name != "cpu" for target in targets)
+    count = sum(target.chip.name != CPU_CHIP for target in targets)
     return min(SECONDS, _ALL / max(count, 1))

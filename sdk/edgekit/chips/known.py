@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from edgekit.chips.chip import Chip
 from edgekit.errors import TargetError
-from edgekit.spec import Target
+from edgekit.spec import CPU_CHIP, Target
 
 GROUP = "edgekit.chips"
 """The group of entry points in which a package names what returns its `Chip`, by the chip's name."""
@@ -14,7 +14,7 @@ _OWN = {
     "coreai": "edgekit.chips.coreai.chip",
     "coreml": "edgekit.chips.coreml",
     "cortex-m": "edgekit.chips.arm.cortex_m",
-    "cpu": "edgekit.chips.cpu",
+    CPU_CHIP: "edgekit.chips.cpu",
     "ethos-u": "edgekit.chips.arm.ethos_u",
     "hexagon": "edgekit.chips.hexagon.chip",
     "openvino": "edgekit.chips.openvino.chip",

@@ -9,6 +9,7 @@ from rich.text import Text
 from edgekit.apps.values import Dropped, Pin, Placed
 from edgekit.render.layout import fields, heading, indented
 from edgekit.render.numbers import kilobytes
+from edgekit.spec import CPU_CHIP
 
 
 def data(done: Dropped) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def show(console: Console, done: Dropped) -> None:
 
 def _for(one: Placed) -> str:
     """Say which devices take a bundle."""
-    if one.chip == "cpu":
+    if one.chip == CPU_CHIP:
         return "every device without a bundle of its own, and those on which that one fails"
     return f"{one.chip} of {', '.join(one.socs)}" if one.socs else one.chip
 

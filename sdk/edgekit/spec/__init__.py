@@ -18,10 +18,11 @@ from edgekit.spec.quantization import (
     Ranges,
     Scheme,
 )
-from edgekit.spec.target import Cpu, Format, OnnxSettings, Platform, PteSettings, SizeLimit, Target
+from edgekit.spec.target import CPU_CHIP, Cpu, Format, OnnxSettings, Platform, PteSettings, SizeLimit, Target
 from edgekit.spec.tensors import DType, Meaning, Postprocessing, TensorSpec, postprocessing
 
 __all__ = [
+    "CPU_CHIP",
     "CPU_PLACING",
     "DEFAULT_BUDGET",
     "DYNAMIC",

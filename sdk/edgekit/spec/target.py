@@ -9,6 +9,9 @@ from edgekit.base.values import Name, Package, Spec, Version
 from edgekit.spec.budget import Budget
 from edgekit.spec.quantization import Scheme, scheme_of
 
+CPU_CHIP = "cpu"
+"""The name of the chip that is a CPU: what a profile without a chip of its own is for."""
+
 
 class Format(StrEnum):
     """The artifact formats; each has a module in ``lower`` and one in ``run``."""
@@ -57,7 +60,7 @@ class OnnxSettings(Spec):
 class ChipSettings(Spec):
     """What computes, where that is no CPU."""
 
-    name: Name = "cpu"
+    name: Name = CPU_CHIP
     """The chip, a name that EdgeKit or a package beside it knows; see docs/chips.md."""
     socs: tuple[str, ...] = ()
     """Names of the systems on a chip that the artifacts are for, as the device's system says them: ``SM8650``."""
