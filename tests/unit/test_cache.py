@@ -130,6 +130,17 @@ def test_clear_removes_entries_and_nothing_else(tmp_path: Path) -> None:
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted([*mine, fresh])
 
 
+def test_every_kind_is_counted_and_cleared(tmp_path: Path) -> None:
+    """Nothing that a build keeps stays behind unseen; the peaks of its files did."""
+    store = Cache(folder=tmp_path)
+    assert {"peak", "times"} < set(caches.KINDS)
+    for kind in caches.KINDS:
+        caches.put(store, kind, key(1), entry())
+    assert [(one.kind, one.entries) for one in caches.show(store)] == [(kind, 1) for kind in caches.KINDS]
+    caches.clear(store)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 @pytest.mark.parametrize(
     ("text", "size"), [("0", 0), ("1000", 1000), ("2GB", 2 * 10**9), ("1.5 gb", 15 * 10**8), ("500M", 5 * 10**8)]
 )

@@ -17,13 +17,15 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from edgekit.base import digest
 from edgekit.base.sizes import bytes_of
 from edgekit.errors import CacheError
 
-KINDS = ("bundle", "artifact", "float-onnx", "native", "times")
+Kind = Literal["bundle", "artifact", "float-onnx", "native", "peak", "times"]
+"""What an entry is of. What is of no kind named here would neither be counted nor cleared."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 DEFAULT_LIMIT = 2_000_000_000
 _METADATA = "metadata.json"
 _TEMPORARY = ".new-"
@@ -104,7 +106,7 @@ def parse_size(text: str) -> int:
     return found
 
 
-def get(cache: Cache, kind: str, key: str) -> Entry | None:
+def get(cache: Cache, kind: Kind, key: str) -> Entry | None:
     """Return an entry, its digests checked, or None; a damaged one is removed."""
     path = _path(cache, kind, key)
     try:
@@ -127,7 +129,7 @@ def get(cache: Cache, kind: str, key: str) -> Entry | None:
     return entry
 
 
-def put(cache: Cache, kind: str, key: str, entry: Entry) -> None:
+def put(cache: Cache, kind: Kind, key: str, entry: Entry) -> None:
     """Store an entry in one step, and remove the least recently used ones that are over the limit."""
     path, data = _path(cache, kind, key), _packed(entry, kind, key)
     if len(data) > cache.limit:

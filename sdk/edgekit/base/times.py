@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from edgekit.base import cache as caches
 from edgekit.base import digest
-from edgekit.base.cache import Cache, Entry
+from edgekit.base.cache import Cache, Entry, Kind
 
-_KIND = "times"
+_KIND: Kind = "times"
 Seconds = Sequence[tuple[str, float]]
 """Stages in order, and the seconds that each took."""
 

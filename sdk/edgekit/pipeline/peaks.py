@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from edgekit.base import cache as caches
-from edgekit.base.cache import Cache, Entry
+from edgekit.base.cache import Cache, Entry, Kind
 from edgekit.base.digest import of_json
 from edgekit.base.progress import Progress, Stages
 from edgekit.base.versions import cpu_name, installed
@@ -18,7 +18,7 @@ from edgekit.bundles.result import BuildResult, Built
 from edgekit.pipeline.profiling.cost import Runs, Subject, in_a_process
 from edgekit.spec import Format
 
-_KIND = "peak"
+_KIND: Kind = "peak"
 _RUNTIMES = {Format.PTE: ("executorch", "torch"), Format.ONNX: ("onnxruntime",)}
 
 
