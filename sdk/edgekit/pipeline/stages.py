@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 from torch.export import ExportedProgram
+from torchao.quantization.pt2e.quantizer import Quantizer
 
 from edgekit import bundles, chips, targets
 from edgekit.base.memory import Memory
@@ -26,6 +27,7 @@ from edgekit.pipeline.attempt import Attempt, measured
 from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
 from edgekit.pipeline.legs import float_answers
 from edgekit.quantization import quantize as quantize_captured
+from edgekit.quantization import quantize_by
 from edgekit.spec import (
     CPU_PLACING,
     Audio,
@@ -122,6 +124,7 @@ def quantize(
     scheme: str = "int8",
     quantization: QuantSpec | Mapping[str, object] | None = None,
     target: str | Path | None = None,
+    quantizer: Quantizer | None = None,
 ) -> Quantized:
     """Quantize a captured program.
 
@@ -131,9 +134,12 @@ def quantize(
         scheme: A scheme's name: ``int8``, ``int8-dynamic``, ``w8a16``, ``8da4w``, ``float``.
         quantization: How to quantize, beside the scheme.
         target: A target whose chip says what is rounded, a name or the path of a profile; a CPU's unless given.
+        quantizer: One of your own, by torchao's protocol: it says where values are rounded and by which observers, and
+            no step is taken beside it. Then `scheme` names what it rounds to, ``int8`` or ``w8a16``. See
+            docs/plug-ins.md.
 
     Raises:
-        ProjectError: If there is no such scheme.
+        ProjectError: If there is no such scheme, or a quantizer stands beside settings that it would not follow.
         TargetError: If there is no such target.
         DataError: If the data does not fit the model.
         QuantizeError: If nothing can be quantized.
@@ -142,6 +148,13 @@ def quantize(
         raise ProjectError(f"There is no scheme {scheme!r}.", hint=f"There are {', '.join(Scheme)}.")
     settings = arguments.spec("quantization", quantization, QuantSpec, "an edgekit.QuantSpec") or QuantSpec()
     samples = samples_given(calibration, captured.source, what="calibration data", memory=captured.memory)
+    if quantizer is not None:
+        if quantization is not None or target is not None or Scheme(scheme) not in (Scheme.INT8, Scheme.W8A16):
+            raise ProjectError(
+                "A quantizer of your own stands beside settings that it does not follow.",
+                hint='Leave out quantization and target; scheme is "int8" or "w8a16".',
+            )
+        return quantize_by(captured, Scheme(scheme), quantizer, samples)
     placing = CPU_PLACING if target is None else chips.of_target(targets.load(target)).placing
     return quantize_captured(captured, Scheme(scheme), settings, samples, placing)
 

@@ -146,11 +146,11 @@ def prepare(
         split_heads(module)
     folds = halves(calibration)
     if kinds := _equalized(scheme, spec):
-        equalize(module, [_batches(captured, spec, fold) for fold in folds], kinds)
+        equalize(module, [batches(captured, spec, fold) for fold in folds], kinds)
     replace_norms(module)
     placement = Placement(scheme, spec, captured.source.name, unbounded, placing)
     prepared = prepare_pt2e(module, placement)
-    _calibrate(prepared, [_batches(captured, spec, fold) for fold in folds])
+    _calibrate(prepared, [batches(captured, spec, fold) for fold in folds])
     found = unbounded | _not_finite(prepared)
     if found != unbounded:  # the log of an empty bin, or a mask of infinities: seldom enough to begin again
         return prepare(captured, scheme, spec, calibration, found, placing)
@@ -194,7 +194,8 @@ def _equalized(scheme: Scheme, spec: QuantSpec) -> frozenset[Kind]:
     return frozenset(kind for kind, is_wanted in wanted.items() if is_wanted)
 
 
-def _batches(captured: Captured, spec: QuantSpec, calibration: Samples) -> Iterator[tuple[Tensor, ...]]:
+def batches(captured: Captured, spec: QuantSpec, calibration: Samples) -> Iterator[tuple[Tensor, ...]]:
+    """Return the calls that calibrate, as arguments of the program."""
     return (tensors(captured, part) for part in _parts(captured, spec, calibration))
 
 
