@@ -12,6 +12,7 @@ from typing import get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from size_page import size_page
 
 from edgekit import errors, targets
 from edgekit.bundles.manifest import json_schema
@@ -125,6 +126,7 @@ def files() -> dict[Path, str]:
         DOCS / "project.md": project_page(),
         DOCS / "targets.md": targets_page(),
         DOCS / "chips.md": chips_page(),
+        DOCS / "size.md": size_page(DOCS / "zoo.json", GENERATED),
         DOCS / "terms.md": terms_page(),
         SCHEMA: json.dumps(json_schema(), indent=2, sort_keys=True) + "\n",
     }

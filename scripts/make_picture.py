@@ -1,12 +1,18 @@
-"""Draw the pictures of the terminal in the documentation: what real builds of the sample print at the end."""
+"""Make the pictures of the first ten seconds: what real builds of the sample print, and what their pages show first.
+
+Three builds: one that passes, one that fails, and one whose file nothing on this machine executes.
+"""
 
 import contextlib
 import io
 import re
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
+from playwright.sync_api import sync_playwright
 from rich.console import Console
 from rich.text import Text
 
@@ -25,19 +31,24 @@ _STRICT = ("min_sqnr_db = 25", "min_sqnr_db = 45")
 
 
 def main() -> None:
-    """Build the sample as it is, and with a limit that it cannot keep."""
+    """Build the sample as it is, with a limit that it cannot keep, and for a chip that is not here."""
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        draw("build.svg", project.SAMPLE)
         scaffold.init(Path("strict"))
         file = Path("strict", "edgekit.toml")
         file.write_text(file.read_text(encoding="utf-8").replace(*_STRICT), encoding="utf-8")
-        draw("build-failed.svg", Path("strict"))
+        for name, place, target in (
+            ("passed", project.SAMPLE, "android-arm64"),
+            ("failed", Path("strict"), "android-arm64"),
+            ("unmeasured", project.SAMPLE, "tensorrt"),
+        ):
+            bundle = draw("build.svg" if name == "passed" else f"build-{name}.svg", place, target)
+            photograph(f"first-{name}.png", bundle / "report.html")
 
 
-def draw(name: str, folder: Path) -> None:
-    """Build a project, and draw what the command line prints at the end."""
+def draw(name: str, folder: Path, target: str) -> Path:
+    """Build a project, draw what the command line prints at the end, and return the bundle."""
     progress = TerminalProgress(sys.stderr)
-    result = build_project(project.load(folder), (targets.load("android-arm64"),), Path("artifacts"), progress)
+    result = build_project(project.load(folder), (targets.load(target),), Path("artifacts"), progress)
     console = Console(record=True, width=104, file=io.StringIO(), force_terminal=True, legacy_windows=False)
     show_summary(console, result)
     show_build(console, result)
@@ -50,11 +61,25 @@ def draw(name: str, folder: Path) -> None:
             console.print(
                 Text.assemble(("hint:", "bold"), f" {next_step(built.manifest, built.folder, result.ranking)}")
             )
-    drawn = console.export_svg(title="edgekit build -t android-arm64", unique_id=name.removesuffix(".svg"))
+    drawn = console.export_svg(title=f"edgekit build -t {target}", unique_id=name.removesuffix(".svg"))
     # The font would be fetched from the network by whoever opens the picture; any monospaced one will do.
     drawn = re.sub(r"@font-face \{.*?\}\n", "", drawn, flags=re.DOTALL)
     (_DOCS / name).write_text(drawn + "\n", encoding="utf-8")
     sys.stdout.write(f"wrote {_DOCS / name}\n")
+    return result.bundles[0].folder
+
+
+def photograph(name: str, page: Path) -> None:
+    """Keep what is seen of a page before anybody scrolls, in few colours."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"))
+        tab = browser.new_page(viewport={"width": 1120, "height": 640}, reduced_motion="reduce")
+        tab.goto(page.resolve().as_uri())
+        shot = Image.open(io.BytesIO(tab.screenshot())).convert("RGB")
+        browser.close()
+    few = shot.quantize(128, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(_DOCS / name, optimize=True)
+    sys.stdout.write(f"wrote {_DOCS / name}: {(_DOCS / name).stat().st_size / 1000:.0f} kB\n")
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from importlib import invalidate_caches
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 import torch
 import yaml
@@ -15,6 +17,7 @@ import yaml
 from tests.programs.networks import Small, images
 from tests.programs.test_streaming import Network, walks
 from tests.programs.test_weights import net, refused
+from tests.tutorials import follow
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
@@ -50,6 +53,30 @@ def test_the_example_of_python_works(
     assert lines[1].startswith("small ")
     assert lines[2] == "report.html"
     assert lines[3].endswith(" same>")
+
+
+@pytest.mark.slow
+def test_the_plug_ins_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The page is followed as it stands: a metric, a quantizer with its observer, and a chip that a package brings."""
+    page = (ROOT / "docs" / "plug-ins.md").read_text("utf-8")
+    (points,) = re.findall(r"```toml\n(\[project\.entry-points\.\"(edgekit\.chips)\"\]\n.*?)```", page, re.DOTALL)
+    info = tmp_path / "mychip-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mychip\nVersion: 1.0\n", encoding="utf-8")
+    named = tomllib.loads(points[0])["project"]["entry-points"][points[1]]
+    lines = [f"[{points[1]}]", *(f"{name} = {place}" for name, place in named.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    invalidate_caches()
+    follow(page, tmp_path)
+    sys.modules.pop("mychip")
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("{'worst': ")
+    assert said[1] == "True"
+    assert said[2].startswith("<build: <sequential for my-board: passed, model.onnx ")
+    (model,) = (tmp_path / "artifacts").glob("*/my-board/model.onnx")
+    assert {"npu.cores": "2"}.items() <= {one.key: one.value for one in onnx.load(model).metadata_props}.items()
 
 
 def test_the_examples_of_weights_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
