@@ -30,7 +30,7 @@ def check_kernels(name: str, program: fx.Graph) -> None:
         LowerError: With the operation, and where it is.
     """
     for node in program.nodes:
-        if node.op == "call_function" and node.target in _WITHOUT_KERNELS:
+        if node.op == "call_function" and node.target in _WITHOUT_KERNELS and _has_other_lengths(program, node):
             raise LowerError(
                 f"{name} cannot be lowered to .pte: there is no kernel for {graph.place(node, with_line=True)} in "
                 f"ExecuTorch's libraries.",

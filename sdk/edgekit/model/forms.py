@@ -6,7 +6,9 @@ from typing import Any
 import torch
 from torch import fx
 
+from edgekit.model import order, pools
 from edgekit.model.bags import write_bag
+from edgekit.model.graph import evaluate
 from edgekit.model.heads import write_heads
 
 _aten = torch.ops.aten
@@ -21,32 +23,67 @@ def _leaky_relu(node: fx.Node) -> None:
         node.target, node.args = _aten.leaky_relu.default, (data, (float(lower) + float(upper)) / 2)
 
 
-def _even_pool(node: fx.Node) -> None:
-    """Write an adaptive pool of volumes whose parts are equal as a pool with a kernel."""
-    data, wanted = list[Any](node.args)[:2]
-    sizes = data.meta["val"].shape[-3:]
-    if all(isinstance(size, int) and size % part == 0 for size, part in zip(sizes, wanted, strict=True)):
-        kernel = [size // part for size, part in zip(sizes, wanted, strict=True)]
-        node.target, node.args = _aten.avg_pool3d.default, (data, kernel, kernel)
-
-
 def _even_padding(node: fx.Node) -> None:
-    """Write the padding of a convolution of volumes in numbers, where both sides get the same."""
+    """Write the padding of a convolution of volumes in numbers: what one side gets more than the other is a pad."""
     given: list[Any] = list(node.args)
     defaults: list[Any] = [None, None, None, [1], "valid", [1], 1]
     data, weight, bias, stride, padding, dilation, groups = [*given, *defaults[len(given) :]]
     steps = list(dilation) * 3 if len(dilation) == 1 else list(dilation)
     reach = [step * (size - 1) for step, size in zip(steps, weight.meta["val"].shape[2:], strict=True)]
     if padding == "same" and any(one % 2 for one in reach):
-        return
+        beyond = [side for one in reversed(reach) for side in (0, one % 2)]
+        data = _call(node, _aten.constant_pad_nd.default, data, beyond, 0.0)
     sides = [one // 2 for one in reach] if padding == "same" else [0, 0, 0]
     strides = list(stride) * 3 if len(stride) == 1 else list(stride)
     node.target, node.args = _aten.conv3d.default, (data, weight, bias, strides, sides, steps, groups)
 
 
+def _bilinear(node: fx.Node) -> None:
+    """Write a bilinear layer as a linear one of one input, whose outputs are the weights of the other input."""
+    one, other, weight, *bias = list[Any](node.args)
+    outputs, rows, columns = weight.meta["val"].shape
+    sizes = [size if isinstance(size, int) else -1 for size in other.meta["val"].shape[:-1]]
+    if sizes.count(-1) > 1:
+        return
+    turned = _call(node, _aten.permute.default, weight, [0, 2, 1])
+    turned = _call(node, _aten.reshape.default, turned, [-1, rows])
+    weights = _call(node, _aten.linear.default, one, turned)
+    weights = _call(node, _aten.reshape.default, weights, [*sizes, outputs, columns])
+    product = _call(node, _aten.matmul.default, weights, _call(node, _aten.unsqueeze.default, other, -1))
+    node.target, node.args = _aten.squeeze.dim, (product, -1)
+    if bias and bias[0] is not None:
+        node.target, node.args = _aten.add.Tensor, (_call(node, _aten.squeeze.dim, product, -1), bias[0])
+
+
+def _batch_norm(node: fx.Node) -> None:
+    """Write an instance norm with the statistics of training as the batch norm that it then is."""
+    data, weight, bias, mean, variance, of_input, momentum, eps, fast = list[Any](node.args)
+    if not of_input and mean is not None and variance is not None:
+        node.target = _aten.batch_norm.default
+        node.args = (data, weight, bias, mean, variance, False, momentum, eps, fast)
+
+
+def _call(node: fx.Node, target: Any, *args: Any) -> fx.Node:
+    with node.graph.inserting_before(node):
+        added = node.graph.call_function(target, args)
+    added.meta = {key: value for key, value in node.meta.items() if key != "val"}
+    added.meta["val"] = evaluate(added)
+    return added
+
+
 STANDARD_FORMS: dict[Any, Callable[[fx.Node], None]] = {
     _aten.rrelu.default: _leaky_relu,
-    _aten.adaptive_avg_pool3d.default: _even_pool,
+    _aten.adaptive_avg_pool3d.default: pools.write_means_of_parts,
+    _aten.avg_pool2d.default: pools.write_divided,
+    _aten.avg_pool3d.default: pools.write_mean,
+    _aten.max_pool3d.default: pools.write_largest,
+    _aten.adaptive_max_pool1d.default: pools.write_largest_of_parts,
+    _aten.adaptive_max_pool2d.default: pools.write_largest_of_parts,
+    _aten.adaptive_max_pool3d.default: pools.write_largest_of_parts,
+    _aten.median.dim: order.write_median,
+    _aten.kthvalue.default: order.write_least,
+    _aten.bilinear.default: _bilinear,
+    _aten.instance_norm.default: _batch_norm,
     _aten.conv3d.padding: _even_padding,
     _aten.embedding_bag.padding_idx: write_bag,
     _aten.scaled_dot_product_attention.default: write_heads,

@@ -176,8 +176,11 @@ def _finish(model: ir.Model, source: Source) -> bytes:
         )
     try:
         onnx.checker.check_model(proto, full_check=True)
-    except onnx.checker.ValidationError as error:
-        raise LowerError(f"The exported ONNX graph of {name} is invalid: {error}") from error
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise LowerError(
+            f"The exported ONNX graph of {name} is invalid: {_said(error)}",
+            hint='Leave "onnx" out of the target\'s formats, or rewrite the operation it names.',
+        ) from error
     data: bytes = proto.SerializeToString(deterministic=True)
     return data
 

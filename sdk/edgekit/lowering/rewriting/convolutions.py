@@ -41,6 +41,49 @@ def conv3d(write: Writer, node: fx.Node) -> fx.Node | None:
     return write.permute(apart, [0, 2, 1, 3, 4])
 
 
+def transposed_volumes(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write a transposed convolution of volumes as the sum of those of pictures, one for each slice of the kernel.
+
+    What a slice gives lies as far apart in depth as the stride says, and as far in as the slice lies in the kernel.
+    """
+    given = arguments(node)
+    data, weight, bias = given["input"], _value(write, given["weight"]), given["bias"]
+    if weight is None or rank(data) != 5 or not is_float(data):
+        return None
+    sizes, wanted = shape(data), shape(node)
+    if not all(isinstance(size, int) for size in (*sizes, *wanted)):
+        return None
+    names = ("stride", "padding", "output_padding", "dilation")
+    stride, padding, more, dilation = (_three(given[key]) for key in names)
+    batch, channels, depth, height, width = sizes
+    frames = write.permute(data, [0, 2, 1, 3, 4])
+    pictures = write.reshape(frames, [batch * depth, channels, height, width])
+    window = (stride[1:], padding[1:], more[1:], given["groups"], dilation[1:])
+    result: fx.Node | None = None
+    for place in range(weight.shape[2]):
+        kernel = write.unnamed(weight[:, :, place])
+        part = write(_aten.conv_transpose2d.input, pictures, kernel, None, *window)
+        values = wanted[1] * wanted[3] * wanted[4]
+        rows = write.reshape(part, [batch, depth, 1, values])
+        if stride[0] > 1:
+            rows = write(_aten.constant_pad_nd.default, rows, [0, 0, 0, stride[0] - 1], 0.0)
+        rows = write.reshape(rows, [batch, depth * stride[0], values])
+        before = place * dilation[0] - padding[0]
+        rows = _placed(write, rows, before, wanted[2])
+        result = rows if result is None else write.add(result, rows)
+    assert result is not None
+    apart = write.permute(write.reshape(result, [batch, wanted[2], wanted[1], *wanted[3:]]), [0, 2, 1, 3, 4])
+    return apart if bias is None else write.add(apart, write.reshape(bias, [1, wanted[1], 1, 1, 1]))
+
+
+def _placed(write: Writer, rows: fx.Node, before: int, length: int) -> fx.Node:
+    """Return rows of a length, of which so many are in front of the given ones; fewer than none: these are cut off."""
+    rows = write.slice(rows, 1, max(-before, 0), min(shape(rows)[1], length - before))
+    before = max(before, 0)
+    behind = length - before - shape(rows)[1]
+    return write(_aten.constant_pad_nd.default, rows, [0, 0, before, behind], 0.0) if before or behind else rows
+
+
 def _every(write: Writer, frames: fx.Node, start: int, count: int, step: int) -> fx.Node:
     """Return so many frames (batch, depth, ...), with a step from one to the next."""
     if step == 1:

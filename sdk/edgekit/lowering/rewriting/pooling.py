@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import fx
+from torch._ops import OpOverload
 
 from edgekit.lowering.rewriting.reductions import rows_of
 from edgekit.lowering.rewriting.writer import Writer, arguments, is_float, rank, shape
@@ -15,22 +16,33 @@ _EXTREMES = {_aten.max.dim: _aten.amax.default, _aten.min.dim: _aten.amin.defaul
 _ADAPTIVE_MAXIMA = {_aten.adaptive_max_pool1d.default, _aten.adaptive_max_pool2d.default}
 
 
-def max_pool2d(write: Writer, node: fx.Node) -> fx.Node | None:
-    """Write a pool that rounds its size up where there is nothing to round as one that does not."""
+def plain_maximum(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write a pool that rounds its size up where there is nothing to round as one that does not.
+
+    Torch drops a window that starts in the padding at the far edge; ONNX has it, which is another size.
+    """
     given = arguments(node)
-    data = given["self"]
-    kernel, stride, padding, dilation = (_pair(given[key]) for key in ("kernel_size", "stride", "padding", "dilation"))
+    data, count = given["self"], 1 if node.target is _aten.max_pool1d.default else 2
+    names = ("kernel_size", "stride", "padding", "dilation")
+    kernel, stride, padding, dilation = (_each(given[key], count) for key in names)
     stride = stride or kernel
-    if not given["ceil_mode"] or rank(data) != 4 or not is_float(data):
+    if not given["ceil_mode"] or rank(data) != count + 2 or not is_float(data):
         return None
     sizes, wanted = shape(data)[2:], shape(node)[2:]
     if not all(isinstance(size, int) for size in (*sizes, *wanted)):
         return None
-    spans = [dilation[i] * (kernel[i] - 1) + 1 for i in range(2)]
-    lacking = [(wanted[i] - 1) * stride[i] + spans[i] - (sizes[i] + 2 * padding[i]) for i in range(2)]
-    if max(lacking) > 0:
+    spans = [dilation[i] * (kernel[i] - 1) + 1 for i in range(count)]
+    lacking = [(wanted[i] - 1) * stride[i] + spans[i] - (sizes[i] + 2 * padding[i]) for i in range(count)]
+    rounded = [one > 0 for one in lacking]
+    if all(rounded):
         return None  # of fixed sizes it is taken as it is
-    return write(_aten.max_pool2d.default, data, kernel, stride, padding, dilation)
+    assert isinstance(node.target, OpOverload)
+    window, neutral = list(zip(kernel, stride, padding, dilation, strict=True)), (1, 1, 0, 1)
+    if any(rounded):  # along one dimension alone
+        own = [one if up else neutral for one, up in zip(window, rounded, strict=True)]
+        data = write(node.target, data, *map(list, zip(*own, strict=True)), True)
+        window = [neutral if up else one for one, up in zip(window, rounded, strict=True)]
+    return write(node.target, data, *map(list, zip(*window, strict=True)))
 
 
 def pool1d(write: Writer, node: fx.Node) -> fx.Node | None:
@@ -203,5 +215,9 @@ def largest(write: Writer, node: fx.Node) -> fx.Node | None:
 
 
 def _pair(value: Any) -> list[int]:
+    return _each(value, 2)
+
+
+def _each(value: Any, count: int) -> list[int]:
     values = [value] if isinstance(value, int) else list(value or ())
-    return values * 2 if len(values) == 1 else values
+    return values * count if len(values) == 1 else values

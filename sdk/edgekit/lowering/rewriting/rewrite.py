@@ -20,7 +20,7 @@ from edgekit.lowering.rewriting import (
 from edgekit.lowering.rewriting.folding import fold_constants
 from edgekit.lowering.rewriting.recurrent import loop_over_time
 from edgekit.lowering.rewriting.scalars import read_apart, write_numbers
-from edgekit.lowering.rewriting.writer import Rewrite, Writer, drop_unused
+from edgekit.lowering.rewriting.writer import Rewrite, Writer, arguments, drop_unused
 
 _aten = torch.ops.aten
 
@@ -46,13 +46,14 @@ _LAYERS: dict[Any, Rewrite] = {
     _aten.softshrink.default: activations.softshrink,
     _aten.glu.default: activations.glu,
     _aten.prelu.default: activations.prelu,
-    _aten.max_pool2d.default: pooling.max_pool2d,
+    _aten.max_pool2d.default: pooling.plain_maximum,
     _aten.max_pool1d.default: pooling.pool1d,
     _aten.avg_pool1d.default: pooling.pool1d,
     _aten.avg_pool2d.default: pooling.avg_pool2d,
     _aten.adaptive_avg_pool1d.default: pooling.adaptive_average,
     _aten.adaptive_avg_pool2d.default: pooling.adaptive_average,
     _aten.conv3d.default: convolutions.conv3d,
+    _aten.conv_transpose3d.input: convolutions.transposed_volumes,
     _aten.conv1d.default: convolutions.signals,
     _aten.conv1d.padding: convolutions.signals,
     _aten.conv_transpose1d.default: convolutions.transposed_signals,
@@ -117,6 +118,12 @@ _PARTS: dict[Any, Rewrite] = {
     _aten.expand.default: pieces.expand,
     _aten.expand_as.default: pieces.expand,
 }
+_CEIL_POOLS: dict[Any, Rewrite] = {
+    _aten.avg_pool1d.default: pooling.pool1d,
+    _aten.avg_pool2d.default: pooling.avg_pool2d,
+    _aten.max_pool1d.default: pooling.plain_maximum,
+    _aten.max_pool2d.default: pooling.plain_maximum,
+}
 
 
 def rewrite(program: ExportedProgram) -> None:
@@ -139,7 +146,6 @@ def rewrite(program: ExportedProgram) -> None:
 
 
 def rewrite_ceil_pools(program: ExportedProgram) -> None:
-    """Write out average pools in ceil mode, in place: ONNX Runtime counts places that torch does not (seen in 1.32)."""
-    kinds = {kind: _LAYERS[kind] for kind in (_aten.avg_pool1d.default, _aten.avg_pool2d.default)}
-    if any(node.target in kinds and True in node.args[4:5] for node in program.graph.nodes):
-        Writer(program).rewrite(kinds)
+    """Write out pools in ceil mode, in place: ONNX counts other places and windows than torch (seen in 1.32)."""
+    if any(node.target in _CEIL_POOLS and arguments(node)["ceil_mode"] for node in program.graph.nodes):
+        Writer(program).rewrite(_CEIL_POOLS)
