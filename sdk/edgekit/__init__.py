@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from edgekit.pipeline.reporting import report
     from edgekit.pipeline.stages import bundle, capture, lower, quantize
     from edgekit.pipeline.streams import stream_drift
+    from edgekit.pipeline.sweeping.scorecard import scorecard
+    from edgekit.pipeline.sweeping.sweep import sweep
     from edgekit.pipeline.verbs import compare, drop, inspect, run
     from edgekit.spec import Budget, QuantSpec, Scheme, Target
 
@@ -45,8 +47,10 @@ __all__ = [
     "record",
     "report",
     "run",
+    "scorecard",
     "stream_drift",
     "streaming",
+    "sweep",
     "verify",
 ]
 
@@ -73,6 +77,8 @@ _HOMES = {
     "run": "edgekit.pipeline.verbs",
     "stream_drift": "edgekit.pipeline.streams",
     "streaming": "edgekit.model.streaming",
+    "scorecard": "edgekit.pipeline.sweeping.scorecard",
+    "sweep": "edgekit.pipeline.sweeping.sweep",
     "verify": "edgekit.pipeline.measuring",
 }
 

@@ -22,6 +22,8 @@ Each class has an exit code of its own and each instance a hint that says the wa
     +-- DeviceSpaceError        19   a device has no folder with enough space, or none that programs may run in
     +-- ConnectionLostError     21   a device does not answer any more
     +-- OverBudgetError         20   everything worked, but the drift or the size is over its budget
+    +-- StoreError              22   a store cannot be read or written, or is damaged
+    +-- SweepError              23   cells of a sweep failed, or its engine cannot run
 
 Exit code 2 is a usage error (click), 1 an error nobody foresaw, 130 an interrupt.
 """
@@ -152,3 +154,15 @@ class OverBudgetError(EdgeKitError):
     """Everything worked, but the drift or the size is over its budget. The bundle is written, marked as failed."""
 
     exit_code = 20
+
+
+class StoreError(EdgeKitError):
+    """A store of a sweep's results cannot be read or written, or what lies in it is damaged."""
+
+    exit_code = 22
+
+
+class SweepError(EdgeKitError):
+    """Cells of a sweep failed, or what runs them cannot be started. What was built is in the store."""
+
+    exit_code = 23

@@ -23,7 +23,8 @@ from edgekit.spec import scaffold
 from tests.unit import examples
 
 VERBS = ("build", "baseline record", "baseline show", "compare", "profile", "report", "bisect", "drop", "inspect",
-         "run", "targets list", "targets show", "init", "doctor", "cache show", "cache clear")  # fmt: skip
+         "run", "targets list", "targets show", "init", "doctor", "cache show", "cache clear", "sweep", "scorecard",
+         "store ls", "store gc", "store verify", "store get")  # fmt: skip
 
 
 def run(capfd: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

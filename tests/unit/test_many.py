@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from edgekit.bundles.changes import Side
+from edgekit.bundles.entry import Entry
 from edgekit.bundles.manifest import report as report_of
 from edgekit.bundles.timing import Timed, Timings
 from edgekit.errors import BundleError
 from edgekit.pipeline import reporting
-from edgekit.render.page.many import Entry, entries_of, of_bundles
+from edgekit.render.page.many import entries_of, of_bundles
 from edgekit.render.page.terms import TERMS
 from tests import pages
 from tests.unit import examples

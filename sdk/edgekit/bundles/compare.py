@@ -122,6 +122,11 @@ def _direction(name: str, leg: Leg | None) -> int:
     return {frozenset({f"min_{name}"}): 1, frozenset({f"max_{name}"}): -1}.get(frozenset(limits), 0)
 
 
+def larger_is_better(name: str, leg: Leg) -> bool:
+    """Whether a larger value of a metric is better; of one that nobody has said so of, too."""
+    return _direction(name, leg) >= 0
+
+
 def _judged(difference: float, direction: int, old: Interval | None, new: Interval | None) -> Change:
     if old is not None and new is not None and _overlap(old, new):
         return Change.NOISE

@@ -3,7 +3,23 @@
 import click
 
 from edgekit import __version__
-from edgekit.cli import baseline, bisect, build, cache, compare, drop, look, profile, publish, report, setup, verify
+from edgekit.cli import (
+    baseline,
+    bisect,
+    build,
+    cache,
+    compare,
+    drop,
+    look,
+    profile,
+    publish,
+    report,
+    scorecard,
+    setup,
+    store,
+    sweep,
+    verify,
+)
 from edgekit.cli.group import HELP_OPTIONS, Group, examples
 
 
@@ -31,6 +47,9 @@ def main(debug: bool) -> None:
 main.add_command(build.build)
 main.add_command(compare.compare)
 main.add_command(verify.verify)
+main.add_command(sweep.sweep)
+main.add_command(scorecard.scorecard)
+main.add_command(store.store)
 main.add_command(baseline.baseline)
 main.add_command(profile.profile)
 main.add_command(report.report)

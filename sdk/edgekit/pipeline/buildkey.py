@@ -26,25 +26,37 @@ def of_files(project: OpenProject) -> str | None:
         The digest in hexadecimal, or None if a file cannot be read: then the build itself says which; or if data comes
         from a function, or the model from a library, of which nobody knows what it reads.
     """
+    content = of_content(project)
+    return None if content is None else digest.of_json([of_settings(project, content), environment.of_source()])
+
+
+def of_content(project: OpenProject) -> str | None:
+    """Return a digest of the files that a project's bundles are made from, but for the project file and EdgeKit's own.
+
+    Returns:
+        The digest in hexadecimal, or None where `of_files` gives none.
+    """
     if any(project.data_functions) or _downloads(project):
         return None
     text = project.spec.text
     try:
         return digest.of_json(
             {
-                "project": project.spec.model_dump(mode="json"),
-                "notes": list(project.notes),
                 "code": _code(project),
                 "weights": _weights(project),
                 "calibration": of_data(project.calibration),
                 "evaluation": of_data(project.evaluation),
                 "tokenizer": digest.of_file(project.root / text.tokenizer) if text is not None else None,
                 "baseline": of_path(project.baseline) if project.baseline.is_file() else None,
-                "edgekit": environment.of_source(),
             }
         )
     except OSError:
         return None
+
+
+def of_settings(project: OpenProject, content: str) -> str:
+    """Return a digest of a project: of its settings, and of its files as `of_content` has it."""
+    return digest.of_json([content, project.spec.model_dump(mode="json"), list(project.notes)])
 
 
 def of_bundle(files: str, target: Target) -> str:

@@ -6,56 +6,11 @@ from collections.abc import Callable, Sequence
 from pydantic import JsonValue
 
 from edgekit.bundles.changes import Side
+from edgekit.bundles.entry import Entry
 from edgekit.bundles.manifest import ArtifactInfo, Report
 from edgekit.render import summary
 from edgekit.render.page import terms
 from edgekit.render.page.template import render
-from edgekit.spec import Spec
-
-
-class Entry(Spec):
-    """One file of one bundle."""
-
-    path: str
-    """The bundle, as it was given."""
-    page: str | None
-    """Where its own page is, as a link; null: it has none beside it."""
-    model: str
-    """The model's name."""
-    target: str
-    """The target's."""
-    file: str
-    """The artifact's file."""
-    scheme: str
-    """Its quantization scheme."""
-    passed: bool
-    """The bundle's verdict."""
-    bytes: int
-    """Size of the file."""
-    float_bytes: int
-    """Bytes of the float weights."""
-    metric: str | None
-    """What the task is measured by; null: decibels alone."""
-    percent: bool
-    """Whether that is a share."""
-    value: float | None
-    """Its value."""
-    reference: float | None
-    """The float model's; null: it has none."""
-    sqnr_db: float | None
-    """The least SQNR in total over the outputs; null: none differs, or they are integers."""
-    delegated_fraction: float
-    """Share of the compute operations that delegates take."""
-    median_ms: float | None
-    """Median latency with one sample where the bundle was profiled; null: not measured."""
-    measured_on: str | None
-    """The machine or the phone that measured it."""
-    best_for_size: bool = False
-    """Whether no other file is at least as good and smaller, or better and as small."""
-    best_for_latency: bool = False
-    """The same of the latency."""
-    versions: dict[str, str]
-    """Versions of the libraries that made the bundle."""
 
 
 def of_bundles(sides: Sequence[Side], pages: Sequence[str | None]) -> str:
@@ -92,8 +47,8 @@ def entries_of(sides: Sequence[Side], pages: Sequence[str | None]) -> tuple[Entr
         if side.report is not None
         for item in side.report.artifacts
     ]
-    small = _front(found, lambda one: float(one.bytes))
-    quick = _front(found, lambda one: one.median_ms)
+    small = front(found, lambda one: float(one.bytes))
+    quick = front(found, lambda one: one.median_ms)
     return tuple(
         one.model_copy(update={"best_for_size": number in small, "best_for_latency": number in quick})
         for number, one in enumerate(found)
@@ -130,24 +85,22 @@ def _entry(side: Side, report: Report, item: ArtifactInfo, page: str | None) -> 
     )
 
 
-def _front(entries: Sequence[Entry], cost: Callable[[Entry], float | None]) -> set[int]:
+def front(entries: Sequence[Entry], cost: Callable[[Entry], float | None]) -> set[int]:
     """Return which entries are on the Pareto front of a cost.
 
     Of those that passed and have the same metric none is better for as little, or as good for less.
     """
-    known = {number: value for number, one in enumerate(entries) if one.passed and (value := cost(one)) is not None}
-
-    def beaten(number: int) -> bool:
-        mine = entries[number]
-        return any(
-            entries[other].metric == mine.metric
-            and _good(entries[other]) >= _good(mine)
-            and known[other] <= known[number]
-            and (_good(entries[other]) > _good(mine) or known[other] < known[number])
-            for other in known
-        )
-
-    return {number for number in known if not beaten(number)}
+    known = [
+        (value, -_good(one), at) for at, one in enumerate(entries) if one.passed and (value := cost(one)) is not None
+    ]
+    found = set[int]()
+    best: dict[str | None, tuple[float, float]] = {}
+    for value, bad, at in sorted(known):  # the cheapest first, and of those the best
+        cheapest, least = best.get(entries[at].metric, (0.0, float("inf")))
+        if bad < least or (bad, value) == (least, cheapest):
+            best[entries[at].metric] = (value, bad)
+            found.add(at)
+    return found
 
 
 def _good(one: Entry) -> float:

@@ -4,6 +4,7 @@
   const bundles = JSON.parse(document.getElementById("bundles").textContent);
   const best = { bytes: "best_for_size", median_ms: "best_for_latency" };
   const units = { bytes: ["size, kB", 1000], median_ms: ["median latency, ms", 1] };
+  const NAMED = 24;
   const SVG = "http://www.w3.org/2000/svg";
   const add = (parent, name, given, text) => {
     const made = document.createElementNS(SVG, name);
@@ -49,6 +50,7 @@
       const at = { x: x(one[cost] / unit), y: y(one.value * scale) };
       const dot = add(svg, "circle", { cx: at.x, cy: at.y, r: 5, class: one.passed ? "passed" : "failed" });
       add(dot, "title", {}, `${one.model} for ${one.target}, ${one.file}`);
+      if (rows.length > NAMED && !one[best[cost]]) return; // of many only those on the front have room for a name
       const ends = at.x > (left + right) / 2;
       let height = at.y - 10; // a label goes above those that stand there already
       while (taken.some((other) => Math.abs(other.x - at.x) < 150 && Math.abs(other.height - height) < 13)) height -= 13;

@@ -1,0 +1,1 @@
+"""Sweeps: projects times targets times schemes times settings, each cell once, on any number of machines."""

@@ -1,0 +1,42 @@
+"""What runs cells: one interface, for processes on this machine and for a cluster."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from edgekit.pipeline.sweeping.tasks import Outcome, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """An attempt that is over."""
+
+    task: Task
+    outcome: Outcome | None
+    """What the worker answered; None: there is no answer, for the worker is gone."""
+    reason: str = ""
+    """Why there is none."""
+    log: str = ""
+    """The end of what the worker printed, where it is known."""
+
+
+class Engine(Protocol):
+    """Runs attempts, and says how each ended. It decides nothing: what is tried again, and when, is for the sweep."""
+
+    @property
+    def text(self) -> str:
+        """Where cells run, in a few words."""
+
+    def has_room(self, task: Task) -> bool:
+        """Whether a task may be started now."""
+
+    def start(self, task: Task) -> None:
+        """Start an attempt."""
+
+    def ended(self, seconds: float) -> list[Ended]:
+        """Return the attempts that are over, after so many seconds at the most if there is none."""
+
+    def stop(self, task: Task) -> None:
+        """End an attempt by force; `ended` tells of it."""
+
+    def close(self) -> None:
+        """End all that runs."""
