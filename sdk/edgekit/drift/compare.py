@@ -1,6 +1,6 @@
 """Hold two traces against each other and against a budget."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from edgekit.data import truth
 from edgekit.data.trace import Trace
@@ -9,6 +9,7 @@ from edgekit.drift.custom import OwnMetrics
 from edgekit.drift.meaning import measured
 from edgekit.drift.metrics import collect
 from edgekit.drift.report import Leg, LegName
+from edgekit.drift.shards import Run
 from edgekit.drift.statistics import Derived, OfCounts, Statistic, intervals, points
 from edgekit.errors import DataError
 from edgekit.spec import Bootstrap, Budget, Limits, TensorSpec
@@ -26,6 +27,8 @@ def compare(
     bootstrap: Bootstrap | None = None,
     own: OwnMetrics | None = None,
     by_output: Mapping[str, Limits] | None = None,
+    places: Sequence[slice] = (),
+    run: Run = map,
 ) -> tuple[Leg, ...]:
     """Measure one leg: one row per output.
 
@@ -39,6 +42,8 @@ def compare(
         bootstrap: How confidence intervals are made.
         own: The project's own metrics, by output.
         by_output: The budget of outputs that have one of their own, in place of ``limits``.
+        places: Shards to measure by themselves, which changes no digit: consecutive samples, together all of them.
+        run: Where shards are measured, as `map` does here.
 
     Raises:
         DataError: If the traces are of other samples or of fewer than two, or hold other outputs.
@@ -53,7 +58,7 @@ def compare(
             allowed = allowed.model_copy(update={"min_agreement": None})
         _check_output(name, spec, reference, candidate)
         theirs, ours = reference.outputs[spec.name], candidate.outputs[spec.name]
-        seen = measured(spec, outputs, reference.outputs, candidate.outputs, reference.samples)
+        seen = measured(spec, outputs, reference.outputs, candidate.outputs, reference.samples, places=places, run=run)
         true = truth.of(spec, reference.samples, outputs)
         personal = custom.statistics_of(own[spec.name], theirs, ours, true) if spec.name in own else {}
         statistics = {**seen.statistics, **personal}

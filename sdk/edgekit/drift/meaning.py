@@ -1,20 +1,20 @@
 """What is measured of an output: one pass over the samples, some at a time, by what the output means."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
 import numpy as np
 
 from edgekit.data import truth
-from edgekit.data.rows import Array, Rows, chunks
+from edgekit.data.rows import Rows
 from edgekit.data.samples import Samples
-from edgekit.drift import varying
-from edgekit.drift.dense import embedding_statistics, regression_statistics, segmentation_statistics
+from edgekit.drift import shards
+from edgekit.drift.dense import embedding_statistics
 from edgekit.drift.detection import Detections, detection_statistics
-from edgekit.drift.metrics import Extremes, Metrics, answered, classifier_statistics, collect, element_statistics
-from edgekit.drift.pairs import Pair, mean_of_rows, pairs
-from edgekit.drift.statistics import Doubles, Statistic, joined, points
+from edgekit.drift.metrics import Extremes, Metrics, collect
+from edgekit.drift.shards import Run, Shard
+from edgekit.drift.statistics import Doubles, Statistic, points
 from edgekit.spec import TensorSpec
 
 Outputs = Mapping[str, Rows]
@@ -39,6 +39,8 @@ def measured(
     samples: Samples,
     *,
     detections: bool = True,
+    places: Sequence[slice] = (),
+    run: Run = map,
 ) -> Measured:
     """Measure an output.
 
@@ -49,22 +51,16 @@ def measured(
         candidate: What was computed.
         samples: What both were fed with, for the true values.
         detections: Whether those of detections are wanted, which take long.
+        places: Shards to measure by themselves: consecutive samples, in order, and together all of them. Neighbours of
+            embeddings and boxes, for which all samples are held against each other, are measured at once.
+        run: Where shards are measured, as `map` does here.
     """
     theirs, ours = reference[spec.name], candidate[spec.name]
     true = truth.of(spec, samples, outputs)
-    follows = varying.applies(spec, theirs)
-    means = varying.means(theirs, ours) if follows or spec.meaning == "regression" else None
-    true_mean = None
-    if spec.meaning == "regression" and true is not None:
-        true_mean = mean_of_rows(part.astype(np.float64) for _, part in chunks(true))
-    parts, energies, extremes = [], [], Extremes(max_abs_error=0.0, non_finite=0)
-    for pair in pairs(theirs, ours):
-        known = None if true is None else true[pair.rows]
-        parts.append({**element_statistics(pair, spec.meaning), **_by_meaning(spec, pair, known, means, true_mean)})
-        extremes |= Extremes.of(pair)
-        if means is not None and follows:
-            energies.append(varying.varying(pair, means))
-    found = joined(parts)
+    pieces = shards.cut(Shard(reference=theirs, candidate=ours, true=true), places)
+    known = shards.known(spec, pieces)
+    whole = shards.merged(list(run(functools.partial(shards.part_of, spec=spec, known=known), pieces)))
+    found = shards.statistics_of(spec, pieces[0], known, whole)
     if spec.meaning == "embedding":
         found |= embedding_statistics(theirs, ours)
     elif spec.meaning == "boxes" and detections:
@@ -74,27 +70,7 @@ def measured(
             _detections(names, candidate),
             None if true is None else _true_boxes(names, samples),
         )
-    return Measured(statistics=found, extremes=extremes, varying=np.concatenate(energies) if energies else None)
-
-
-def _by_meaning(
-    spec: TensorSpec, pair: Pair, known: Array | None, means: varying.Means | None, true_mean: Doubles | None
-) -> dict[str, Statistic]:
-    """Return the metrics that an output has beside those of every tensor, of some samples."""
-    a, b = pair.reference, pair.candidate
-    match spec.meaning:
-        case "logits":
-            return classifier_statistics(a, b, answered(pair.finite), known)
-        case "segmentation":
-            return segmentation_statistics(a, b, pair.finite, known)
-        case "regression":
-            assert means is not None
-            values = None if known is None else known.astype(np.float64)
-            return regression_statistics(a, b, values, means.reference, true_mean)
-        case "embedding" | "boxes" | "tensor" | "image" | "scores" | "classes":
-            return {}
-        case _:
-            assert_never(spec.meaning)
+    return Measured(statistics=found, extremes=whole.extremes, varying=whole.energies)
 
 
 def quick_metrics(

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgekit.data.rows import Rows
 from edgekit.drift.metrics import is_counted
-from edgekit.drift.pairs import MeanOfRows, Pair, pairs
+from edgekit.drift.pairs import Pair
 from edgekit.drift.report import Check, LimitResult
 from edgekit.drift.statistics import Doubles
 from edgekit.spec import TensorSpec
@@ -27,15 +27,6 @@ class Means:
 
     reference: Doubles
     candidate: Doubles
-
-
-def means(reference: Rows, candidate: Rows) -> Means:
-    """Return the means over all samples of arrays of shape (samples, ...)."""
-    both = MeanOfRows(), MeanOfRows()
-    for pair in pairs(reference, candidate):
-        both[0].add(pair.reference)
-        both[1].add(pair.candidate)
-    return Means(reference=both[0].value(), candidate=both[1].value())
 
 
 def varying(pair: Pair, means: Means) -> Doubles:
