@@ -323,6 +323,59 @@ def test_the_network_is_coloured_by_what_is_chosen(opened: Opened) -> None:
     tab.locator("#network").screenshot(path=SCREENSHOTS / "network.png")
 
 
+def test_the_network_is_drawn_as_a_treemap(opened: Opened) -> None:
+    """Boxes fill the picture, each as large as its bytes; they open and close as those of the graph, by keys, too."""
+    tab = opened.tab
+    tab.select_option("#network-by", "bytes")
+    tab.select_option("#network-as", "map")
+    areas = """(all) => all.map((e) => [parseFloat(e.style.width) * parseFloat(e.style.height), e.innerText])"""
+    boxes_of = tab.locator(".network-board.map button")
+    told = boxes_of.evaluate_all(areas)
+    whole = tab.locator(".network-board").evaluate("(e) => parseFloat(e.style.width) * parseFloat(e.style.height)")
+    assert sum(area for area, _ in told) == pytest.approx(whole, rel=1e-3)
+    assert [area for area, _ in told] == sorted((area for area, _ in told), reverse=True)
+    sizes = [float(found[1]) * (1000 if found[2] == "kB" else 1) for found in (
+        re.search(r"([0-9.]+) (kB|B)", text) for _, text in told
+    ) if found is not None]  # fmt: skip
+    shares = [area / whole for area, _ in told]
+    assert shares[0] == pytest.approx(sizes[0] / sum(sizes), rel=0.05)
+    boxes_of.first.click()
+    tab.locator("#network").screenshot(path=SCREENSHOTS / "treemap.png")
+    assert tab.locator(".network-path").inner_text().endswith("features")
+    assert tab.locator(".network-board path").count() == 0
+    first = tab.evaluate("document.activeElement.title")
+    tab.keyboard.press("ArrowRight")
+    assert tab.evaluate("document.activeElement.title") != first
+    tab.keyboard.press("Escape")
+    assert tab.locator(".network-path").inner_text() == "model"
+    tab.select_option("#network-as", "graph")
+    assert tab.locator(".network-board path").count() == 2
+
+
+def test_ranges_are_shown_as_is_chosen(opened: Opened) -> None:
+    """Counts by their square root, as they are, or by their logarithm; weights together, or channel by channel."""
+    plot = opened.tab.locator("#layer-details article:visible [data-plot=range]").last
+
+    def heights() -> list[float]:
+        bars = plot.locator("svg g").filter(has=opened.tab.locator("rect")).last.locator("rect")
+        return [float(one) for one in bars.evaluate_all("(all) => all.map((r) => r.height.baseVal.value)")]
+
+    seen = {}
+    for scale in ("sqrt", "linear", "log"):
+        opened.tab.select_option("#range-by-counts", scale)
+        seen[scale] = sorted(heights())
+        assert max(seen[scale]) == pytest.approx(88, abs=1)
+    middle = len(seen["sqrt"]) // 3
+    assert seen["linear"][middle] < seen["sqrt"][middle] < seen["log"][middle]
+    opened.tab.select_option("#range-by-weights", "channel")
+    assert "by channel" in str(plot.locator("svg").get_attribute("aria-label"))
+    assert len(heights()) == 3
+    assert heights() == sorted(heights())
+    opened.tab.locator("#layers").screenshot(path=SCREENSHOTS / "channels.png")
+    opened.tab.locator("#layer-table tbody button").nth(3).click()  # what was chosen holds for every layer
+    assert "by channel" in str(plot.locator("svg").get_attribute("aria-label"))
+
+
 def test_a_box_leads_to_the_ranges_of_its_layer(opened: Opened) -> None:
     """Where the profile has them."""
     tab = opened.tab

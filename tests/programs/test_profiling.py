@@ -237,6 +237,27 @@ def test_the_weights_of_a_layer_have_a_histogram() -> None:
     assert found.range_hi == pytest.approx(127 * found.scale)
 
 
+def test_the_channels_of_a_weight_are_told_one_by_one() -> None:
+    """Each with the ends and the step that it has in the program, from the narrowest to the widest; of many, some."""
+    captured = capture(small_source(), CALIBRATION)
+    plain = ALL.model_copy(update={"ranges": Ranges.MINMAX, "equalization": False, "adaptive_rounding": False})
+    found = values.profile(simulate(captured, plain, CALIBRATION))
+    (value,) = [one for layer in found for one in layer.values if one.name == "classifier.weight"]
+    rows = captured.program.state_dict["classifier.weight"].detach().flatten(1)
+    assert sorted(one.channel for one in value.channels) == list(range(len(rows)))
+    for one in value.channels:
+        row = rows[one.channel]
+        ends = float(row.min()), float(row.max())
+        assert (one.lo, one.hi) == pytest.approx(ends, rel=1e-4)
+        assert 127 * one.scale == pytest.approx(max(ends[1], -ends[0]), rel=1e-4)
+    widths = [one.hi - one.lo for one in value.channels]
+    assert widths == sorted(widths)
+    many = values.channels(torch.arange(800.0, dtype=torch.float64).reshape(100, 8) ** 2, torch.ones(100))
+    assert [one.channel for one in (many[0], many[-1])] == [0, 99]
+    assert 16 < len(many) < 64
+    assert value.channels[0].scale != pytest.approx(value.scale)  # the step of the widest channel is not everyone's
+
+
 def test_the_layers_and_their_bytes(stages: Stages) -> None:
     """Of the simulation all that is quantized; without one, those with weights."""
     simulation = simulate(stages.captured, QuantSpec(), CALIBRATION)

@@ -12,6 +12,7 @@ from edgekit.bundles.cost import Cost, Histogram, KindTime, Latency, OperatorTim
 from edgekit.bundles.device_profile import DeviceCost, DeviceInfo, DeviceProfile
 from edgekit.bundles.profile import (
     ChangedSample,
+    ChannelRange,
     Classes,
     ClassProfile,
     Departure,
@@ -160,6 +161,7 @@ def _values(index: int) -> tuple[ValueProfile, ...]:
         drawn = random.normal(0.2 * index, spread, 4000)
         counts, edges = np.histogram(drawn, bins=_BINS)
         lo, hi = np.quantile(drawn, [0.002, 0.998])
+        each = [spread * share for share in (0.4, 0.9, 1.7)] if kind == "weight" else []
         found.append(
             ValueProfile.model_validate(
                 {
@@ -171,6 +173,10 @@ def _values(index: int) -> tuple[ValueProfile, ...]:
                     "scale": float((hi - lo) / 255),
                     "values": len(drawn),
                     "saturated": int(((drawn < lo) | (drawn > hi)).sum()),
+                    "channels": tuple(
+                        ChannelRange(channel=7 * number % 8, lo=-reach, hi=0.8 * reach, scale=reach / 127)
+                        for number, reach in enumerate(each)
+                    ),
                 }
             )
         )

@@ -16,7 +16,7 @@ from edgekit.inspection import inspect_file
 from edgekit.inspection.doctor import Check
 from edgekit.render import changes, inspection, settings, summary, tables
 from edgekit.render.profile import show_profile
-from edgekit.render.terminal import console
+from edgekit.render.terminal import LOG_WIDTH, console
 from edgekit.render.verified import show_verified
 from tests.unit import examples, profiles
 from tests.unit.test_outputs import side
@@ -94,6 +94,30 @@ def test_words_are_whole(name: str, width: int, tmp_path: Path, monkeypatch: pyt
     assert not broken(found - told, all_words)
     if not told:
         assert not {word for word in all_words - found if len(word) < LONG}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_a_pipe_is_as_wide_as_columns_says(
+    name: str, columns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a terminal of that width shows; a table uses the room that it has, and no more."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    stream = io.StringIO()
+    target = console(stream)
+    ANSWERS[name](target)
+    assert target.width == columns
+    if name == "targets":
+        assert columns - 20 < max(len(line.rstrip()) for line in stream.getvalue().splitlines()) <= columns
+    assert words(ANSWERS[name], columns)[0] == stream.getvalue()
+
+
+@pytest.mark.parametrize("said", ["", "0", "wide", "-80"])
+def test_columns_that_are_no_width_say_nothing(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe is then 100 wide."""
+    monkeypatch.setenv("COLUMNS", said)
+    assert console(io.StringIO()).width == LOG_WIDTH
 
 
 @pytest.mark.parametrize("name", ANSWERS)

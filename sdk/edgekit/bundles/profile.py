@@ -21,6 +21,19 @@ PROFILE_FILE = "profile.json"
 _SHOWN = 10
 
 
+class ChannelRange(Spec):
+    """One output channel of a weight."""
+
+    channel: int
+    """Its number."""
+    lo: float
+    """Its least weight."""
+    hi: float
+    """Its largest weight."""
+    scale: float
+    """Its step; the largest of them where groups of its weights have steps of their own."""
+
+
 class ValueProfile(Spec):
     """What is rounded at one place: an activation or the weights of a layer, and the range chosen for it."""
 
@@ -40,6 +53,9 @@ class ValueProfile(Spec):
     """Number of values seen."""
     saturated: int
     """How many of them lie outside of the range and are clipped."""
+    channels: tuple[ChannelRange, ...] = ()
+    """Of weights with a step for each channel, the channels from the narrowest to the widest; of many, some of them,
+    evenly spread in that order, both ends among them."""
 
 
 class LayerValues(Spec):

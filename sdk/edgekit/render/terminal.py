@@ -28,12 +28,13 @@ class _Console(Console):
 
 
 def console(stream: TextIO) -> Console:
-    """Return a console on a stream; NO_COLOR, COLUMNS and TERM are honoured.
+    """Return a console on a stream; NO_COLOR, COLUMNS and TERM are honoured, in a pipe as well.
 
     rich would measure the terminal through file descriptors 0 to 2, which are not ours (see ``cli.quiet``).
     """
-    width = None
-    if not os.environ.get("COLUMNS", "").isdigit():
+    said = os.environ.get("COLUMNS", "")
+    width = int(said) if said.isdecimal() else 0
+    if width == 0:
         width = LOG_WIDTH
         with contextlib.suppress(OSError, ValueError):
             width = os.get_terminal_size(stream.fileno()).columns or LOG_WIDTH

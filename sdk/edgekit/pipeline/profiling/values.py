@@ -6,11 +6,13 @@ import torch
 from torch import Tensor, fx
 
 from edgekit.bundles.cost import Histogram
-from edgekit.bundles.profile import LayerValues, ValueProfile
+from edgekit.bundles.profile import ChannelRange, LayerValues, ValueProfile
 from edgekit.quantization.observers import HistogramObserver, PerChannelWeightObserver
 from edgekit.quantization.simulate import Simulation
 
 _BINS = 64
+# Channels of a weight that are shown: of hundreds of layers, so that the page stays small.
+_CHANNELS = 32
 
 
 def profile(simulation: Simulation) -> tuple[LayerValues, ...]:
@@ -79,7 +81,30 @@ def _weight(name: str, weight: Tensor, observer: PerChannelWeightObserver) -> Va
         scale=widest,
         values=rows.numel(),
         saturated=int(outside.sum()),
+        channels=channels(rows, scales.double()),
     )
+
+
+def channels(rows: Tensor, scales: Tensor) -> tuple[ChannelRange, ...]:
+    """Return the ends and the step of each row, from the narrowest to the widest; of many, some of them.
+
+    Args:
+        rows: The weights, float64 of shape (channels, weights of each).
+        scales: The steps, of shape (channels,) or (channels, groups).
+    """
+    steps = scales.reshape(len(rows), -1).amax(1)
+    order = (rows.amax(1) - rows.amin(1)).argsort(stable=True)
+    if len(order) > _CHANNELS:
+        order = order[torch.linspace(0, len(order) - 1, _CHANNELS).round().long()]
+    return tuple(
+        ChannelRange(channel=at, lo=_short(rows[at].min()), hi=_short(rows[at].max()), scale=_short(steps[at]))
+        for at in order.tolist()
+    )
+
+
+def _short(value: Tensor) -> float:
+    """Return a number for a picture: five digits of it."""
+    return float(f"{value.item():.5g}")
 
 
 def _fewer_bins(counts: Tensor, low: float, high: float) -> Histogram:

@@ -9,7 +9,7 @@
   const { operations } = read("graph"), { artifacts } = read("report"), profile = read("profile");
   const root = document.querySelector("[data-network]");
   const part = (name) => root.querySelector(`.network-${name}`);
-  const by = root.querySelector("#network-by"), of = root.querySelector("#network-of");
+  const by = root.querySelector("#network-by"), of = root.querySelector("#network-of"), as = root.querySelector("#network-as");
   const made = (name, given = {}, ...inside) => {
     const one = Object.assign(document.createElement(name), given);
     one.append(...inside);
@@ -108,11 +108,46 @@
     return { pairs, rows, fed };
   };
 
-  const draw = (focus) => {
-    const way = ways[by.value], place = part("view");
+  // Squarified: a row is filled as long as its boxes become more like squares. Sizes come largest first.
+  const packed = (sizes, place) => {
+    const spots = [];
+    let { x, y, wide, high } = place, rest = sizes.reduce((total, size) => total + size, 0);
+    while (spots.length < sizes.length) {
+      const side = Math.min(wide, high), scale = (wide * high) / rest;
+      let row = [], total = 0, worst = Infinity;
+      for (const size of sizes.slice(spots.length)) {
+        const next = [...row, size], area = (total + size) * scale;
+        const longest = Math.max(...next.map((one) => Math.max((side * side * one * scale) / area ** 2, area ** 2 / (side * side * one * scale))));
+        if (longest > worst) break;
+        row = next;
+        total += size;
+        worst = longest;
+      }
+      const thick = (total * scale) / side;
+      let along = 0;
+      for (const size of row) {
+        const long = (size * scale) / thick;
+        spots.push(wide >= high ? { x, y: y + along, wide: thick, high: long } : { x: x + along, y, wide: long, high: thick });
+        along += long;
+      }
+      if (wide >= high) [x, wide] = [x + thick, wide - thick];
+      else [y, high] = [y + thick, high - thick];
+      rest -= total;
+    }
+    return spots;
+  };
+  const heavy = (boxes) => boxes.map((box) => ({ box, size: ways.bytes.value(box.numbers) })).filter(({ size }) => size > 0)
+    .sort((one, other) => other.size - one.size);
+
+  // What is drawn, and where: as a treemap what has weights, each box as large as its bytes.
+  const mapped = (place) => {
+    const found = heavy(inside(view)), wide = place.clientWidth - 2, high = Math.min(420, Math.max(220, wide * 0.6));
+    const spots = packed(found.map(({ size }) => size), { x: 0, y: 0, wide, high });
+    return { boxes: found.map(({ box }) => box), spots, width: wide, height: found.length ? high : 0, lines: [] };
+  };
+  const graphed = (place) => {
     const boxes = inside(view).sort((one, other) => one.numbers[0] - other.numbers[0]);
     const { pairs, rows, fed } = arrange(boxes);
-    const values = boxes.map((box) => way.value(box.numbers)), most = Math.max(...values, 0);
     const counts = new Map();
     const columns = boxes.map((_, at) => {
       const column = counts.get(rows[at]) ?? 0;
@@ -123,7 +158,7 @@
     const width = Math.max(place.clientWidth - 2, widest * (WIDE + APART) + 60), middle = width / 2;
     const spots = boxes.map((_, at) => ({
       x: middle + (columns[at] - (counts.get(rows[at]) - 1) / 2) * (WIDE + APART) - WIDE / 2,
-      y: 10 + rows[at] * (HIGH + DOWN),
+      y: 10 + rows[at] * (HIGH + DOWN), wide: WIDE, high: HIGH,
     }));
     const height = 20 + Math.max(...rows) * (HIGH + DOWN) + HIGH;
     const lines = document.createElementNS(SVG, "svg");
@@ -144,6 +179,13 @@
       line.setAttribute("class", "outside");
       lines.append(line);
     });
+    return { boxes, spots, width, height, lines: [lines] };
+  };
+
+  const draw = (focus) => {
+    const way = ways[by.value], place = part("view"), asMap = as.value === "map";
+    const { boxes, spots, width, height, lines } = (asMap ? mapped : graphed)(place);
+    const values = boxes.map((box) => way.value(box.numbers)), most = Math.max(...values, 0);
     const buttons = boxes.map((box, at) => {
       const told = way.told(values[at], box.numbers);
       const opens = !single(box);
@@ -152,14 +194,14 @@
       const button = made("button", { type: "button", className: opens ? "opens" : "", title: box.path || box.name }, name,
         made("span", { className: "network-kind", textContent: box.leaf || opens ? told : `${kind}, ${told}` }));
       button.setAttribute("aria-label", `${box.path || "model"}${box.leaf ? ` ${box.name}` : ""}: ${kind}, ${told}${opens ? "; opens" : ""}`);
-      button.style.cssText = `left:${spots[at].x}px;top:${spots[at].y}px;width:${WIDE}px;height:${HIGH}px;--share:${most > 0 ? ((42 * values[at]) / most).toFixed(1) : 0}%`;
+      button.style.cssText = `left:${spots[at].x}px;top:${spots[at].y}px;width:${spots[at].wide}px;height:${spots[at].high}px;--share:${most > 0 ? ((42 * values[at]) / most).toFixed(1) : 0}%`;
       button.tabIndex = at ? -1 : 0;
       button.addEventListener("click", () => (opens ? enter(box) : choose(box, button)));
       button.addEventListener("keydown", (event) => step(event, buttons, at, spots));
       button.addEventListener("focus", () => buttons.forEach((other) => (other.tabIndex = other === button ? 0 : -1)));
       return button;
     });
-    const board = made("div", { className: "network-board" }, lines, ...buttons);
+    const board = made("div", { className: asMap ? "network-board map" : "network-board" }, ...lines, ...buttons);
     board.style.cssText = `width:${width}px;height:${height}px`;
     place.replaceChildren(board);
     place.scrollLeft = (width - place.clientWidth) / 2;
@@ -172,6 +214,7 @@
       return at ? [" / ", crumb] : [crumb];
     }));
     part("scale").textContent = most > 0 || by.value === "lost" ? `${way.scale}; in all of ${view.path || "the model"} ${way.told(way.value(view.numbers), view.numbers)}` : `${way.scale}: none here`;
+    if (asMap) part("scale").textContent += `. As large as its bytes in int8, ${kilo(ways.bytes.value(view.numbers))} in all; what has no weights is left out.`;
     tell(view);
     if (focus) buttons[0]?.focus();
   };
@@ -200,7 +243,7 @@
     const from = spots[at];
     const far = ({ x, y }) => Math.abs(x - from.x) + 3 * Math.abs(y - from.y);
     const there = spots.map((spot, number) => ({ spot, number }))
-      .filter(({ spot }) => (ahead[0] ? spot.y === from.y && (spot.x - from.x) * ahead[0] > 0 : (spot.y - from.y) * ahead[1] > 0))
+      .filter(({ spot }) => (ahead[0] ? (as.value === "map" || spot.y === from.y) && (spot.x - from.x) * ahead[0] > 0 : (spot.y - from.y) * ahead[1] > 0))
       .sort((one, other) => far(one.spot) - far(other.spot));
     if (there.length) buttons[there[0].number].focus();
   };
@@ -232,6 +275,7 @@
     part("told").replaceChildren(...shown);
   };
 
+  as.addEventListener("change", () => draw(false));
   by.addEventListener("change", () => draw(false));
   of.addEventListener("change", () => draw(false));
   let drawnAt = 0;

@@ -50,19 +50,45 @@
     });
   };
 
+  // How counts are drawn, and whether weights are by channel: what a person chooses for all layers.
+  const SCALES = { sqrt: "square root", linear: "linear", log: "logarithm" };
+  const shown = { scale: "sqrt", channels: false };
   const range = (width, pointer) => {
     const value = at(pointer);
+    if (shown.channels && value.channels?.length) return channels(width, value);
+    const logarithmic = shown.scale === "log", floor = logarithmic ? 0.5 : 0; // of one value there is a bar, too
+    const most = Math.max(...value.histogram.counts, 1);
+    const ticks = logarithmic ? Array.from({ length: Math.floor(Math.log10(most)) + 1 }, (_, power) => 10 ** power) : 3;
     return Plot.plot({
       ariaLabel: `Histogram of ${value.name} with its range`,
       width, height: 138, marginLeft: 44, marginBottom: 28, marginTop: 22,
-      x: { label: null, ticks: width < NARROW ? 4 : 6 }, y: { type: "sqrt", label: "count (square root)", ticks: 3 },
+      x: { label: null, ticks: width < NARROW ? 4 : 6 }, y: { type: shown.scale, domain: [floor, most], label: `count (${SCALES[shown.scale]})`, ticks, tickFormat: "~s" },
       marks: [
-        Plot.rectY([value], { x1: "range_lo", x2: "range_hi", y: () => Math.max(...value.histogram.counts), fill: one, fillOpacity: 0.12 }),
-        Plot.rectY(bins(value.histogram), {
-          x1: "x1", x2: "x2", y: "count", inset: 0,
+        Plot.rectY([value], { x1: "range_lo", x2: "range_hi", y1: floor, y2: most, fill: one, fillOpacity: 0.12 }),
+        Plot.rectY(bins(value.histogram).filter(({ count }) => count > 0), {
+          x1: "x1", x2: "x2", y1: floor, y2: "count", inset: 0,
           fill: (d) => (d.x2 < value.range_lo || d.x1 > value.range_hi ? bad : one),
         }),
         Plot.ruleX([value.range_lo, value.range_hi], { stroke: ink, strokeOpacity: 0.7 }),
+        Plot.ruleY([floor], { stroke: quiet }),
+      ],
+    });
+  };
+  const channels = (width, value) => {
+    const most = value.range_hi / value.scale; // steps of a range
+    const rows = value.channels.map((item, index) => ({ ...item, x1: index - 0.42, x2: index + 0.42, reach: most * item.scale }));
+    const apart = Math.ceil((24 * rows.length) / width); // room for the numbers
+    return Plot.plot({
+      ariaLabel: `Weights of ${value.name} by channel, each with its range`,
+      width, height: 168, marginLeft: 44, marginBottom: 42, marginTop: 22,
+      x: {
+        label: "channel, from the narrowest to the widest", labelArrow: "none", domain: [-0.6, rows.length - 0.4], tickSize: 0,
+        ticks: rows.map((_, index) => index).filter((index) => index % apart === 0), tickFormat: (index) => String(rows[index].channel),
+      },
+      y: { label: "weight", grid: true, ticks: 4 },
+      marks: [
+        Plot.rectY(rows, { x1: "x1", x2: "x2", y1: (d) => -d.reach, y2: "reach", fill: one, fillOpacity: 0.14, inset: 0 }),
+        Plot.rectY(rows, { x1: "x1", x2: "x2", y1: "lo", y2: "hi", fill: (d) => (Math.max(d.hi, -d.lo) > d.reach + d.scale / 2 ? bad : one), inset: 1 }),
         Plot.ruleY([0], { stroke: quiet }),
       ],
     });
@@ -107,6 +133,30 @@
       ],
     });
   };
+
+  const details = document.getElementById("layer-details");
+  const offer = (label, choices, choose) => {
+    const id = `range-by-${label.toLowerCase()}`;
+    const select = Object.assign(document.createElement("select"), { id });
+    select.append(...Object.entries(choices).map(([value, textContent]) => Object.assign(document.createElement("option"), { value, textContent })));
+    select.addEventListener("change", () => {
+      choose(select.value);
+      for (const place of details.querySelectorAll("[data-plot=range]")) {
+        delete place.dataset.width;
+        refresh(place);
+      }
+    });
+    const span = document.createElement("span");
+    span.append(Object.assign(document.createElement("label"), { htmlFor: id, textContent: label }), " ", select);
+    return span;
+  };
+  if (details?.querySelector("[data-plot=range]")) {
+    const bar = Object.assign(document.createElement("div"), { className: "network-bar" });
+    bar.append(offer("Counts", SCALES, (value) => (shown.scale = value)));
+    if (profile.values.some((layer) => layer.values.some((value) => value.channels?.length)))
+      bar.append(offer("Weights", { all: "all together", channel: "by channel" }, (value) => (shown.channels = value === "channel")));
+    details.prepend(bar);
+  }
 
   const draw = { sensitivity, sizes, range, latency, moved };
   const refresh = (place) => {
