@@ -49,7 +49,7 @@ install_edgekit() {
     fi
     rm -f "$root/.venv/.edgekit-stamp"
     if ! "$root/.venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --editable "$root${extras:+[$extras]}" >&2; then
+        ${EDGEKIT_LOCKED:+--constraint "$root/requirements-dev.lock"} --editable "$root${extras:+[$extras]}" >&2; then
         say "error: the installation failed; pip says why above."
         say "hint: mend it and start again; what was downloaded is kept."
         return 1
