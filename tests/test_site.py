@@ -20,6 +20,7 @@ pytest.importorskip("material", reason="the site takes the extra docs")
 pytest.importorskip("mkdocstrings", reason="the site takes the extra docs")
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.slow  # building the site takes ten seconds of a processor
 
 
 @dataclass

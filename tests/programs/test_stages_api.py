@@ -104,6 +104,7 @@ class Broken(MinMaxObserver):
         raise RuntimeError("the observer is broken")
 
 
+@pytest.mark.slow
 def test_a_quantizer_of_ones_own() -> None:
     """Its observers decide: a good one passes and changes the program, one that cuts values off does not pass."""
     torch.manual_seed(0)
