@@ -22,6 +22,7 @@ from edgekit.pipeline.bisecting import reproducer
 from edgekit.pipeline.bisecting.floats import narrow_floats
 from edgekit.pipeline.bisecting.narrow import Narrowed, narrow
 from edgekit.pipeline.profiling import departures
+from edgekit.pipeline.profiling.tapped import apart
 from edgekit.quantization import quantize
 from edgekit.spec import QuantSpec, Scheme, TensorSpec
 from tests.programs.networks import images
@@ -164,7 +165,8 @@ def test_a_real_network_is_whole_and_a_fault_in_it_found() -> None:
     built = build(NETWORKS["signal-cnn"], samples=16)
     assert narrow("model.onnx", built.data, TARGET.cpu, built.quantized, built.samples).parting is None
     fault = plant(built, "off-by-one pad", 3)
-    found = narrow("model.onnx", fault.data, TARGET.cpu, built.quantized, built.samples, foreign=True).parting
+    opener = apart(TARGET.cpu, built.quantized.captured.source)
+    found = narrow("model.onnx", fault.data, TARGET.cpu, built.quantized, built.samples, opener=opener).parting
     assert found is not None
     assert found.name in fault.operations
     assert found.path.startswith("features.")

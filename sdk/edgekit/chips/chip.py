@@ -8,10 +8,11 @@ from edgekit.base.memory import Memory
 from edgekit.data.samples import Samples
 from edgekit.data.trace import Trace
 from edgekit.errors import TargetError
+from edgekit.execution.calls import Call
 from edgekit.model.artifact import Artifact
 from edgekit.model.onchip import OnChip
 from edgekit.model.program import Quantized, Source
-from edgekit.spec import CPU_CHIP, CPU_PLACING, Format, Placing, Scheme, Target
+from edgekit.spec import CPU_CHIP, CPU_PLACING, Format, Placing, Scheme, Target, TensorSpec
 
 SECONDS = 120.0
 """How long a simulation may run samples, unless another limit is asked for."""
@@ -57,6 +58,18 @@ class Tried:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Copy:
+    """A copy of an .onnx that gives some of its inner values, too."""
+
+    data: bytes
+    outputs: tuple[TensorSpec, ...]
+    """All that it gives, in order."""
+    source: Source
+    """The model that it was made from, with the batch of the artifact."""
+    target: Target
+
+
+@dataclass(frozen=True, kw_only=True)
 class Chip:
     """A kind of processor: the questions that a build asks of it."""
 
@@ -72,6 +85,8 @@ class Chip:
     """The formats that it lowers to and runs."""
     placing: Placing = CPU_PLACING
     """What is rounded beside the layers with weights."""
+    open: Callable[[Copy], Call] | None = None
+    """Loads a copy of an .onnx, and returns what runs a batch of it; None: nothing here shows what lies inside."""
     check: Callable[[Target], object] = lambda target: None
     """Raises `TargetError` if the options of a profile are none of the chip's."""
 

@@ -7,11 +7,12 @@ from edgekit import lowering
 from edgekit.base import digest
 from edgekit.base.cache import Cache
 from edgekit.base.versions import installed
-from edgekit.chips.chip import Chip, Trial, Tried
+from edgekit.chips.chip import Chip, Copy, Trial, Tried
 from edgekit.chips.hexagon import settings as options
 from edgekit.chips.islands import float_islands, integer_fraction
 from edgekit.chips.measure import not_executed, simulated
-from edgekit.chips.simulator import start
+from edgekit.chips.simulator import Simulator, start
+from edgekit.execution.calls import Call
 from edgekit.model.artifact import Artifact
 from edgekit.model.narrow import source_with_batch
 from edgekit.model.onchip import Compiled, Executed, OnChip
@@ -48,23 +49,9 @@ def run(trial: Trial) -> Tried:
     soc = " ".join(target.chip.socs) or target.name
     if extra is not None and extra.missing:
         return not_executed(trial, soc, extra.why)
-    settings = options.of_target(target)
     source = source_with_batch(trial.source, artifact.batch)
-    library = f"QNN HTP v{settings.htp_arch} of onnxruntime-qnn {installed('onnxruntime-qnn')['onnxruntime-qnn']}"
-    dtypes: Any = {spec.name: spec.dtype for spec in source.inputs}
-    simulator = start(
-        f"{library} ({soc})",
-        _RUNNER,
-        artifact.data,
-        {
-            "arch": settings.htp_arch,
-            "soc": settings.soc_model,
-            "sizes": _sizes(source),
-            "dtypes": dtypes,
-            "outputs": [spec.name for spec in source.outputs],
-        },
-        source.outputs,
-    )
+    library = _library(target)
+    simulator = _started(Copy(data=artifact.data, outputs=source.outputs, source=source, target=target))
     answers = simulated(trial, simulator.call, library, "onnxruntime-qnn", "onnxruntime")
     elsewhere: Any = simulator.found["elsewhere"]
     files = {f"compiled/model.{target.name}.onnx": data for data in simulator.compiled if data}
@@ -81,6 +68,35 @@ def run(trial: Trial) -> Tried:
     return Tried(answers=answers, on_chip=told, files=files, batches=(source.batch or 1,))
 
 
+def opened(copy: Copy) -> Call:
+    """Load a copy on the simulation of its system on a chip.
+
+    Raises:
+        RunError: If the library refuses it.
+    """
+    return _started(copy).call
+
+
+def _library(target: Target) -> str:
+    version = installed("onnxruntime-qnn")["onnxruntime-qnn"]
+    return f"QNN HTP v{options.of_target(target).htp_arch} of onnxruntime-qnn {version}"
+
+
+def _started(copy: Copy) -> Simulator:
+    settings, source = options.of_target(copy.target), copy.source
+    dtypes: Any = {spec.name: spec.dtype for spec in source.inputs}
+    outputs: Any = [spec.name for spec in copy.outputs]
+    facts = {
+        "arch": settings.htp_arch,
+        "soc": settings.soc_model,
+        "sizes": _sizes(source),
+        "dtypes": dtypes,
+        "outputs": outputs,
+    }
+    soc = " ".join(copy.target.chip.socs) or copy.target.name
+    return start(f"{_library(copy.target)} ({soc})", _RUNNER, copy.data, facts, copy.outputs)
+
+
 def _sizes(source: Source) -> Any:
     """Return the one size that each symbolic dimension gets: this chip takes no others; a batch of one sample."""
     first = {spec.shape[0] for spec in source.inputs}
@@ -92,6 +108,7 @@ CHIP = Chip(
     name_of=lambda format, target, scheme: f"{lowering.name(format, target, scheme)} of integers alone",
     lower=lower,
     run=run,
+    open=opened,
     formats=frozenset({Format.ONNX}),
     placing=Placing(everywhere=True),
     check=options.of_target,

@@ -6,12 +6,13 @@ import numpy as np
 
 from edgekit import lowering
 from edgekit.base.versions import has_vnni, installed
-from edgekit.chips.chip import Chip, Trial, Tried
+from edgekit.chips.chip import Chip, Copy, Trial, Tried
 from edgekit.chips.measure import measured, not_executed
 from edgekit.chips.simulator import Simulator, start
 from edgekit.data.rows import whole
 from edgekit.data.trace import Trace
 from edgekit.drift.metrics import sqnr_db
+from edgekit.execution.calls import Call
 from edgekit.model.narrow import source_with_batch
 from edgekit.model.onchip import Executed, OnChip
 from edgekit.spec import Format
@@ -43,9 +44,10 @@ def run(trial: Trial) -> Tried:
     exact = has_vnni()
     source = source_with_batch(trial.source, artifact.batch)
     executed = Executed.HOST if exact else Executed.SIMULATED
-    library = f"OpenVINO {installed('openvino')['openvino']}, CPU plugin{'' if exact else ' without its int8 kernels'}"
-    own = _started(trial, library, integers=True)
-    runner = own if exact else _started(trial, library, integers=False)
+    library = _library(exact=exact)
+    copy = Copy(data=artifact.data, outputs=source.outputs, source=source, target=trial.target)
+    own = _started(copy, library, integers=True)
+    runner = own if exact else _started(copy, library, integers=False)
     answers = measured(trial, runner.call, f"{library}, {executed}", installed("openvino", "numpy"))
     in_float: Any = own.found["in_float"]
     figures: Any = own.found["figures"]
@@ -59,10 +61,23 @@ def run(trial: Trial) -> Tried:
     return Tried(answers=answers, on_chip=told, batches=(source.batch or 1,), notes=notes)
 
 
-def _started(trial: Trial, library: str, *, integers: bool) -> Simulator:
-    outputs: Any = [spec.name for spec in trial.source.outputs]
-    facts = {"outputs": outputs, "integers": integers}
-    return start(library, _RUNNER, trial.artifact.data, facts, trial.source.outputs)
+def opened(copy: Copy) -> Call:
+    """Load a copy as a build runs the file: where this processor's kernels saturate, in float between its roundings.
+
+    Raises:
+        RunError: If the library refuses it.
+    """
+    exact = has_vnni()
+    return _started(copy, _library(exact=exact), integers=exact).call
+
+
+def _library(*, exact: bool) -> str:
+    return f"OpenVINO {installed('openvino')['openvino']}, CPU plugin{'' if exact else ' without its int8 kernels'}"
+
+
+def _started(copy: Copy, library: str, *, integers: bool) -> Simulator:
+    outputs: Any = [spec.name for spec in copy.outputs]
+    return start(library, _RUNNER, copy.data, {"outputs": outputs, "integers": integers}, copy.outputs)
 
 
 def _from_program(trial: Trial, own: Simulator, answers: Trace) -> float | None:
@@ -78,5 +93,10 @@ def _from_program(trial: Trial, own: Simulator, answers: Trace) -> float | None:
 
 
 CHIP = Chip(
-    title="OpenVINO on a CPU", name_of=lowering.name, lower=lowering.lower, run=run, formats=frozenset({Format.ONNX})
+    title="OpenVINO on a CPU",
+    name_of=lowering.name,
+    lower=lowering.lower,
+    run=run,
+    open=opened,
+    formats=frozenset({Format.ONNX}),
 )

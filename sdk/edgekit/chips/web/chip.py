@@ -12,14 +12,16 @@ from edgekit import lowering
 from edgekit.base import digest
 from edgekit.base.versions import installed
 from edgekit.chips import cpu
-from edgekit.chips.chip import Chip, Trial, Tried
+from edgekit.chips.chip import Chip, Copy, Trial, Tried
 from edgekit.chips.measure import measured, not_executed
-from edgekit.chips.simulator import start
+from edgekit.chips.simulator import Simulator, start
 from edgekit.chips.web.library import PACKAGE, Library, find
 from edgekit.data.rows import Rows, at_once, cuts
 from edgekit.data.trace import Trace
 from edgekit.drift.metrics import is_counted, sqnr_db
+from edgekit.errors import RunError
 from edgekit.execution import artifact as runs
+from edgekit.execution.calls import Call
 from edgekit.model.narrow import source_with_batch
 from edgekit.model.onchip import Beside, Executed, OnChip
 from edgekit.spec import Format
@@ -68,19 +70,35 @@ def page_files() -> dict[str, bytes]:
 def _in_node(trial: Trial, library: Library) -> tuple[Trace, str]:
     """Run the samples, and name what ran them."""
     source = source_with_batch(trial.source, trial.artifact.batch)
-    version = trial.target.runtimes[PACKAGE]
-    named = f"{PACKAGE} {version} WASM in Node.js {library.node_version}"
-    process = start(
-        named,
+    copy = Copy(data=trial.artifact.data, outputs=source.outputs, source=source, target=trial.target)
+    process = _started(copy, library)
+    versions = {PACKAGE: trial.target.runtimes[PACKAGE], "node": library.node_version, **installed("numpy")}
+    return measured(trial, process.call, process.title, versions), process.title
+
+
+def opened(copy: Copy) -> Call:
+    """Load a copy in the library that a browser loads.
+
+    Raises:
+        RunError: If the library is not here, or refuses it.
+    """
+    pinned = copy.target.runtimes.get(PACKAGE)
+    library = f"the target pins no {PACKAGE}" if pinned is None else find(pinned)
+    if isinstance(library, str):
+        raise RunError(f"{copy.target.name} cannot be run: {library}", hint="See docs/web.md.")
+    return _started(copy, library).call
+
+
+def _started(copy: Copy, library: Library) -> Simulator:
+    return start(
+        f"{PACKAGE} {copy.target.runtimes[PACKAGE]} WASM in Node.js {library.node_version}",
         str(_HERE / "runner.mjs"),
-        trial.artifact.data,
-        {"outputs": [spec.name for spec in source.outputs]},
-        source.outputs,
+        copy.data,
+        {"outputs": [spec.name for spec in copy.outputs]},
+        copy.outputs,
         program=(library.node,),
         arguments=(str(library.folder),),
     )
-    versions = {PACKAGE: version, "node": library.node_version, **installed("numpy")}
-    return measured(trial, process.call, named, versions), named
 
 
 def _figures(trial: Trial, answers: Trace) -> dict[str, float]:
@@ -110,4 +128,6 @@ def _near(pairs: list[tuple[Rows, Rows]], count: int) -> Iterator[npt.NDArray[np
         yield found
 
 
-CHIP = Chip(title="web browser", name_of=lowering.name, lower=cpu.lower, run=run, formats=frozenset({Format.ONNX}))
+CHIP = Chip(
+    title="web browser", name_of=lowering.name, lower=cpu.lower, run=run, open=opened, formats=frozenset({Format.ONNX})
+)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
-from edgekit import bundles, targets
+from edgekit import bundles, chips, targets
 from edgekit.base import atomic
 from edgekit.base.cache import Cache
 from edgekit.base.progress import Progress, Stages
@@ -14,7 +14,8 @@ from edgekit.data.samples import Samples
 from edgekit.errors import BundleError, QuantizeError
 from edgekit.model.capture import capture
 from edgekit.pipeline.bisecting import reproducer
-from edgekit.pipeline.bisecting.candidates import Against, Candidate, Told, compared
+from edgekit.pipeline.bisecting.against import Against, Candidate
+from edgekit.pipeline.bisecting.candidates import Told, compared
 from edgekit.pipeline.job import Job
 from edgekit.pipeline.profiling.remake import Requantized, check_owner, relower, requantize
 from edgekit.pipeline.profiling.suspects import all_layers
@@ -58,6 +59,7 @@ def bisect(
         check_place(output)
     given = None if other is None else _candidates(other)
     job, made, wanted, stages = _made(folder, manifest, load, progress, target)
+    chip = chips.of_target(wanted)
     own = relower(made, manifest, wanted, stages, cache)
     lowered = {one.format: one for one in own}
     candidates = given or tuple(Candidate(name=one.file, format=one.format, source=one.data) for one in own)
@@ -68,8 +70,8 @@ def bisect(
                 raise BundleError(
                     f"{folder} has no {one.format} to hold {one.name} against.", hint="Build both formats of it."
                 )
-            against = Against(program=made.programs[one.format], own=lowered[one.format], job=job, target=wanted)
-            told.append(compared(one, against))
+            program, mine = made.programs[one.format], lowered[one.format]
+            told.append(compared(one, Against(program=program, own=mine, job=job, target=wanted, chip=chip)))
     written = _write(told, output)
     return Bisection(first=f"{folder}: program", second=str(other or folder), compared=written)
 
@@ -94,7 +96,7 @@ def bisect_float(
     if made.simulation is None:
         raise QuantizeError(
             f"{folder} has no layers in static int8, which can be switched one by one.",
-            hint="Build it with the scheme int8.",
+            hint="Build it with the scheme int8, for a CPU.",
         )
     with stages("compare"):
         suspect = standing_out(made.simulation, job.evaluation)
@@ -139,7 +141,8 @@ def _made(
         check_owner(job, manifest, folder)
     with stages("capture"):
         captured = capture(job.source, job.calibration, job.memory)
-    return job, requantize(job, manifest, captured, stages), wanted, stages
+    placing = chips.of_target(wanted).placing
+    return job, requantize(job, manifest, captured, stages, placing), wanted, stages
 
 
 def _candidates(path: Path) -> tuple[Candidate, ...]:

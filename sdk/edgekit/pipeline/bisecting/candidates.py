@@ -1,7 +1,7 @@
 """One file held against the program of its format: inside, as far as its runtime shows it, or at its outputs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import assert_never
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from edgekit.bundles.bisection import Compared, Parting
 from edgekit.data.rows import Rows
-from edgekit.data.samples import Samples
+from edgekit.data.trace import Trace
 from edgekit.drift.compare import leg_of
 from edgekit.drift.metrics import sqnr_db
 from edgekit.execution import artifact as runs
@@ -17,16 +17,16 @@ from edgekit.execution.eager import run_quantized
 from edgekit.execution.steady import shares_range
 from edgekit.inspection import onnx as onnxfiles
 from edgekit.inspection import pte as ptefiles
-from edgekit.model.artifact import Artifact
-from edgekit.model.program import Quantized
 from edgekit.pipeline.bisecting import reproducer
+from edgekit.pipeline.bisecting.against import Against, Candidate
 from edgekit.pipeline.bisecting.floats import narrow_floats
 from edgekit.pipeline.bisecting.inside import look_inside
 from edgekit.pipeline.bisecting.narrow import narrow
+from edgekit.pipeline.bisecting.onchip import NEXT_STEP, on_chip, opening
 from edgekit.pipeline.bisecting.ptefile import HiddenError
-from edgekit.pipeline.job import Job
-from edgekit.pipeline.profiling import departures
-from edgekit.spec import STATIC_INT8, Format, Scheme, Target
+from edgekit.pipeline.profiling.observing import TIPPED
+from edgekit.pipeline.profiling.tapped import apart
+from edgekit.spec import CPU_CHIP, STATIC_INT8, Format, Scheme
 
 # Of the outputs alone it cannot be told what was rounded on the way. A file of somebody else that is so much further
 # from the program than the one that was lowered from it, and as far as this, is another computation.
@@ -34,32 +34,6 @@ _FURTHER_DB, _FAR_DB = 10.0, 40.0
 
 # Every value between the layers of these is rounded to steps from calibration.
 _ROUNDED = STATIC_INT8 | {Scheme.W8A16}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A file to hold against the program of its format."""
-
-    name: str
-    format: Format
-    source: Path | bytes
-    """The bytes that were lowered here, or the file that somebody gave us."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Against:
-    """What a file is held against."""
-
-    program: Quantized
-    own: Artifact
-    """The file that was lowered from the program."""
-    job: Job
-    target: Target
-
-    @property
-    def samples(self) -> Samples:
-        """What to feed both."""
-        return departures.enough(self.program.captured, self.job.evaluation)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,30 +55,31 @@ def compared(one: Candidate, against: Against) -> Told:
     match one.format:
         case Format.ONNX:
             return _onnx(one, against)
-        case Format.PTE:
+        case Format.PTE if against.target.chip.name == CPU_CHIP:
             try:
                 return _pte(one, against)
             except HiddenError as error:
-                why = str(error)
-        case Format.AIMODEL:
-            why = "Core AI does not show what lies inside"
+                return _outputs(one, against, _by_runtime(one, against), str(error))
+        case Format.PTE | Format.AIMODEL:
+            return _outputs(one, against, *on_chip(against, _read(one)))
         case _:
             assert_never(one.format)
-    return _outputs(one, against, why)
 
 
 def _onnx(one: Candidate, against: Against) -> Told:
     data = _read(one)
-    foreign = isinstance(one.source, Path)
     program, samples, cpu = against.program, against.samples, against.target.cpu
+    opener, where = opening(against)
+    allowed = TIPPED if opener is None else NEXT_STEP
+    if opener is None and isinstance(one.source, Path):
+        opener = apart(cpu, program.captured.source)
     if program.scheme in _ROUNDED:
-        found = narrow(one.name, data, cpu, program, samples, foreign=foreign)
+        found = narrow(one.name, data, cpu, program, samples, opener=opener, allowed=allowed)
     else:
         single = shares_range(Format.ONNX, program.scheme)
-        own = against.own.data
-        found = narrow_floats(one.name, data, own, cpu, program, samples, foreign=foreign, single=single)
+        found = narrow_floats(one.name, data, against.own.data, cpu, program, samples, opener=opener, single=single)
     files = {} if found.parting is None else reproducer.files(found)
-    said = Compared(artifact=one.name, parting=found.parting, inside=True, note=found.note)
+    said = Compared(artifact=one.name, parting=found.parting, inside=True, note=f"{where}{found.note}")
     return Told(compared=said, format=one.format, files=files)
 
 
@@ -127,17 +102,29 @@ def _read(one: Candidate) -> bytes:
     return one.source.read_bytes()
 
 
-def _outputs(one: Candidate, against: Against, why: str) -> Told:
-    """Compare the outputs alone: they part where the budget of the lowering says so."""
-    source, job, cpu, samples = against.program.captured.source, against.job, against.target.cpu, against.samples
-    right = run_quantized(against.program, samples)
+def _by_runtime(one: Candidate, against: Against) -> Trace:
+    source, cpu, samples = against.program.captured.source, against.target.cpu, against.samples
     opened = runs.open_artifact(one.format, one.source, cpu, source.inputs, source.outputs)
     batch, scheme = against.own.batch or source.batch or 1, against.program.scheme
-    trace = runs.trace(opened, cpu, samples, batch=batch, model=source.weights_sha256, scheme=scheme)
+    return runs.trace(opened, cpu, samples, batch=batch, model=source.weights_sha256, scheme=scheme)
+
+
+def _outputs(one: Candidate, against: Against, trace: Trace, why: str) -> Told:
+    """Compare the outputs alone: they part where the budget of the lowering says so.
+
+    Args:
+        one: The file.
+        against: What it is held against.
+        trace: What it gave for the samples, or for the first of them.
+        why: Why nothing else is compared.
+    """
+    source, job, samples = against.program.captured.source, against.job, trace.samples
+    right = run_quantized(against.program, samples)
     own: Mapping[str, Rows] = trace.outputs
     if isinstance(one.source, Path):
-        lowered = runs.open_artifact(one.format, against.own.data, cpu, source.inputs, source.outputs)
-        own = lowered.run(samples, batch)
+        mine = replace(one, source=against.own.data)
+        lowered = _by_runtime(mine, against) if against.target.chip.name == CPU_CHIP else on_chip(against)[0]
+        own = lowered.first(len(samples)).outputs
     budget = against.target.budget.updated(job.budget)
     legs = leg_of(budget, "lowering", right, trace, source.outputs, artifact=one.name, own=job.own_metrics)
     parting = None

@@ -11,7 +11,7 @@ from edgekit.model.program import Quantized
 from edgekit.pipeline.bisecting.segments import File
 from edgekit.pipeline.profiling.observing import Run, Seen, walk
 from edgekit.pipeline.profiling.places import Doubles, Place, Spot
-from edgekit.pipeline.profiling.tapped import tapped
+from edgekit.pipeline.profiling.tapped import Opener, here, tapped
 from edgekit.spec import Cpu
 
 # Samples that the reproducer holds.
@@ -29,8 +29,8 @@ class Look:
     quantized: Quantized
     samples: Samples
     file: File
-    foreign: bool
-    """Whether the file is of somebody else."""
+    opener: Opener | None
+    """Loads copies of the file; None: into this process."""
     kept: int = KEPT
     """Samples that the reproducer holds; one where samples of a batch share a range."""
 
@@ -95,4 +95,4 @@ def cut(look: Look, places: Sequence[Place], seen: Seen, right: Sequence[Seen]) 
 
 def _run(look: Look, places: Sequence[Place]) -> Run:
     source, values = look.quantized.captured.source, [place.output for place in places]
-    return tapped(look.name, look.file.model, values, look.cpu, source, foreign=look.foreign)
+    return tapped(look.name, look.file.model, values, look.opener or here(look.cpu, source), source)

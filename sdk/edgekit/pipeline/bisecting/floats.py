@@ -16,7 +16,7 @@ from edgekit.pipeline.bisecting.pairing import Offered, counterparts, exact, pai
 from edgekit.pipeline.bisecting.segments import File, since
 from edgekit.pipeline.profiling.observing import compare
 from edgekit.pipeline.profiling.places import FLOAT_DB
-from edgekit.pipeline.profiling.tapped import tapped
+from edgekit.pipeline.profiling.tapped import Opener, here, tapped
 from edgekit.spec import Cpu
 
 # The tokens of a sample have ranges of their own in the program and share one in the file: 45 dB and more apart.
@@ -32,7 +32,7 @@ def narrow_floats(
     quantized: Quantized,
     samples: Samples,
     *,
-    foreign: bool = False,
+    opener: Opener | None = None,
     single: bool = False,
 ) -> Narrowed:
     """Find the first operation of an .onnx that departs from the program.
@@ -44,7 +44,7 @@ def narrow_floats(
         cpu: The processor family whose arithmetic the kernels follow.
         quantized: The program.
         samples: What to feed both.
-        foreign: Whether the file is of somebody else: it is then run in a process of its own.
+        opener: Loads copies of the file with more outputs; into this process unless given.
         single: Whether samples of a batch share a range: then each is run by itself.
 
     Raises:
@@ -53,20 +53,20 @@ def narrow_floats(
     source, mine, file = quantized.captured.source, File.read(own), File.read(data)
     kept = 1 if single else KEPT
     offered = _floats(mine)
-    run = tapped(name, mine.model, list(offered), cpu, source, foreign=False)
+    run = tapped(name, mine.model, list(offered), here(cpu, source), source)
     least = _of_one_range if single else exact
     pairs = paired(list(offered.values()), run, quantized, few_of(samples, source.batch, kept), least)
     theirs = _floats(file)
     alike = counterparts(offered, theirs, _kinds(mine), _kinds(file))
     module = quantized.program.module(check_guards=False)
     at = places(pairs, alike, module.graph, least)
-    run = tapped(name, file.model, [place.output for place in at], cpu, source, foreign=foreign)
+    run = tapped(name, file.model, [place.output for place in at], opener or here(cpu, source), source)
     missing = len(pairs) - len(at)
     note = f"Seen at {len(at)} values between operations and at the outputs, on {len(samples)} samples."
     note += f" {missing} more have no counterpart in the file." if missing else ""
     observed = compare(module, at, run, quantized, samples, note, rows=1 if single else None)
     look = Look(
-        name=name, data=data, cpu=cpu, quantized=quantized, samples=samples, file=file, foreign=foreign, kept=kept
+        name=name, data=data, cpu=cpu, quantized=quantized, samples=samples, file=file, opener=opener, kept=kept
     )
     if (seen := observed.first) is None:
         return Narrowed(parting=None, cut=None, look=look, note=note)

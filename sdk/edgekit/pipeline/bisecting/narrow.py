@@ -17,8 +17,9 @@ from edgekit.model.program import Quantized
 from edgekit.pipeline.bisecting.cutting import Cut, Look, cut, value_of
 from edgekit.pipeline.bisecting.segments import File, of_program, taps
 from edgekit.pipeline.profiling import departures
-from edgekit.pipeline.profiling.observing import Observed, Seen
+from edgekit.pipeline.profiling.observing import TIPPED, Observed, Seen
 from edgekit.pipeline.profiling.places import Spot
+from edgekit.pipeline.profiling.tapped import Opener
 from edgekit.spec import Cpu
 
 _FUSED = "the fused kernel alone: with the values between as outputs, all of them agree"
@@ -38,7 +39,14 @@ class Narrowed:
 
 
 def narrow(
-    name: str, data: bytes, cpu: Cpu, quantized: Quantized, samples: Samples, *, foreign: bool = False
+    name: str,
+    data: bytes,
+    cpu: Cpu,
+    quantized: Quantized,
+    samples: Samples,
+    *,
+    opener: Opener | None = None,
+    allowed: float = TIPPED,
 ) -> Narrowed:
     """Find the first operation of an .onnx that departs from the program.
 
@@ -48,21 +56,24 @@ def narrow(
         cpu: The processor family whose arithmetic the kernels follow.
         quantized: The program, of static int8.
         samples: What to feed both.
-        foreign: Whether the file is of somebody else: it is then run in a process of its own.
+        opener: Loads copies of the file with more outputs; into this process unless given.
+        allowed: Share of the values of a place that may be a step away.
 
     Raises:
         RunError: If ONNX Runtime cannot run a copy of the file with more outputs.
     """
     file = File.read(data)
-    look = Look(name=name, data=data, cpu=cpu, quantized=quantized, samples=samples, file=file, foreign=foreign)
-    rounded = departures.observe(name, data, cpu, quantized, samples, foreign=foreign)
+    look = Look(name=name, data=data, cpu=cpu, quantized=quantized, samples=samples, file=file, opener=opener)
+    rounded = departures.observe(name, data, cpu, quantized, samples, opener=opener, allowed=allowed)
     first = rounded.first
     if first is None:
         return Narrowed(parting=None, cut=None, look=look, note=rounded.note)
     ours = of_program(first.node if first.place is None else first.place.node)
     known = {value_of(one) for one in rounded.seen if one is not first}
     between = taps(ours, look.file, value_of(first), known)
-    inner = departures.observe(name, data, cpu, quantized, samples, between, foreign=foreign) if between else rounded
+    inner = rounded
+    if between:
+        inner = departures.observe(name, data, cpu, quantized, samples, between, opener=opener, allowed=allowed)
     at = {value_of(one): one for one in inner.seen}
     tapped = [at[tap.output] for tap in between]
     faulty = next((one for one in tapped if one.sums.departs), None)

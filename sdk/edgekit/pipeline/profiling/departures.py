@@ -1,5 +1,7 @@
 """Where an artifact first departs from the quantized program, value by value, see ``observing``."""
 
+from dataclasses import replace
+
 import onnx
 
 from edgekit.bundles.profile import Departure, LoweringLeg
@@ -7,9 +9,9 @@ from edgekit.data.samples import Samples
 from edgekit.data.trace import Trace
 from edgekit.drift.metrics import sqnr_db
 from edgekit.model.program import Captured, Quantized
-from edgekit.pipeline.profiling.observing import Observed, compare, values
+from edgekit.pipeline.profiling.observing import TIPPED, Observed, compare, values
 from edgekit.pipeline.profiling.places import Place, Tap, layers_of, spots
-from edgekit.pipeline.profiling.tapped import tapped
+from edgekit.pipeline.profiling.tapped import Opener, here, tapped
 from edgekit.spec import Cpu
 
 # Samples that are compared: as many as have about so many inner values, within these bounds.
@@ -25,7 +27,8 @@ def observe(
     samples: Samples,
     taps: tuple[Tap, ...] = (),
     *,
-    foreign: bool = False,
+    opener: Opener | None = None,
+    allowed: float = TIPPED,
 ) -> Observed:
     """Compare an .onnx with the quantized program, at every place where both round and at the outputs.
 
@@ -39,7 +42,8 @@ def observe(
         quantized: The program.
         samples: What to feed both.
         taps: Float values to look at, too; of nodes of the graph that every such call makes of the program.
-        foreign: Whether the file is of somebody else: it is then run in a process of its own.
+        opener: Loads copies of the file with more outputs; into this process unless given.
+        allowed: Share of the values of a place that may be a step away.
 
     Raises:
         RunError: If ONNX Runtime cannot run the copy.
@@ -49,8 +53,11 @@ def observe(
     found, missing = spots(model, module.graph)
     order = {node.name: number for number, node in enumerate(module.graph.nodes)}
     places: tuple[Place, ...] = tuple(sorted((*found, *taps), key=lambda place: order[place.node.name]))
-    run = tapped(file, model, [place.output for place in places], cpu, quantized.captured.source, foreign=foreign)
-    return compare(module, places, run, quantized, samples, _note(len(found), missing, len(samples)))
+    source = quantized.captured.source
+    run = tapped(file, model, [place.output for place in places], opener or here(cpu, source), source)
+    note = _note(len(found), missing, len(samples))
+    observed = compare(module, places, run, quantized, samples, note, allowed=allowed)
+    return replace(observed, note=note + _next_step(observed))
 
 
 def of_onnx(
@@ -109,6 +116,19 @@ def of_outputs(file: str, quantized: Trace, candidate: Trace, note: str) -> Lowe
         ratio = sqnr_db(array, candidate.outputs[name])
         observed.append(Departure(name=name, path="", sqnr_db=ratio))
     return LoweringLeg(artifact=file, observed=tuple(observed), first=None, note=note)
+
+
+def _next_step(observed: Observed) -> str:
+    """Say where most values are a step away, if these are more than kernels and program tell apart by rounding."""
+    shares = {one.name: one.sums.tipped / max(one.sums.count, 1) for one in observed.seen if not one.sums.departs}
+    most = max(shares, key=lambda name: shares[name], default="")
+    if shares.get(most, 0.0) <= TIPPED:
+        return ""
+    places = sum(share > TIPPED for share in shares.values())
+    return (
+        f" At {places} of them more than {TIPPED:.0%} of the values are one step away, most at {most}: "
+        f"{100 * shares[most]:.1f} %."
+    )
 
 
 def _note(count: int, missing: int, samples: int) -> str:

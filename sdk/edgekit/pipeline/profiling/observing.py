@@ -27,7 +27,7 @@ Run = Callable[[Samples], Mapping[str, Array]]
 # Kernels and program round what lies between two steps to either: one value in 400 in the sample. More of them, or
 # values that are more than a step apart, are another computation. A value so near to the middle, in steps, as a mean of
 # four integers often is, may go either way however many there are.
-_TIPPED, _FAR, _MIDDLE = 0.02, 0.001, 0.01
+TIPPED, _FAR, _MIDDLE = 0.02, 0.001, 0.01
 
 
 @dataclass(kw_only=True)
@@ -43,6 +43,8 @@ class Sums:
     largest: float = 0.0
     rounds: bool = True
     least_db: float = FLOAT_DB
+    allowed: float = TIPPED
+    """Share of the values that may be a step away."""
 
     def add(
         self,
@@ -76,7 +78,7 @@ class Sums:
     def departs(self) -> bool:
         """Whether what the artifact did here is more than rounding."""
         if self.rounds:
-            return self.tipped > _TIPPED * self.count or self.far > _FAR * self.count
+            return self.tipped > self.allowed * self.count or self.far > _FAR * self.count
         own = decibel(self.signal, self.own)
         return own is not None and own < self.least_db
 
@@ -124,6 +126,7 @@ def compare(
     note: str,
     *,
     rows: int | None = None,
+    allowed: float = TIPPED,
 ) -> Observed:
     """Compare an artifact with the quantized program at some places and at the outputs.
 
@@ -135,6 +138,7 @@ def compare(
         samples: What to feed both.
         note: What is looked at.
         rows: Samples of a call; None: as many as memory allows.
+        allowed: Share of the values of a place that may be a step away.
 
     Raises:
         RunError: If the artifact cannot be run.
@@ -142,7 +146,7 @@ def compare(
     source = quantized.captured.source
     sums = {spec.name: Sums() for spec in source.outputs}
     for place in places:
-        sums[place.node.name] = Sums(least_db=place.least_db) if isinstance(place, Tap) else Sums()
+        sums[place.node.name] = Sums(least_db=place.least_db) if isinstance(place, Tap) else Sums(allowed=allowed)
     for part in samples.batches(source.batch or rows or at_once(quantized.captured), multiple=source.batch or 1):
         artifact = run(part)
         alone = walk(module, places, source, part, {})

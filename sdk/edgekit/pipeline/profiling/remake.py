@@ -22,7 +22,7 @@ from edgekit.pipeline.legs import References, drift_report, ground
 from edgekit.quantization import quantize
 from edgekit.quantization.simulate import Simulation, simulate
 from edgekit.quantization.simulate import program as program_of
-from edgekit.spec import CPU_PLACING, STATIC_INT8, Format, QuantSpec, Scheme, Target
+from edgekit.spec import CPU_PLACING, STATIC_INT8, Format, Placing, QuantSpec, Scheme, Target
 
 _HINT = "Build the bundle again, or check out what it was built from."
 
@@ -88,8 +88,17 @@ class Requantized:
     simulation: Simulation | None
 
 
-def requantize(job: Job, manifest: Manifest, captured: Captured, stages: Stages) -> Requantized:
+def requantize(
+    job: Job, manifest: Manifest, captured: Captured, stages: Stages, placing: Placing = CPU_PLACING
+) -> Requantized:
     """Quantize a model again as its bundle's manifest says.
+
+    Args:
+        job: The project's model and data.
+        manifest: The bundle's.
+        captured: The captured program.
+        stages: Told about the stage.
+        placing: What the bundle's chip wants rounded; of a CPU's programs alone there is a simulation.
 
     Raises:
         QuantizeError: If that fails.
@@ -100,11 +109,11 @@ def requantize(job: Job, manifest: Manifest, captured: Captured, stages: Stages)
         kinds = dict.fromkeys(schemes.values())
         quantized = {}
         for kind in kinds:
-            if kind in STATIC_INT8:  # calibrated once for both
+            if kind in STATIC_INT8 and placing == CPU_PLACING:  # calibrated once for both
                 simulation = simulate(captured, settings(job, manifest), job.calibration)
                 quantized[kind] = program_of(simulation)
             else:
-                quantized[kind] = quantize(captured, kind, settings(job, manifest), job.calibration)
+                quantized[kind] = quantize(captured, kind, settings(job, manifest), job.calibration, placing)
         detail += kinds
     programs = {format: quantized[kind] for format, kind in schemes.items()}
     return Requantized(quantized=quantized, programs=programs, simulation=simulation)
