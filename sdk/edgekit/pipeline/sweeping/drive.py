@@ -13,7 +13,6 @@ from edgekit.pipeline.sweeping.plan import Plan
 from edgekit.pipeline.sweeping.tasks import Task
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 60.0
-_GRACE_S = 30.0
 _POLL_S = 0.5
 
 
@@ -93,7 +92,7 @@ def _work(state: _State, place: Place, engine: Engine, progress: Progress, attem
             one, since = state.running.pop(ended.task.key)
             _take(state, place, ended, one, time.monotonic() - since, progress, attempts)
         for one, since in list(state.running.values()):
-            if time.monotonic() - since > one.task.seconds + _GRACE_S:  # the worker should have ended itself
+            if time.monotonic() - since > one.task.seconds + engine.grace:
                 engine.stop(one.task)
 
 
@@ -127,8 +126,7 @@ def _take(
         if (result := results.find(place, task.key)) is not None:
             _finish(state, task, result, progress, found=False)
             return
-        late = f"it took more than the {task.seconds} s of its time limit" if seconds > task.seconds else ""
-        failure = Failure(key=task.key, name=task.name, reason=late or ended.reason, log=ended.log, again=True)
+        failure = Failure(key=task.key, name=task.name, reason=ended.reason, log=ended.log, again=True)
     failure = failure.model_copy(update={"attempts": one.attempts})
     if failure.again and one.attempts < attempts:
         wait = min(_FIRST_WAIT_S * 2 ** (one.attempts - 1), _LONGEST_WAIT_S)

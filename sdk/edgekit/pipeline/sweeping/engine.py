@@ -26,6 +26,10 @@ class Engine(Protocol):
     def text(self) -> str:
         """Where cells run, in a few words."""
 
+    @property
+    def grace(self) -> float:
+        """Seconds beyond its time limit after which an attempt is ended from here; workers end themselves before."""
+
     def has_room(self, task: Task) -> bool:
         """Whether a task may be started now."""
 

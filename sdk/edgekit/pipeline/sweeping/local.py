@@ -19,6 +19,7 @@ from edgekit.pipeline.sweeping.tasks import Outcome, Task
 _MODULE = "edgekit.pipeline.sweeping.worker"
 _START_S = 300.0
 _STARTS = 3
+_GRACE_S = 30.0
 _LOG = 6000
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -51,6 +52,11 @@ class LocalEngine:
     def text(self) -> str:
         """How many processes there are."""
         return f"{self._count} process{'es' if self._count > 1 else ''} on this machine"
+
+    @property
+    def grace(self) -> float:
+        """A worker that does not end itself is stuck."""
+        return _GRACE_S
 
     def has_room(self, task: Task) -> bool:
         """Whether a worker is free, the memory is left, and nobody has the task's label."""
@@ -155,7 +161,7 @@ class LocalEngine:
                 raise SweepError(f"Workers do not start: exit code {code}.\n{said}", hint="edgekit doctor may say why.")
         if task is None:
             return None
-        return Ended(task=task, outcome=None, reason=_why(code, said, task), log=said)
+        return Ended(task=task, outcome=None, reason=_why(code, said, task, stopped=worker.stopped), log=said)
 
     @staticmethod
     def _bury(worker: _Worker) -> None:
@@ -171,8 +177,8 @@ def _tail(said: IO[bytes]) -> str:
     return said.read().decode(errors="replace").strip()
 
 
-def _why(code: int, said: str, task: Task) -> str:
-    if "Timeout (" in said:
+def _why(code: int, said: str, task: Task, *, stopped: bool) -> str:
+    if stopped or "Timeout (" in said:
         return f"it took more than the {task.seconds} s of its time limit"
     if code == -9:
         return "its process was killed (signal 9), as systems do that are out of memory"

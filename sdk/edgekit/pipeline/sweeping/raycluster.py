@@ -17,6 +17,7 @@ from edgekit.pipeline.sweeping.tasks import Outcome, Task
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _LOOK_S = 5.0
+_AHEAD = 64
 
 
 def require() -> None:
@@ -76,12 +77,17 @@ class RayEngine:
         cores = int(self._ray.cluster_resources().get("CPU", 0))
         return f"a Ray cluster of {nodes} node{'s' if nodes > 1 else ''} with {cores} processors"
 
+    @property
+    def grace(self) -> float:
+        """A task may wait for a node to be started, and Ray sees workers and nodes that are gone."""
+        return float("inf")
+
     def has_room(self, task: Task) -> bool:
-        """Whether the cluster has a processor that is free, or may soon have one; Ray finds the node."""
+        """Whether less waits in the cluster than it can do at once: by what waits an autoscaler sees what is wanted."""
         if time.monotonic() - self._looked > _LOOK_S:  # nodes come and go
-            self._slots = max(1, int(self._ray.cluster_resources().get("CPU", 0)) // self._cpus)
+            self._slots = int(self._ray.cluster_resources().get("CPU", 0)) // self._cpus
             self._looked = time.monotonic()
-        return len(self._running) < self._slots
+        return len(self._running) < 2 * self._slots + _AHEAD
 
     def start(self, task: Task) -> None:
         """Hand a cell to the cluster."""
