@@ -163,6 +163,7 @@ def test_the_site_leads_to_every_report(place: Place, tmp_path: Path) -> None:
             assert ((site / name).parent / link).resolve().is_file(), (name, link)
     assert re.search(r">1</data> of <data [^>]*>1</data>", pages["index.html"])
     (data,) = re.findall(r'id="scorecard">(.*?)</script>', pages["index.html"])
+    assert json.loads(data)["fallen"] == 4
     assert [one["what"] for one in json.loads(data)["regressions"]] == ["verdict", "accuracy", "accuracy", "size"]
     assert "no kernel" in pages["models/refused.html"]
     assert "97.00 %" in pages["models/sure.html"]

@@ -43,6 +43,7 @@ def main() -> None:
             facts, _ = receive(read)
             sys.stderr.flush()
             os.ftruncate(2, 0)  # what was printed of the cell before is no news of this one
+            os.lseek(2, 0, os.SEEK_SET)
             send(write, answered(facts))
     except ClosedError:
         return

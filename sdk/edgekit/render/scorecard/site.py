@@ -54,6 +54,7 @@ def _index(card: Scorecard, link: Link) -> str:
         **{verdict: card.count(verdict) for verdict in _STATES},
         "targets": list[JsonValue](targets),
         "matrix": matrix,
+        "fallen": len(card.regressions),
         "regressions": [_fell(one) for one in shown],
         "noise": card.noise,
         "compared": card.compared,

@@ -21,7 +21,7 @@
     return ticks;
   };
 
-  const front = (width, { cost, metric }) => {
+  const front = (width, { cost, metric, named }) => {
     const rows = bundles.filter((one) => one.metric === metric && one[cost] !== null);
     const scale = rows.some((one) => one.percent) ? 100 : 1, [label, unit] = units[cost];
     const left = 56, right = width - 16, top = 30, bottom = 250;
@@ -50,7 +50,7 @@
       const at = { x: x(one[cost] / unit), y: y(one.value * scale) };
       const dot = add(svg, "circle", { cx: at.x, cy: at.y, r: 5, class: one.passed ? "passed" : "failed" });
       add(dot, "title", {}, `${one.model} for ${one.target}, ${one.file}`);
-      if (rows.length > NAMED && !one[best[cost]]) return; // of many only those on the front have room for a name
+      if ((named || rows.length > NAMED) && !one[best[cost]]) return; // of many only the front has room for names
       const ends = at.x > (left + right) / 2;
       let height = at.y - 10; // a label goes above those that stand there already
       while (taken.some((other) => Math.abs(other.x - at.x) < 150 && Math.abs(other.height - height) < 13)) height -= 13;
