@@ -59,7 +59,7 @@ def test_what_is_lost_is_tried_again_and_what_fails_is_named(tmp_path: Path, mon
     file = sweep_file(
         tmp_path,
         'projects = ["good", "killed", "endless", "raising"]\ntargets = ["web"]\n'
-        '[resources]\ntime_limit = 60\nattempts = 2\nmemory = "100MB"\n',
+        '[resources]\ntime_limit = 600\nattempts = 2\nmemory = "100MB"\n',
     )
     opened, place, told = read(file), open_place(str(tmp_path / "store")), Told()
     planned = plan(opened, place.text)
