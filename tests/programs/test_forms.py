@@ -145,6 +145,22 @@ def test_values_by_their_order(name: str, format: Format) -> None:
     assert found.wrong_db < 10
 
 
+ELEMENTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "functions": lambda x: torch.erfc(x) + torch.exp2(x) * torch.hypot(x, x.roll(1, 1)),
+    "running": lambda x: x.cummax(1)[0] + (x.tanh() + 1.5).cumprod(2) + x.cummin(-1).values,
+}
+
+
+@pytest.mark.parametrize("format", [Format.PTE, Format.ONNX])
+@pytest.mark.parametrize("name", ELEMENTS)
+def test_functions(name: str, format: Format) -> None:
+    """Of elements, and of what came before them."""
+    torch.manual_seed(0)
+    found = on_device(OnTokens(ELEMENTS[name]), TOKENS, format=format)
+    assert found.db > SAME_DB
+    assert found.wrong_db < 10
+
+
 def test_a_bilinear_layer_is_quantized() -> None:
     """Its weights compute with integers, and what it multiplies afterwards is not rounded once more."""
     torch.manual_seed(0)

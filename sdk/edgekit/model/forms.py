@@ -1,12 +1,13 @@
 """Operations that neither format has a form for, written as ones that both have, in place and before anything else."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import fx
 
-from edgekit.model import order, pools
+from edgekit.model import order, pools, running
 from edgekit.model.bags import write_bag
 from edgekit.model.graph import evaluate
 from edgekit.model.heads import write_heads
@@ -63,6 +64,22 @@ def _batch_norm(node: fx.Node) -> None:
         node.args = (data, weight, bias, mean, variance, False, momentum, eps, fast)
 
 
+def _complement(node: fx.Node) -> None:
+    """Write the complement of the error function as one less it."""
+    node.target, node.args = _aten.rsub.Scalar, (_call(node, _aten.erf.default, *node.args), 1.0)
+
+
+def _power_of_two(node: fx.Node) -> None:
+    """Write a power of two as one of e."""
+    node.target, node.args = _aten.exp.default, (_call(node, _aten.mul.Tensor, *node.args, math.log(2)),)
+
+
+def _hypotenuse(node: fx.Node) -> None:
+    """Write the length of a vector of two values as the root that it is."""
+    squares = [_call(node, _aten.mul.Tensor, side, side) for side in node.args]
+    node.target, node.args = _aten.sqrt.default, (_call(node, _aten.add.Tensor, *squares),)
+
+
 def _call(node: fx.Node, target: Any, *args: Any) -> fx.Node:
     with node.graph.inserting_before(node):
         added = node.graph.call_function(target, args)
@@ -83,6 +100,14 @@ STANDARD_FORMS: dict[Any, Callable[[fx.Node], None]] = {
     _aten.median.dim: order.write_median,
     _aten.kthvalue.default: order.write_least,
     _aten.bilinear.default: _bilinear,
+    _aten.special_erfc.default: _complement,
+    _aten.erfc.default: _complement,
+    _aten.exp2.default: _power_of_two,
+    _aten.special_exp2.default: _power_of_two,
+    _aten.hypot.default: _hypotenuse,
+    _aten.cumprod.default: running.write_product,
+    _aten.cummax.default: running.write_extremes,
+    _aten.cummin.default: running.write_extremes,
     _aten.instance_norm.default: _batch_norm,
     _aten.conv3d.padding: _even_padding,
     _aten.embedding_bag.padding_idx: write_bag,
