@@ -88,9 +88,10 @@ class LocalEngine:
         return [one for one in found if one is not None]
 
     def stop(self, task: Task) -> None:
-        """Kill the worker that is at a cell."""
+        """Kill the worker that is at a cell for too long; its own start, which may be slow, does not count."""
         for worker in self._workers:
-            if worker.task is not None and worker.task.key == task.key:
+            late = worker.ready and time.monotonic() - worker.began > task.seconds + _GRACE_S
+            if late and worker.task is not None and worker.task.key == task.key:
                 worker.stopped = True
                 worker.process.kill()
 
