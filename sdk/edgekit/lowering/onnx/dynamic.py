@@ -6,12 +6,11 @@ where several layers read one activation, MatMulIntegerToFloat behind a common q
 tensor with one range, XNNPACK and the program each row with its own.
 """
 
-import copy
-
 import numpy as np
 import onnx_ir as ir
 from torch.export import ExportedProgram
 
+from edgekit.lowering.copies import copied
 from edgekit.lowering.onnx.values import (
     constant,
     dequantize_of,
@@ -26,7 +25,7 @@ from edgekit.spec import OnnxSettings
 
 def without_activations(program: ExportedProgram) -> ExportedProgram:
     """Return a copy of a dynamically quantized program whose activations stay float; its weights stay quantized."""
-    program = copy.deepcopy(program)
+    program = copied(program)
     graph = program.graph
     for node in graph.nodes:
         if is_dequantize(node) and is_dynamic(node):

@@ -1,6 +1,5 @@
 """Write a captured program as float ONNX, or a quantized one in the form that ONNX Runtime fuses for its scheme."""
 
-import copy
 import re
 import tempfile
 import warnings
@@ -17,6 +16,7 @@ from torch.export import ExportedProgram
 
 from edgekit.errors import LowerError
 from edgekit.lowering.blame import blamed
+from edgekit.lowering.copies import collect, copied
 from edgekit.lowering.decomposed import write_functional
 from edgekit.lowering.left_out import left_out
 from edgekit.lowering.onnx import dynamic, kernels, qdq, recurrent
@@ -45,7 +45,9 @@ def export_float(captured: Captured) -> bytes:
     Raises:
         LowerError: If the exporter refuses the program or the checker the file.
     """
-    return _finish(_export(captured.program, captured.source), captured.source)
+    data = _finish(_export(captured.program, captured.source), captured.source)
+    collect(captured.source.float_bytes)
+    return data
 
 
 def lower(quantized: Quantized, settings: OnnxSettings) -> Artifact:
@@ -62,6 +64,7 @@ def lower(quantized: Quantized, settings: OnnxSettings) -> Artifact:
     model = _graph(quantized, settings)
     came_from = kernels.origins(model)
     data = _finish(model, source)
+    collect(source.float_bytes)
     optimized = _optimized(data)
     kinds = [node.op_type for node in optimized.node]
     compute = [kind for kind in kinds if kind not in DATA_MOVEMENT | CONVERSIONS]
@@ -126,7 +129,7 @@ def _graph(quantized: Quantized, settings: OnnxSettings) -> ir.Model:
 
 
 def _export(program: ExportedProgram, source: Source, opset: int | None = None) -> ir.Model:
-    unsigned, program = program.graph, copy.deepcopy(program)
+    unsigned, program = program.graph, copied(program)
     kernels.sign(program.graph)
     rewrite_ceil_pools(program)
     write_functional(program)
