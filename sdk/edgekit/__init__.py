@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgekit.model.streaming import streaming
     from edgekit.pipeline.baseline import record
     from edgekit.pipeline.comparison import compare_path
+    from edgekit.pipeline.finetuning import finetune, prepare_qat
     from edgekit.pipeline.measuring import profile, verify
     from edgekit.pipeline.publish import publish
     from edgekit.pipeline.rebuild import build_project
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
     from edgekit.pipeline.sweeping.scorecard import scorecard
     from edgekit.pipeline.sweeping.sweep import sweep
     from edgekit.pipeline.verbs import compare, drop, inspect, run
-    from edgekit.spec import Budget, QuantSpec, Scheme, Target
+    from edgekit.spec import Budget, QuantSpec, Scheme, Target, Training
 
 __all__ = [
     "Budget",
     "QuantSpec",
     "Scheme",
     "Target",
+    "Training",
     "__version__",
     "build",
     "build_project",
@@ -38,9 +40,11 @@ __all__ = [
     "compare",
     "compare_path",
     "drop",
+    "finetune",
     "inspect",
     "lower",
     "predict",
+    "prepare_qat",
     "profile",
     "publish",
     "quantize",
@@ -59,6 +63,7 @@ _HOMES = {
     "QuantSpec": "edgekit.spec",
     "Scheme": "edgekit.spec",
     "Target": "edgekit.spec",
+    "Training": "edgekit.spec",
     "build": "edgekit.api",
     "build_project": "edgekit.pipeline.rebuild",
     "bundle": "edgekit.pipeline.stages",
@@ -66,9 +71,11 @@ _HOMES = {
     "compare": "edgekit.pipeline.verbs",
     "compare_path": "edgekit.pipeline.comparison",
     "drop": "edgekit.pipeline.verbs",
+    "finetune": "edgekit.pipeline.finetuning",
     "inspect": "edgekit.pipeline.verbs",
     "lower": "edgekit.pipeline.stages",
     "predict": "edgekit.inspection.predict",
+    "prepare_qat": "edgekit.pipeline.finetuning",
     "profile": "edgekit.pipeline.measuring",
     "publish": "edgekit.pipeline.publish",
     "quantize": "edgekit.pipeline.stages",

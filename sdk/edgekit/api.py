@@ -17,7 +17,7 @@ from edgekit.bundles.result import BuildResult
 from edgekit.data import doubts
 from edgekit.data.texts import checked_steps
 from edgekit.drift import detection
-from edgekit.errors import EdgeKitError, ProjectError
+from edgekit.errors import DataError, EdgeKitError, ProjectError
 from edgekit.model.programs import source_of
 from edgekit.model.source.given import Data, samples_given
 from edgekit.pipeline import native as natives
@@ -25,6 +25,9 @@ from edgekit.pipeline import peaks
 from edgekit.pipeline.build import build_job
 from edgekit.pipeline.job import SAME_SAMPLES, Job, Metric, check_answers, of_functions
 from edgekit.pipeline.rebuild import build_project
+from edgekit.pipeline.trained import load as load_trained
+from edgekit.pipeline.trained import of_network, refuse_described, settings_of
+from edgekit.quantization.training.network import QatNetwork
 from edgekit.render.telling import telling
 from edgekit.spec import (
     Audio,
@@ -52,7 +55,7 @@ def build(
     example_inputs: Tensor | Sequence[Tensor] | Mapping[str, Tensor] | None = None,
     *,
     target: str | Sequence[str],
-    calibration: Data,
+    calibration: Data | None = None,
     output: str | Path,
     evaluation: Data | None = None,
     name: str | None = None,
@@ -84,7 +87,9 @@ def build(
     Args:
         model: The float model; it is copied, put in eval mode, and left as it was. ``DataParallel`` and
             ``torch.compile`` are looked through; weights of other float types are copied to float32. It may be an
-            exported program, a ``torch.jit.ScriptModule``, or the path of a program: ``.pt2``, TorchScript or ONNX.
+            exported program, a ``torch.jit.ScriptModule``, or the path of a program: ``.pt2``, TorchScript or ONNX. Of
+            a network from `edgekit.prepare_qat` the weights and ranges are taken as they are; it knows its own inputs,
+            outputs and calibration, and how it is quantized.
         example_inputs: The arguments of ``forward``, batch first: a tensor, several in order, or by name. Left out
             where a program says what it takes.
         target: A target's name, several names, or a path to a profile of your own; ``"all"`` are those of which all
@@ -132,7 +137,12 @@ def build(
     Raises:
         EdgeKitError: A subclass for what is wrong, with a hint.
     """
-    quantization = arguments.spec("quantization", quantization, QuantSpec, "an edgekit.QuantSpec") or QuantSpec()
+    trained = of_network(model) if isinstance(model, QatNetwork) else None
+    settings = arguments.spec("quantization", quantization, QuantSpec, "an edgekit.QuantSpec")
+    if isinstance(model, QatNetwork):
+        refuse_described(example_inputs=example_inputs, name=name, shapes=shapes, quantization=settings)
+        settings = settings_of(model)
+    quantization = settings or QuantSpec()
     budget = arguments.spec("budget", budget, Budget, "an edgekit.Budget") or Budget()
     preprocessing = arguments.spec("preprocessing", preprocessing, Preprocessing, "an edgekit.spec.Preprocessing")
     audio = arguments.spec("audio", audio, Audio, "an edgekit.spec.Audio")
@@ -150,25 +160,36 @@ def build(
         raise ProjectError(f"native is {native!r}.", hint='It is "png", "jpeg", or left out.')
     folders = natives.asked(profiles, native, None)
     allowed = Memory(given=None if memory is None else arguments.memory_of(memory))
-    source = source_of(
-        name,
-        model,
-        example_inputs,
-        output_names=output_names,
-        labels=labels,
-        meanings=meanings,
-        preprocessing=preprocessing,
-        audio=audio,
-        shapes=shapes,
-        max_batch=max_batch,
-        unbatched=unbatched,
-        dimensions=dimensions,
+    source = (
+        model.plan.captured.source
+        if isinstance(model, QatNetwork)
+        else source_of(
+            name,
+            model,
+            example_inputs,
+            output_names=output_names,
+            labels=labels,
+            meanings=meanings,
+            preprocessing=preprocessing,
+            audio=audio,
+            shapes=shapes,
+            max_batch=max_batch,
+            unbatched=unbatched,
+            dimensions=dimensions,
+        )
     )
     own = of_functions(metrics or {}, source.outputs)
     if any(spec.meaning == "boxes" for spec in source.outputs):
         detection.require()
     steps = None if text is None else checked_steps(text, source.inputs, Path())
-    calibrating = samples_given(calibration, source, what="calibration data", memory=allowed, text=text)
+    if calibration is not None:
+        calibrating = samples_given(calibration, source, what="calibration data", memory=allowed, text=text)
+    elif isinstance(model, QatNetwork):
+        calibrating = model.plan.calibration
+    else:
+        raise DataError("calibration is missing.", hint="Pass samples that are typical of what the model will see.")
+    if trained is None and quantization.trained is not None:
+        trained = load_trained(Path(quantization.trained), source)
     notes: tuple[str, ...] = ()
     if evaluation is None:
         evaluating = calibrating
@@ -185,12 +206,13 @@ def build(
         baseline=None,
         quantization=quantization,
         budget=budget,
-        preprocessing=preprocessing,
+        preprocessing=preprocessing or source.preprocessing,
         text=steps,
         labels=source.labels,
         notes=(*notes, *doubts.of_all(calibrating, evaluating)),
         own_metrics=own,
         memory=allowed,
+        trained=trained,
     )
     store = caches.for_builds() if cache else None
     with telling(progress) as told:

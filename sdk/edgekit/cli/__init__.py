@@ -10,6 +10,7 @@ from edgekit.cli import (
     cache,
     compare,
     drop,
+    finetune,
     look,
     profile,
     publish,
@@ -54,6 +55,7 @@ main.add_command(baseline.baseline)
 main.add_command(profile.profile)
 main.add_command(report.report)
 main.add_command(bisect.bisect)
+main.add_command(finetune.finetune)
 main.add_command(drop.drop)
 main.add_command(publish.publish)
 main.add_command(look.inspect)

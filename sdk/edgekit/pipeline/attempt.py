@@ -98,9 +98,14 @@ class Attempts:
             where = " everywhere" if placing.everywhere else ""
             name = f"{scheme}{where.replace(' ', '-')}{again.replace(', attempt ', '-')}"
             with self.stages(f"quantize {scheme}{where}{again}") as detail:
-                with self.keep.quantizing(name, captured, scheme, spec, job.calibration, placing):
-                    program = quantize(captured, scheme, spec, job.calibration, placing)
-                detail += [calibrated(scheme, len(job.calibration)), *program.notes]
+                if job.trained is not None:
+                    program = job.trained.for_build(captured, scheme, placing, float_layers)
+                    detail.append("as it was trained")
+                else:
+                    with self.keep.quantizing(name, captured, scheme, spec, job.calibration, placing):
+                        program = quantize(captured, scheme, spec, job.calibration, placing)
+                    detail.append(calibrated(scheme, len(job.calibration)))
+                detail += program.notes
             with self.stages(f"run {program.scheme} program{where}{again}") as detail:
                 answers = run_quantized(program, job.evaluation)
                 detail.append(f"{len(job.evaluation)} samples")

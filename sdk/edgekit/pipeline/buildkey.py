@@ -36,9 +36,9 @@ def of_content(project: OpenProject) -> str | None:
     Returns:
         The digest in hexadecimal, or None where `of_files` gives none.
     """
-    if any(project.data_functions) or _downloads(project):
+    if any(project.data_functions[:2]) or _downloads(project):
         return None
-    text = project.spec.text
+    text, trained = project.spec.text, project.spec.quantize.trained
     try:
         return digest.of_json(
             {
@@ -47,6 +47,7 @@ def of_content(project: OpenProject) -> str | None:
                 "calibration": of_data(project.calibration),
                 "evaluation": of_data(project.evaluation),
                 "tokenizer": digest.of_file(project.root / text.tokenizer) if text is not None else None,
+                "trained": None if trained is None else of_path(project.root / trained),
                 "baseline": of_path(project.baseline) if project.baseline.is_file() else None,
             }
         )

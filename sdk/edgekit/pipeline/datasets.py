@@ -66,6 +66,17 @@ def evaluation_of(project: OpenProject, memory: Memory) -> Samples:
     return _read(project, 1, memory, project.spec.data.limit).samples
 
 
+def training_of(project: OpenProject, memory: Memory) -> Samples | None:
+    """Read the training data that a project names; None: it names none, and trains with what it is calibrated with.
+
+    Raises:
+        DataError: If it cannot be read or does not fit what the project declares.
+    """
+    if project.spec.data.training is None:
+        return None
+    return _checked(project, _unread(project, 2, memory), memory, 2).samples
+
+
 def _found(project: OpenProject, memory: Memory) -> tuple[Found, Found]:
     data = project.spec.data
     if data.source is None:
@@ -87,7 +98,7 @@ def _read(project: OpenProject, which: int, memory: Memory, limit: int | None) -
 
 def _unread(project: OpenProject, which: int, memory: Memory) -> Found:
     function = project.data_functions[which]
-    file = (project.calibration, project.evaluation)[which]
+    file = (project.calibration, project.evaluation, project.training)[which]
     if function is None:
         return files.find(file, _wanted(project, memory))
     return Found(samples=_returned(project, file, function, memory))

@@ -124,7 +124,7 @@ def rank_blamed(job: Job, attempt: Attempt, suspects: Callable[[], Suspects], st
     """
     blame = blamed(attempt.report)
     static = all(program.scheme in STATIC_INT8 for program in attempt.programs.values())
-    if not static or blame is None or blame.leg.name != "quantization":
+    if job.trained is not None or not static or blame is None or blame.leg.name != "quantization":
         return None
     with stages("find the layers that cost most") as detail:
         try:

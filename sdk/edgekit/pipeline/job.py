@@ -22,6 +22,8 @@ from edgekit.model.source.model_file import load_model
 from edgekit.model.weights.checkpoint import read_checkpoint
 from edgekit.model.weights.stated import completed
 from edgekit.pipeline import datasets
+from edgekit.pipeline.trained import Trained
+from edgekit.pipeline.trained import load as load_trained
 from edgekit.spec import Budget, Preprocessing, QuantSpec, TensorSpec, limits, schema
 from edgekit.spec.project import OpenProject
 
@@ -52,6 +54,8 @@ class Job:
     """Metrics of the project's own, by output."""
     memory: Memory = field(default_factory=Memory)
     """What the build may take."""
+    trained: Trained | None = None
+    """A program that was trained: it takes the place of what the quantizer would make."""
 
 
 def of_project(project: OpenProject, ready: Ready | None = None) -> Job:
@@ -78,8 +82,9 @@ def of_project(project: OpenProject, ready: Ready | None = None) -> Job:
     texts = None if spec.text is None else checked_steps(spec.text, spec.taken, project.root)
     data = datasets.of_project(project, memory)
     check_answers(spec.budget, spec.tensors, data.evaluation)
+    source, trained = load_model(project, program, ready), spec.quantize.trained
     return Job(
-        source=load_model(project, program, ready),
+        source=source,
         calibration=data.calibration,
         evaluation=data.evaluation,
         baseline=trace.load(project.baseline, memory) if project.baseline.is_file() else None,
@@ -91,6 +96,7 @@ def of_project(project: OpenProject, ready: Ready | None = None) -> Job:
         notes=(*project.notes, *data.notes),
         own_metrics=own,
         memory=memory,
+        trained=None if trained is None else load_trained(project.root / trained, source),
     )
 
 

@@ -152,9 +152,9 @@ class HistogramObserver(ObserverBase):
         """Whether nothing but zeros was seen: any scale holds them."""
         return min(self.lo, 0.0) == max(self.hi, 0.0) == 0
 
-    def choose(self, scale: float) -> None:
-        """Take a scale for values that are all zero."""
-        self._chosen = scale, 0
+    def choose(self, scale: float, zero_point: int = 0) -> None:
+        """Take a scale and a zero point as they are: for values that are all zero, or what a training has learned."""
+        self._chosen = scale, zero_point
 
     def _decide(self) -> tuple[Tensor, Tensor]:
         lo, hi = min(self.lo, 0.0), max(self.hi, 0.0)

@@ -20,6 +20,7 @@ from edgekit.spec.quantization import (
 )
 from edgekit.spec.target import CPU_CHIP, Cpu, Format, OnnxSettings, Platform, PteSettings, SizeLimit, Target
 from edgekit.spec.tensors import DType, Meaning, Postprocessing, TensorSpec, postprocessing
+from edgekit.spec.training import Training
 
 __all__ = [
     "CPU_CHIP",
@@ -63,6 +64,7 @@ __all__ = [
     "Target",
     "TensorSpec",
     "Text",
+    "Training",
     "Version",
     "postprocessing",
 ]

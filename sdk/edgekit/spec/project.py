@@ -13,6 +13,7 @@ from edgekit.errors import ProjectError
 from edgekit.spec import labels, programs, schema
 from edgekit.spec.agreement import disagreements
 from edgekit.spec.media import Text
+from edgekit.spec.quantization import QuantSpec
 from edgekit.spec.sections import Project
 
 PROJECT_FILE = "edgekit.toml"
@@ -40,6 +41,10 @@ class OpenProject:
             return self
         build = self.spec.build.model_copy(update={"memory": memory})
         return replace(self, spec=self.spec.model_copy(update={"build": build}))
+
+    def with_quantize(self, spec: QuantSpec) -> "OpenProject":
+        """Return the project with other settings of the quantizer."""
+        return replace(self, spec=self.spec.model_copy(update={"quantize": spec}))
 
     @property
     def is_sample(self) -> bool:
@@ -91,10 +96,14 @@ class OpenProject:
         return self.root / _without_function(self.spec.data.named[1])
 
     @property
-    def data_functions(self) -> tuple[str | None, str | None]:
-        """The functions that return calibration and evaluation data, in those Python files; None: it is read."""
-        first, second = (name.rpartition(":")[2] if _FUNCTION.match(name) else None for name in self.spec.data.named)
-        return first, second
+    def training(self) -> Path:
+        """What `edgekit finetune` trains with, in the same forms; the calibration's own unless it is named."""
+        return self.root / _without_function(self.spec.data.named[2])
+
+    @property
+    def data_functions(self) -> tuple[str | None, ...]:
+        """The functions that return calibration, evaluation and training data, in those files; None: it is read."""
+        return tuple(name.rpartition(":")[2] if _FUNCTION.match(name) else None for name in self.spec.data.named)
 
     @property
     def baseline(self) -> Path:
@@ -138,8 +147,8 @@ def _without_function(name: str) -> str:
 def _missing_files(root: Path, data: dict[str, Any]) -> list[str]:
     """Look for the named files in the raw data, so that they are reported beside wrong keys."""
     faults = []
-    named = [("model", "source"), ("model", "weights")]
-    named += [("data", key) for key in ("calibration", "evaluation", "source")]
+    named = [("model", "source"), ("model", "weights"), ("quantize", "trained")]
+    named += [("data", key) for key in ("calibration", "evaluation", "training", "source")]
     places = [(f"{table}.{key}", data.get(table), key) for table, key in named]
     text = data.get("text")
     if isinstance(text, dict):
@@ -156,7 +165,7 @@ def _missing_files(root: Path, data: dict[str, Any]) -> list[str]:
         in_data = place.startswith("data.")
         code = key in ("source", "metric") and not in_data
         path = root / (value.rpartition(":")[0] or value if code else _without_function(value))
-        folders = in_data or (key == "weights" and programs.is_program(section.get("source")))
+        folders = in_data or key == "trained" or (key == "weights" and programs.is_program(section.get("source")))
         if is_file(path) or (folders and is_dir(path)):
             continue
         beside = [other.name for other in path.parent.iterdir()] if is_dir(path.parent) else []

@@ -146,6 +146,15 @@ class QuantSpec(Spec):
     """``auto`` keeps layers in float while drift is over the budget, those that cost most, and says which."""
     fallback_limit: Share = 0.1
     """Share of the weights' bytes that ``float_layers`` and ``fallback`` together may keep in float."""
+    trained: Annotated[str, Field(min_length=1)] | None = None
+    """Folder that `edgekit finetune` wrote: its weights and ranges are taken as they are, and no other step is taken.
+    The scheme and ``float_layers`` must be those that it was trained with."""
+
+    @model_validator(mode="after")
+    def _as_trained(self) -> Self:
+        if self.trained is not None and self.fallback is not Fallback.NONE:
+            raise ValueError("what was trained is built as it is: leave fallback out, or trained")
+        return self
 
     @model_validator(mode="after")
     def _mixed_of_what(self) -> Self:

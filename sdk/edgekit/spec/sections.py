@@ -74,6 +74,9 @@ class DataSection(Spec):
     """Samples that the quantizer chooses its ranges by; representative, a hundred or more, not from the evaluation."""
     evaluation: File | None = None
     """Samples that drift and accuracy are measured with."""
+    training: File | None = None
+    """Samples that ``edgekit finetune`` trains with, thousands if there are; labels are optional. Those of the
+    calibration unless given."""
     source: File | None = None
     """One set for both: a part is held out for the evaluation. No sample, none of equal bytes and none of the same
     group is on both sides; each class has its share."""
@@ -105,9 +108,10 @@ class DataSection(Spec):
         return self
 
     @property
-    def named(self) -> tuple[str, str]:
-        """What names the calibration and the evaluation data; the same twice: it is split."""
-        return (self.calibration or self.source or ""), (self.evaluation or self.source or "")
+    def named(self) -> tuple[str, str, str]:
+        """What names the calibration, the evaluation and the training data; the first two the same: it is split."""
+        calibration = self.calibration or self.source or ""
+        return calibration, (self.evaluation or self.source or ""), (self.training or calibration)
 
 
 class BuildSection(Spec):

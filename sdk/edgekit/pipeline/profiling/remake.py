@@ -109,7 +109,9 @@ def requantize(
         kinds = dict.fromkeys(schemes.values())
         quantized = {}
         for kind in kinds:
-            if kind in STATIC_INT8 and placing == CPU_PLACING:  # calibrated once for both
+            if job.trained is not None:
+                quantized[kind] = job.trained.for_build(captured, kind, placing, manifest.float_layers)
+            elif kind in STATIC_INT8 and placing == CPU_PLACING:  # calibrated once for both
                 simulation = simulate(captured, settings(job, manifest), job.calibration)
                 quantized[kind] = program_of(simulation)
             else:
