@@ -14,7 +14,6 @@ import pytest
 import torch
 import yaml
 
-from edgekit.spec import QuantSpec
 from tests.programs.networks import Small, images
 from tests.programs.test_streaming import Network, walks
 from tests.programs.test_weights import net, refused
@@ -78,20 +77,6 @@ def test_the_plug_ins_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert said[2].startswith("<build: <sequential for my-board: passed, model.onnx ")
     (model,) = (tmp_path / "artifacts").glob("*/my-board/model.onnx")
     assert {"npu.cores": "2"}.items() <= {one.key: one.value for one in onnx.load(model).metadata_props}.items()
-
-
-def test_the_example_of_training_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is run as it stands, and the table of TOML holds keys of the project."""
-    page = (ROOT / "docs" / "finetune.md").read_text("utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-    torch.manual_seed(0)
-    pictures = [torch.from_numpy(images(32, seed).inputs["image"]) for seed in range(3)]
-    names = {"model": Small().eval(), "example": pictures[0][:1], "batches": pictures[:2], "held_out": pictures[2]}
-    exec(example, names)  # noqa: S102 - our own page
-    assert (tmp_path / "artifacts" / "small" / "android-arm64" / "manifest.json").is_file()
-    (table,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    assert QuantSpec.model_validate(tomllib.loads(table)["quantize"]).trained == "trained"
 
 
 def test_the_examples_of_weights_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
