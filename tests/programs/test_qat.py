@@ -78,6 +78,11 @@ def trained_network() -> QatNetwork:
 
 
 @pytest.mark.parametrize("scheme", [Scheme.INT8, Scheme.W8A16, Scheme.INT8_DYNAMIC])
+def tensors(samples: Samples) -> dict[str, Tensor]:
+    """Return samples as a caller has them."""
+    return {name: torch.from_numpy(samples.array(name)) for name in samples.inputs}
+
+
 def test_a_network_starts_as_what_the_quantizer_makes(scheme: Scheme) -> None:
     """Bit by bit; its twin with other ranges is somewhere else."""
     network, evaluation = small(scheme), images(64, seed=2)
@@ -114,7 +119,7 @@ def test_groups_of_four_bits_start_there_too() -> None:
     before = network(words).detach()
     optimizer = torch.optim.AdamW(network.groups(1e-2))
     for _ in range(4):
-        (network(words) - 1).square().mean().backward()  # type: ignore[no-untyped-call]
+        (network(words) - 1).square().mean().backward()
         optimizer.step()
         optimizer.zero_grad()
     after = network(words).detach()
@@ -158,7 +163,7 @@ def test_the_artifacts_are_the_network_that_was_trained(trained_network: QatNetw
     assert torch.equal(of_program(program, evaluation), ours)
     assert not torch.equal(of_program(poor().quantized(), evaluation), ours)
     result = edgekit.build(
-        trained_network, target="linux-x86_64", formats="onnx", evaluation=evaluation.inputs, output=tmp_path
+        trained_network, target="linux-x86_64", formats="onnx", evaluation=tensors(evaluation), output=tmp_path
     )
     artifact = edgekit.lower(program, target="linux-x86_64", format="pte")
     built = (result.bundles[0].folder / "model.onnx").read_bytes()
@@ -184,7 +189,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(tmp_path: Path) -> Non
         if len(state.epochs) == 3:
             raise KilledError
 
-    samples, file = images(48, seed=5).inputs, tmp_path / "checkpoint"
+    samples, file = tensors(images(48, seed=5)), tmp_path / "checkpoint"
     whole, stopped = small(), small()
     found = edgekit.finetune(whole, samples, training=PLAN)
 
@@ -217,7 +222,7 @@ def test_a_training_that_brings_nothing_leaves_the_network(tmp_path: Path) -> No
     network = small()
     before = {name: one.clone() for name, one in network.state_dict().items()}
     plan = Training(epochs=9, rate=0.9, patience=2, batch=32)
-    found = edgekit.finetune(network, images(64, seed=5).inputs, training=plan)
+    found = edgekit.finetune(network, tensors(images(64, seed=5)), training=plan)
     assert found.best_epoch == 0
     assert len(found.epochs) == 3
     assert all(torch.equal(one, before[name]) for name, one in network.state_dict().items())
@@ -296,7 +301,7 @@ def test_what_cannot_be_trained_is_named() -> None:
         edgekit.prepare_qat(model, picture, calibration=torch.randn(4, 1, 8, 8), quantization={"float_layers": ["*"]})
     network = small()
     with pytest.raises(DataError, match="one must be held out"):
-        edgekit.finetune(network, images(1, seed=0).inputs)
+        edgekit.finetune(network, tensors(images(1, seed=0)))
     with pytest.raises(ProjectError, match="name cannot be said"):
         edgekit.build(network, target="android-arm64", output=".", name="other")
 
