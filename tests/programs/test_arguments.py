@@ -180,7 +180,7 @@ REFUSED: tuple[tuple[str, dict[str, Any], type[EdgeKitError], str], ...] = (
     ("no rows", {"calibration": X[:0]}, DataError, "x is empty"),
     ("a path to nothing", {"calibration": "data.npz"}, DataError, "does not exist"),
     ("a path to no data", {"calibration": Path(__file__)}, DataError, "test_arguments.py"),
-    ("data is None", {"calibration": None}, DataError, "is a NoneType"),
+    ("data is None", {"calibration": None}, DataError, "calibration is missing"),
     ("data is a function", {"calibration": lambda: len}, DataError, "builtin"),
     ("memory is a word", {"memory": "much"}, ProjectError, "memory is 'much'"),
     ("memory is tiny", {"memory": 5}, ProjectError, "memory is 5"),

@@ -106,10 +106,18 @@ def test_signals_answer_growing_batches(function: Callable[[Tensor], Tensor]) ->
 
 
 def test_the_delegate_itself_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """XNNPACK's mean of integers, left as it is: once this fails, the form that goes around it can go."""
+    """XNNPACK's mean of integers, left as it is: once this fails, the form that goes around it can go.
+
+    It reads what it has not written: how wrong that is depends on what the memory held before.
+    """
     for name in ("pool_means", "rewrite"):
         monkeypatch.setattr(pte, name, lambda _: None)
-    assert worst_db(*lowered(POOLS["adaptive"], Scheme.INT8)) < 20
+    made, found = lowered(POOLS["adaptive"], Scheme.INT8), []
+    while len(found) < 8 and min(found, default=np.inf) >= 20:
+        held = [np.full(2**power, 99, np.uint8) for power in range(8, 25) for _ in range(4)]
+        del held
+        found.append(worst_db(*made))
+    assert min(found) < 20, found
 
 
 OTHERS: dict[str, Callable[[Tensor], Tensor]] = {
