@@ -77,12 +77,12 @@ def trained_network() -> QatNetwork:
     return network
 
 
-@pytest.mark.parametrize("scheme", [Scheme.INT8, Scheme.W8A16, Scheme.INT8_DYNAMIC])
 def tensors(samples: Samples) -> dict[str, Tensor]:
     """Return samples as a caller has them."""
     return {name: torch.from_numpy(samples.array(name)) for name in samples.inputs}
 
 
+@pytest.mark.parametrize("scheme", [Scheme.INT8, Scheme.W8A16, Scheme.INT8_DYNAMIC])
 def test_a_network_starts_as_what_the_quantizer_makes(scheme: Scheme) -> None:
     """Bit by bit; its twin with other ranges is somewhere else."""
     network, evaluation = small(scheme), images(64, seed=2)
