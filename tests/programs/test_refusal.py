@@ -1,6 +1,5 @@
 """What a delegate refuses is found and left outside of it, with a note; what no runtime takes is named."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ from torch import Tensor, nn
 
 import edgekit
 from edgekit import lowering, targets
-from edgekit.chips.cpu import runs_at_all
 from edgekit.data.samples import Samples
 from edgekit.errors import EdgeKitError, LowerError, RunError
 from edgekit.execution import artifact as runs
@@ -140,34 +138,6 @@ def test_an_operation_without_a_form_is_named(format: Format) -> None:
     assert "middle" in caught.value.message
     assert caught.value.__cause__ is not None
     assert "formats = " in caught.value.hint
-
-
-class Volumes(nn.Module):
-    """A transposed convolution of volumes, or one behind a pool that only the portable kernels take."""
-
-    def __init__(self, *, pooled: bool) -> None:
-        super().__init__()
-        self.first, self.pool = nn.Conv3d(1, 4, 3, padding=1), nn.AvgPool3d(2, ceil_mode=True)
-        self.last = nn.Conv3d(4, 2, 3, padding=1) if pooled else nn.ConvTranspose3d(4, 2, 2, stride=2)
-        self.pooled = pooled
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return volumes (batch, 2, n, n, n) of x (batch, 1, 5, 5, 5)."""
-        y = torch.relu(self.first(x))
-        result: Tensor = self.last(self.pool(y) if self.pooled else y)
-        return result
-
-
-@pytest.mark.parametrize("pooled", [False, True])
-def test_a_layer_is_named_and_not_what_feeds_it(*, pooled: bool) -> None:
-    """A convolution of volumes that stays outside fails for its weights; it is what the reader can change."""
-    torch.manual_seed(0)
-    size = 3 if pooled else 10
-    program = quantized(Volumes(pooled=pooled), {"x": (1, 5, 5, 5)}, {"y": (2, size, size, size)})
-    with pytest.raises(LowerError) as caught:
-        lowering.lower(Format.PTE, TARGET, program, None, runs_at_all(program, TARGET))
-    assert re.search(r"conv\w+ \((first|last), test_refusal\.py:\d+\)", caught.value.message)
-    assert "dequantize" not in caught.value.message
 
 
 def test_the_other_format_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
