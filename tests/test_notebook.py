@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 
 nbformat = pytest.importorskip("nbformat", reason="notebooks take nbformat, nbclient and ipykernel")
 nbclient = pytest.importorskip("nbclient", reason="notebooks take nbformat, nbclient and ipykernel")
-pytest.importorskip("ipykernel", reason="notebooks take nbformat, nbclient and ipykernel")
+if find_spec("ipykernel") is None:  # imported, it would make a kernel's process of this one for other libraries
+    pytest.skip("notebooks take nbformat, nbclient and ipykernel", allow_module_level=True)
 
 NOTEBOOK = Path(__file__).parent.parent / "docs" / "notebook.ipynb"
 pytestmark = [

@@ -112,12 +112,12 @@ def test_the_delegate_itself_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     for name in ("pool_means", "rewrite"):
         monkeypatch.setattr(pte, name, lambda _: None)
-    made, found = lowered(POOLS["adaptive"], Scheme.INT8), []
-    while len(found) < 8 and min(found, default=np.inf) >= 20:
+    made, found = lowered(POOLS["adaptive"], Scheme.INT8), list[float]()
+    while len(found) < 8 and min(found, default=np.inf) >= 30:
         held = [np.full(2**power, 99, np.uint8) for power in range(8, 25) for _ in range(4)]
         del held
         found.append(worst_db(*made))
-    assert min(found) < 20, found
+    assert min(found) < 30, found
 
 
 OTHERS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -78,7 +79,11 @@ def test_a_pipe_is_told_nothing_and_a_notebook_the_stages(monkeypatch: pytest.Mo
     mine = Silent()
     with telling(mine) as told:
         assert told is mine
-    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    app = SimpleNamespace(initialized=lambda: False)
+    monkeypatch.setitem(sys.modules, "ipykernel.kernelapp", SimpleNamespace(IPKernelApp=app))  # imported, and not run
+    with telling(None) as told:
+        assert isinstance(told, Silent)
+    app.initialized = lambda: True
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
     with telling(None) as told:

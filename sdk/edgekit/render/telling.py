@@ -16,10 +16,16 @@ def telling(progress: Progress | None) -> Iterator[Progress]:
     """
     if progress is not None:
         yield progress
-    elif "ipykernel" in sys.modules:
+    elif _in_notebook():
         yield TerminalProgress(sys.stdout)  # one line a stage
     elif sys.stderr is not None and sys.stderr.isatty():
         with TerminalProgress(sys.stderr) as shown:
             yield shown
     else:
         yield Silent()
+
+
+def _in_notebook() -> bool:
+    """Whether a kernel of Jupyter runs this; that its module is imported alone says nothing of that."""
+    kernel = getattr(sys.modules.get("ipykernel.kernelapp"), "IPKernelApp", None)
+    return kernel is not None and bool(kernel.initialized())
