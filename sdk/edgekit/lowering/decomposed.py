@@ -5,10 +5,9 @@ from typing import Any
 
 import torch
 from torch import fx
-from torch._ops import OpOverload
 from torch.export import ExportedProgram
 
-from edgekit.model.graph import evaluate
+from edgekit.model.graph import add_call
 
 _aten = torch.ops.aten
 
@@ -92,10 +91,3 @@ def _write_convolution(node: fx.Node) -> None:
     if data.meta["val"].dim() == weight.meta["val"].dim():  # without a batch it decomposes to more
         node.target = _aten.convolution.default
         node.args = (data, weight, bias, stride, padding, dilation, False, zeros, groups)
-
-
-def add_call(origin: fx.Node, target: OpOverload, *args: Any, **kwargs: Any) -> fx.Node:
-    """Add a node that comes from the same module as another one, its value evaluated on fake tensors."""
-    node = origin.graph.call_function(target, args, kwargs)
-    node.meta = {**origin.meta, "val": evaluate(node)}
-    return node

@@ -6,7 +6,8 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
-from edgekit.lowering.decomposed import add_call, write_copy
+from edgekit.lowering.decomposed import write_copy
+from edgekit.model.graph import add_call
 
 _aten = torch.ops.aten
 

@@ -10,8 +10,7 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
-from edgekit.lowering.decomposed import add_call
-from edgekit.model.graph import is_quantize
+from edgekit.model.graph import add_call, is_quantize
 
 _aten = torch.ops.aten
 _quantize = torch.ops.quantized_decomposed.quantize_per_tensor.default

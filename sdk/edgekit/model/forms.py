@@ -9,7 +9,7 @@ from torch import fx
 
 from edgekit.model import order, pools, running
 from edgekit.model.bags import write_bag
-from edgekit.model.graph import evaluate
+from edgekit.model.graph import add_before
 from edgekit.model.heads import write_heads
 
 _aten = torch.ops.aten
@@ -33,7 +33,7 @@ def _even_padding(node: fx.Node) -> None:
     reach = [step * (size - 1) for step, size in zip(steps, weight.meta["val"].shape[2:], strict=True)]
     if padding == "same" and any(one % 2 for one in reach):
         beyond = [side for one in reversed(reach) for side in (0, one % 2)]
-        data = _call(node, _aten.constant_pad_nd.default, data, beyond, 0.0)
+        data = add_before(node, _aten.constant_pad_nd.default, data, beyond, 0.0)
     sides = [one // 2 for one in reach] if padding == "same" else [0, 0, 0]
     strides = list(stride) * 3 if len(stride) == 1 else list(stride)
     node.target, node.args = _aten.conv3d.default, (data, weight, bias, strides, sides, steps, groups)
@@ -46,14 +46,14 @@ def _bilinear(node: fx.Node) -> None:
     sizes = [size if isinstance(size, int) else -1 for size in other.meta["val"].shape[:-1]]
     if sizes.count(-1) > 1:
         return
-    turned = _call(node, _aten.permute.default, weight, [0, 2, 1])
-    turned = _call(node, _aten.reshape.default, turned, [-1, rows])
-    weights = _call(node, _aten.linear.default, one, turned)
-    weights = _call(node, _aten.reshape.default, weights, [*sizes, outputs, columns])
-    product = _call(node, _aten.matmul.default, weights, _call(node, _aten.unsqueeze.default, other, -1))
+    turned = add_before(node, _aten.permute.default, weight, [0, 2, 1])
+    turned = add_before(node, _aten.reshape.default, turned, [-1, rows])
+    weights = add_before(node, _aten.linear.default, one, turned)
+    weights = add_before(node, _aten.reshape.default, weights, [*sizes, outputs, columns])
+    product = add_before(node, _aten.matmul.default, weights, add_before(node, _aten.unsqueeze.default, other, -1))
     node.target, node.args = _aten.squeeze.dim, (product, -1)
     if bias and bias[0] is not None:
-        node.target, node.args = _aten.add.Tensor, (_call(node, _aten.squeeze.dim, product, -1), bias[0])
+        node.target, node.args = _aten.add.Tensor, (add_before(node, _aten.squeeze.dim, product, -1), bias[0])
 
 
 def _batch_norm(node: fx.Node) -> None:
@@ -66,26 +66,18 @@ def _batch_norm(node: fx.Node) -> None:
 
 def _complement(node: fx.Node) -> None:
     """Write the complement of the error function as one less it."""
-    node.target, node.args = _aten.rsub.Scalar, (_call(node, _aten.erf.default, *node.args), 1.0)
+    node.target, node.args = _aten.rsub.Scalar, (add_before(node, _aten.erf.default, *node.args), 1.0)
 
 
 def _power_of_two(node: fx.Node) -> None:
     """Write a power of two as one of e."""
-    node.target, node.args = _aten.exp.default, (_call(node, _aten.mul.Tensor, *node.args, math.log(2)),)
+    node.target, node.args = _aten.exp.default, (add_before(node, _aten.mul.Tensor, *node.args, math.log(2)),)
 
 
 def _hypotenuse(node: fx.Node) -> None:
     """Write the length of a vector of two values as the root that it is."""
-    squares = [_call(node, _aten.mul.Tensor, side, side) for side in node.args]
-    node.target, node.args = _aten.sqrt.default, (_call(node, _aten.add.Tensor, *squares),)
-
-
-def _call(node: fx.Node, target: Any, *args: Any) -> fx.Node:
-    with node.graph.inserting_before(node):
-        added = node.graph.call_function(target, args)
-    added.meta = {key: value for key, value in node.meta.items() if key != "val"}
-    added.meta["val"] = evaluate(added)
-    return added
+    squares = [add_before(node, _aten.mul.Tensor, side, side) for side in node.args]
+    node.target, node.args = _aten.sqrt.default, (add_before(node, _aten.add.Tensor, *squares),)
 
 
 STANDARD_FORMS: dict[Any, Callable[[fx.Node], None]] = {

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import fx
 from torch._dispatch.python import enable_python_dispatcher
+from torch._ops import OpOverload
 
 from edgekit.model.recurrence import traced_by_shape
 
@@ -39,6 +40,51 @@ def evaluate(node: fx.Node) -> Any:
     arguments, keywords = fx.map_arg((node.args, node.kwargs), lambda operand: operand.meta["val"])
     with enable_python_dispatcher(), traced_by_shape() if is_recurrent(node) else nullcontext():
         return node.target(*arguments, **keywords)
+
+
+def arguments(node: fx.Node) -> dict[str, Any]:
+    """Return all arguments of a node by their names in the schema, defaults included."""
+    assert isinstance(node.target, OpOverload)
+    found: dict[str, Any] = {}
+    for place, argument in enumerate(node.target._schema.arguments):
+        default = argument.default_value if argument.has_default_value() else None
+        given: Any = node.args[place] if place < len(node.args) else node.kwargs.get(argument.name, default)
+        found[argument.name] = given
+    return found
+
+
+def add_call(origin: fx.Node, target: Any, *args: Any, **kwargs: Any) -> fx.Node:
+    """Add a node that comes from the same module as another one, its value evaluated on fake tensors."""
+    node = origin.graph.call_function(target, args, kwargs)
+    node.meta = {**origin.meta, "val": evaluate(node)}
+    return node
+
+
+def add_before(node: fx.Node, target: Any, *args: Any, **kwargs: Any) -> fx.Node:
+    """Add a call, as `add_call` does, in front of a node."""
+    with node.graph.inserting_before(node):
+        return add_call(node, target, *args, **kwargs)
+
+
+def readers(node: fx.Node) -> list[fx.Node]:
+    """Return who takes one of the several values that a node gives, and is read itself."""
+    return [user for user in node.users if user.users]
+
+
+def reads_values_alone(node: fx.Node) -> bool:
+    """Whether of the values and the places that a node gives nobody reads the places."""
+    return all(user.target is operator.getitem and user.args[1] == 0 for user in readers(node))
+
+
+def put_values(node: fx.Node, target: Any, *args: Any) -> None:
+    """Let a call stand for the values that a node gives beside places, which nobody reads; the node is gone then."""
+    read = readers(node)
+    for user in list(node.users):
+        if user in read:  # changed in place: the node may be an output, known by its name
+            user.target, user.args = target, args
+        else:
+            node.graph.erase_node(user)
+    node.graph.erase_node(node)
 
 
 def is_quantize(node: fx.Node) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from edgekit.model.graph import evaluate
+from edgekit.model.graph import add_before
 
 _aten = torch.ops.aten
 _RANK = 4
@@ -32,7 +32,7 @@ def write_heads(node: fx.Node) -> None:
     four = [_of_four(node, operand, len(shape)) for operand in operands]
     if mask is not None and "attn_mask" in named:
         named["attn_mask"] = four.pop()
-    attention = _call(node, node.target, (*four, *given[len(four) :]), named)
+    attention = add_before(node, node.target, *four, *given[len(four) :], **named)
     node.kwargs = {}
     if len(shape) < _RANK:
         node.target, node.args = _aten.squeeze.dims, (attention, [0, 1] if len(shape) == 2 else [1])
@@ -45,20 +45,12 @@ def _of_four(node: fx.Node, operand: fx.Node, rank: int) -> fx.Node:
     if operand.meta["val"].dim() < rank:
         return operand
     if rank > _RANK:
-        return _call(node, _aten.flatten.using_ints, (operand, 0, rank - _RANK), {})
+        return add_before(node, _aten.flatten.using_ints, operand, 0, rank - _RANK)
     for axis in (0, 0) if rank == 2 else (1,):
-        operand = _call(node, _aten.unsqueeze.default, (operand, axis), {})
+        operand = add_before(node, _aten.unsqueeze.default, operand, axis)
     return operand
 
 
 def _alike(operands: list[Any]) -> bool:
     """Whether all have the same sizes in front; as text, since a comparison of symbols would be remembered."""
     return len({str(operand.meta["val"].shape[:-2]) for operand in operands}) == 1
-
-
-def _call(node: fx.Node, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> fx.Node:
-    with node.graph.inserting_before(node):
-        added = node.graph.call_function(target, args, kwargs)
-    added.meta = {key: value for key, value in node.meta.items() if key != "val"}
-    added.meta["val"] = evaluate(added)
-    return added

@@ -5,13 +5,12 @@ window has is the product of how many it has along each dimension.
 """
 
 import math
-import operator
 from typing import Any
 
 import torch
 from torch import fx
 
-from edgekit.model.graph import evaluate
+from edgekit.model.graph import add_before, arguments, put_values, reads_values_alone
 
 _aten = torch.ops.aten
 _Parts = list[tuple[int, int]]
@@ -28,14 +27,15 @@ def write_means_of_parts(node: fx.Node) -> None:
         kernel = [size // part for size, part in zip(sizes, wanted, strict=True)]
         node.target, node.args = _aten.avg_pool3d.default, (data, kernel, kernel)
         return
-    slices = _call(node, _aten.adaptive_avg_pool2d.default, _as_slices(node, data), wanted[1:])
+    slices = add_before(node, _aten.adaptive_avg_pool2d.default, _as_slices(node, data), wanted[1:])
     rows = _as_rows(node, data, slices)
-    _put_volumes(node, _call(node, _aten.adaptive_avg_pool2d.default, rows, [wanted[0], _sizes(rows)[-1]]))
+    whole = [wanted[0], _sizes(rows.meta["val"])[-1]]
+    _put_volumes(node, add_before(node, _aten.adaptive_avg_pool2d.default, rows, whole))
 
 
 def write_mean(node: fx.Node) -> None:
     """Write a mean of volumes that rounds its size up, or does not count its padding, as two of pictures, in place."""
-    given = _arguments(node)
+    given = arguments(node)
     data, padding = given["self"], _three(given["padding"])
     uneven = given["ceil_mode"] or (any(padding) and not given["count_include_pad"])
     if given["divisor_override"] is not None:
@@ -50,7 +50,7 @@ def write_mean(node: fx.Node) -> None:
 
 def write_divided(node: fx.Node) -> None:
     """Write a mean with a divisor of its own as one without, and a product, in place: the exporter to ONNX drops it."""
-    given = _arguments(node)
+    given = arguments(node)
     divisor = given["divisor_override"]
     if divisor is None or given["ceil_mode"]:
         return
@@ -58,13 +58,13 @@ def write_divided(node: fx.Node) -> None:
     kernel = given["kernel_size"]
     places = math.prod(kernel) if len(kernel) == count else kernel[0] ** count
     assert callable(node.target)
-    mean = _call(node, node.target, given["self"], kernel, given["stride"] or kernel, given["padding"])
+    mean = add_before(node, node.target, given["self"], kernel, given["stride"] or kernel, given["padding"])
     node.target, node.args, node.kwargs = _aten.mul.Tensor, (mean, places / divisor), {}
 
 
 def write_largest(node: fx.Node) -> None:
     """Write largest values of volumes whose size is rounded up as two pools of pictures, in place."""
-    given = _arguments(node)
+    given = arguments(node)
     if not given["ceil_mode"]:
         return
     kernel = _three(given["kernel_size"])
@@ -77,10 +77,10 @@ def _write_twice(
 ) -> None:
     if _fixed(data, 3) is None:
         return
-    slices = _call(node, target, _as_slices(node, data), *(one[1:] for one in window), *rest)
+    slices = add_before(node, target, _as_slices(node, data), *(one[1:] for one in window), *rest)
     neutral = (1, 1, 0, 1)  # a kernel, a stride, a padding and a dilation that do nothing
     along = [[one[0], other] for one, other in zip(window, neutral, strict=False)]
-    _put_volumes(node, _call(node, target, _as_rows(node, data, slices), *along, *rest))
+    _put_volumes(node, add_before(node, target, _as_rows(node, data, slices), *along, *rest))
 
 
 def write_largest_of_parts(node: fx.Node) -> None:
@@ -91,8 +91,7 @@ def write_largest_of_parts(node: fx.Node) -> None:
     data, wanted = list[Any](node.args)[:2]
     count = len(node.meta["val"][0].shape) - (data.meta["val"].dim() - len(wanted))
     sizes = _fixed(data, count)
-    users = [user for user in node.users if user.users]
-    if sizes is None or any(user.target is not operator.getitem or user.args[1] != 0 for user in users):
+    if sizes is None or not reads_values_alone(node):
         return
     parts = [
         [(place * size // many, -(-(place + 1) * size // many)) for place in range(many)]
@@ -102,21 +101,16 @@ def write_largest_of_parts(node: fx.Node) -> None:
         if count < 3:
             return
         kernel = [size // many for size, many in zip(sizes, wanted, strict=True)]
-        found = _call(node, _aten.max_pool3d.default, data, kernel, kernel)
+        found = add_before(node, _aten.max_pool3d.default, data, kernel, kernel)
     elif count == 3:
         slices = _along(node, _along(node, _as_slices(node, data), -2, parts[1]), -1, parts[2])
         deep = _along(node, _as_rows(node, data, slices), -2, parts[0])
-        found = _call(node, _aten.reshape.default, deep, _sizes(users[0]))
+        found = add_before(node, _aten.reshape.default, deep, _sizes(node.meta["val"][0]))
     else:
         found = data
         for axis, own in zip(range(-count, 0), parts, strict=True):
             found = _along(node, found, axis, own, count)
-    for user in list(node.users):
-        if user in users:  # changed in place: the node may be an output, known by its name
-            user.target, user.args = _aten.clone.default, (found,)
-        else:
-            node.graph.erase_node(user)
-    node.graph.erase_node(node)
+    put_values(node, _aten.clone.default, found)
 
 
 def _along(node: fx.Node, data: fx.Node, axis: int, parts: _Parts, count: int = 2) -> fx.Node:
@@ -134,33 +128,33 @@ def _along(node: fx.Node, data: fx.Node, axis: int, parts: _Parts, count: int = 
     target = _aten.max_pool1d.default if count == 1 else _aten.max_pool2d.default
     found = []
     for start, end in parts:
-        part = _call(node, _aten.slice.Tensor, data, axis, start, end)
+        part = add_before(node, _aten.slice.Tensor, data, axis, start, end)
         kernel = [end - start if one == axis else 1 for one in range(-count, 0)]
-        found.append(part if max(kernel) == 1 else _call(node, target, part, kernel, kernel))
-    return _call(node, _aten.cat.default, found, axis)
+        found.append(part if max(kernel) == 1 else add_before(node, target, part, kernel, kernel))
+    return add_before(node, _aten.cat.default, found, axis)
 
 
 def _as_slices(node: fx.Node, data: fx.Node) -> fx.Node:
     """Return volumes as pictures, with the slices of a volume for channels."""
-    *lead, channels, depth, height, width = _sizes(data)
-    return _call(node, _aten.reshape.default, data, [*lead, channels * depth, height, width])
+    *lead, channels, depth, height, width = _sizes(data.meta["val"])
+    return add_before(node, _aten.reshape.default, data, [*lead, channels * depth, height, width])
 
 
 def _as_rows(node: fx.Node, data: fx.Node, slices: fx.Node) -> fx.Node:
     """Return pools of slices as pictures, of which each row is a slice."""
-    *lead, channels, depth, _, _ = _sizes(data)
-    height, width = _sizes(slices)[-2:]
-    return _call(node, _aten.reshape.default, slices, [*lead, channels, depth, height * width])
+    *lead, channels, depth, _, _ = _sizes(data.meta["val"])
+    height, width = _sizes(slices.meta["val"])[-2:]
+    return add_before(node, _aten.reshape.default, slices, [*lead, channels, depth, height * width])
 
 
 def _put_volumes(node: fx.Node, rows: fx.Node) -> None:
     """Make a node of what has a row for each slice: it may be an output, known by its name."""
-    node.target, node.args, node.kwargs = _aten.reshape.default, (rows, _sizes(node)), {}
+    node.target, node.args, node.kwargs = _aten.reshape.default, (rows, _sizes(node.meta["val"])), {}
 
 
-def _sizes(node: fx.Node) -> list[int]:
+def _sizes(value: Any) -> list[int]:
     """Return the sizes of a value, of which one may be inferred."""
-    return [size if isinstance(size, int) else -1 for size in node.meta["val"].shape]
+    return [size if isinstance(size, int) else -1 for size in value.shape]
 
 
 def _fixed(data: fx.Node, count: int) -> list[int] | None:
@@ -174,20 +168,3 @@ def _fixed(data: fx.Node, count: int) -> list[int] | None:
 def _three(value: Any) -> list[int]:
     values = [value] if isinstance(value, int) else list(value)
     return values * 3 if len(values) == 1 else values
-
-
-def _arguments(node: fx.Node) -> dict[str, Any]:
-    target: Any = node.target
-    found: dict[str, Any] = {}
-    for place, argument in enumerate(target._schema.arguments):
-        default = argument.default_value if argument.has_default_value() else None
-        found[argument.name] = node.args[place] if place < len(node.args) else node.kwargs.get(argument.name, default)
-    return found
-
-
-def _call(node: fx.Node, target: Any, *args: Any) -> fx.Node:
-    with node.graph.inserting_before(node):
-        added = node.graph.call_function(target, args)
-    added.meta = {key: value for key, value in node.meta.items() if key != "val"}
-    added.meta["val"] = evaluate(added)
-    return added

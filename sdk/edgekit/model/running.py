@@ -1,12 +1,11 @@
 """Running products and extremes over a dimension of fixed size, written by doubling: three steps for eight."""
 
-import operator
 from typing import Any
 
 import torch
 from torch import fx
 
-from edgekit.model.graph import evaluate
+from edgekit.model.graph import add_before, put_values, reads_values_alone
 
 _aten = torch.ops.aten
 
@@ -23,19 +22,12 @@ def write_product(node: fx.Node) -> None:
 def write_extremes(node: fx.Node) -> None:
     """Write running maxima or minima whose places nobody reads, in place."""
     data, dim = list[Any](node.args)
-    users = [user for user in node.users if user.users]
-    if any(user.target is not operator.getitem or user.args[1] != 0 for user in users):
+    if not reads_values_alone(node):
         return
     join = _aten.maximum.default if node.target is _aten.cummax.default else _aten.minimum.default
     found = _running(node, data, dim, join)
-    if found is None:
-        return
-    for user in list(node.users):
-        if user in users:  # changed in place: the node may be an output, known by its name
-            user.target, user.args = _aten.clone.default, (found,)
-        else:
-            node.graph.erase_node(user)
-    node.graph.erase_node(node)
+    if found is not None:
+        put_values(node, _aten.clone.default, found)
 
 
 def _running(node: fx.Node, data: fx.Node, dim: int, join: Any) -> fx.Node | None:
@@ -44,17 +36,9 @@ def _running(node: fx.Node, data: fx.Node, dim: int, join: Any) -> fx.Node | Non
         return None
     found, reach = data, 1
     while reach < size:  # each value has joined so many before it, itself among them
-        later = _call(node, _aten.slice.Tensor, found, dim, reach, size)
-        earlier = _call(node, _aten.slice.Tensor, found, dim, 0, size - reach)
-        start = _call(node, _aten.slice.Tensor, found, dim, 0, reach)
-        found = _call(node, _aten.cat.default, [start, _call(node, join, later, earlier)], dim)
+        later = add_before(node, _aten.slice.Tensor, found, dim, reach, size)
+        earlier = add_before(node, _aten.slice.Tensor, found, dim, 0, size - reach)
+        start = add_before(node, _aten.slice.Tensor, found, dim, 0, reach)
+        found = add_before(node, _aten.cat.default, [start, add_before(node, join, later, earlier)], dim)
         reach *= 2
     return found
-
-
-def _call(node: fx.Node, target: Any, *args: Any) -> fx.Node:
-    with node.graph.inserting_before(node):
-        added = node.graph.call_function(target, args)
-    added.meta = {key: value for key, value in node.meta.items() if key != "val"}
-    added.meta["val"] = evaluate(added)
-    return added

@@ -13,10 +13,9 @@ from torch.export import ExportedProgram
 
 from edgekit.chips.arm import operators, steps
 from edgekit.chips.arm.means import moved
-from edgekit.lowering.decomposed import add_call
 from edgekit.lowering.rewriting import drop_unused
 from edgekit.lowering.rewriting.writer import add_constant, tensor_of
-from edgekit.model.graph import is_compute, is_dequantize, operation
+from edgekit.model.graph import add_call, is_compute, is_dequantize, operation
 
 _aten, _cortex_m = torch.ops.aten, torch.ops.cortex_m
 _quantized = torch.ops.quantized_decomposed

@@ -13,8 +13,8 @@ from torch import fx
 from torch.export import ExportedProgram
 
 from edgekit.chips.arm import steps
-from edgekit.lowering.decomposed import add_call
 from edgekit.lowering.rewriting.writer import add_constant
+from edgekit.model.graph import add_call
 
 _aten, _quantized = torch.ops.aten, torch.ops.quantized_decomposed
 # Vela's limits for the window of a depthwise convolution.

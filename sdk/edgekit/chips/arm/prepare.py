@@ -13,10 +13,9 @@ from torch.export import ExportedProgram
 
 from edgekit.chips.arm import steps
 from edgekit.chips.arm.means import write_means
-from edgekit.lowering.decomposed import add_call
 from edgekit.lowering.rewriting import drop_unused
 from edgekit.lowering.rewriting.writer import add_constant, tensor_of
-from edgekit.model.graph import is_compute, is_dequantize, is_quantize, operation
+from edgekit.model.graph import add_call, is_compute, is_dequantize, is_quantize, operation
 
 _aten, _quantized = torch.ops.aten, torch.ops.quantized_decomposed
 _INT32 = 2**31 - 1

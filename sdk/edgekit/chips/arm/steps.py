@@ -5,8 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, fx
 
-from edgekit.lowering.decomposed import add_call
-from edgekit.model.graph import is_dequantize, is_quantize
+from edgekit.model.graph import add_call, is_dequantize, is_quantize
 
 LEAST, MOST = -128, 127
 _quantized = torch.ops.quantized_decomposed

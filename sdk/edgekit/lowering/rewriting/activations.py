@@ -5,7 +5,8 @@ import math
 import torch
 from torch import fx
 
-from edgekit.lowering.rewriting.writer import Writer, arguments, is_float, rank, shape, tensor_of
+from edgekit.lowering.rewriting.writer import Writer, is_float, rank, shape, tensor_of
+from edgekit.model.graph import arguments
 
 _aten = torch.ops.aten
 

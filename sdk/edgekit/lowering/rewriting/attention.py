@@ -12,7 +12,8 @@ from torch import Tensor, fx
 
 from edgekit.lowering.rewriting.folding import ALIKE
 from edgekit.lowering.rewriting.reductions import LONGEST, rows_of
-from edgekit.lowering.rewriting.writer import Writer, arguments, is_float, rank, shape, tensor_of
+from edgekit.lowering.rewriting.writer import Writer, is_float, rank, shape, tensor_of
+from edgekit.model.graph import arguments
 
 _aten = torch.ops.aten
 # Stands for minus infinity: what is masked with it is zero behind a softmax, unless all of the row is.

@@ -7,7 +7,8 @@ import torch
 from torch import fx
 
 from edgekit.lowering.rewriting.weights import multiplied, weight_of
-from edgekit.lowering.rewriting.writer import Writer, arguments, is_float, tensor_of
+from edgekit.lowering.rewriting.writer import Writer, is_float, tensor_of
+from edgekit.model.graph import arguments
 
 _aten = torch.ops.aten
 Add = Callable[..., fx.Node]

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from edgekit.lowering.rewriting.writer import MOST_DIMENSIONS, Writer, arguments, is_float, rank, shape, tensor_of
-from edgekit.model.graph import is_dequantize
+from edgekit.lowering.rewriting.writer import MOST_DIMENSIONS, Writer, is_float, rank, shape, tensor_of
+from edgekit.model.graph import arguments, is_dequantize
 
 _aten = torch.ops.aten
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import fx
 
-from edgekit.lowering.rewriting.writer import Writer, arguments, is_float, rank, shape
+from edgekit.lowering.rewriting.writer import Writer, is_float, rank, shape
+from edgekit.model.graph import arguments
 
 _aten = torch.ops.aten
 # Longer rows are summed in two steps: the constant that does it is as long as a row.

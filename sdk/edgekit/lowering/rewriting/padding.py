@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import fx
 
-from edgekit.lowering.rewriting.writer import MOST_DIMENSIONS, Writer, arguments, is_fixed, is_float, rank, shape
+from edgekit.lowering.rewriting.writer import MOST_DIMENSIONS, Writer, is_fixed, is_float, rank, shape
+from edgekit.model.graph import arguments
 
 _aten = torch.ops.aten
 # Each reflected row is a slice of its own.

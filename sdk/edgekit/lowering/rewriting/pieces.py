@@ -6,16 +6,8 @@ from typing import Any
 import torch
 from torch import fx
 
-from edgekit.lowering.rewriting.writer import (
-    MOST_DIMENSIONS,
-    Writer,
-    arguments,
-    is_fixed,
-    is_float,
-    rank,
-    shape,
-    tensor_of,
-)
+from edgekit.lowering.rewriting.writer import MOST_DIMENSIONS, Writer, is_fixed, is_float, rank, shape, tensor_of
+from edgekit.model.graph import arguments
 
 _aten = torch.ops.aten
 # Each run of a gather becomes a slice: more of them cost more than one kernel outside.

@@ -9,7 +9,8 @@ from torch import fx
 from torch._ops import OpOverload
 
 from edgekit.lowering.rewriting.reductions import rows_of
-from edgekit.lowering.rewriting.writer import Writer, arguments, is_float, rank, shape
+from edgekit.lowering.rewriting.writer import Writer, is_float, rank, shape
+from edgekit.model.graph import arguments
 
 _aten = torch.ops.aten
 _EXTREMES = {_aten.max.dim: _aten.amax.default, _aten.min.dim: _aten.amin.default}

@@ -23,8 +23,8 @@ from edgekit.lowering.rewriting.weights import (
     transposed,
     weight_of,
 )
-from edgekit.lowering.rewriting.writer import Writer, arguments, is_fixed, is_float, shape, tensor_of
-from edgekit.model.graph import evaluate
+from edgekit.lowering.rewriting.writer import Writer, is_fixed, is_float, shape, tensor_of
+from edgekit.model.graph import arguments, evaluate
 
 _aten = torch.ops.aten
 LAYERS = {

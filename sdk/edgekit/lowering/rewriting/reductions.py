@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import fx
 
-from edgekit.lowering.rewriting.writer import MOST_DIMENSIONS, Writer, arguments, is_float, rank, shape
+from edgekit.lowering.rewriting.writer import MOST_DIMENSIONS, Writer, is_float, rank, shape
+from edgekit.model.graph import arguments
 
 _aten = torch.ops.aten
 LONGEST = 8192

@@ -20,7 +20,8 @@ from edgekit.lowering.rewriting import (
 from edgekit.lowering.rewriting.folding import fold_constants
 from edgekit.lowering.rewriting.recurrent import loop_over_time
 from edgekit.lowering.rewriting.scalars import read_apart, write_numbers
-from edgekit.lowering.rewriting.writer import Rewrite, Writer, arguments, drop_unused
+from edgekit.lowering.rewriting.writer import Rewrite, Writer, drop_unused
+from edgekit.model.graph import arguments
 
 _aten = torch.ops.aten
 

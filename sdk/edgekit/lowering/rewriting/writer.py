@@ -10,8 +10,7 @@ from torch._subclasses import FakeTensor
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, InputSpec, TensorArgument
 
-from edgekit.lowering.decomposed import add_call
-from edgekit.model.graph import evaluate
+from edgekit.model.graph import add_call, evaluate
 
 _aten = torch.ops.aten
 # The most dimensions that XNNPACK's tensors have.
@@ -168,17 +167,6 @@ def is_float(node: fx.Node) -> bool:
     """Whether a node gives float32 values, which XNNPACK computes with."""
     value = node.meta.get("val")
     return isinstance(value, Tensor) and value.dtype is torch.float32
-
-
-def arguments(node: fx.Node) -> dict[str, Any]:
-    """Return all arguments of a node by their names in the schema, defaults included."""
-    assert isinstance(node.target, OpOverload)
-    found: dict[str, Any] = {}
-    for place, argument in enumerate(node.target._schema.arguments):
-        default = argument.default_value if argument.has_default_value() else None
-        given: Any = node.args[place] if place < len(node.args) else node.kwargs.get(argument.name, default)
-        found[argument.name] = given
-    return found
 
 
 def tensor_of(program: ExportedProgram, node: object) -> Tensor | None:
