@@ -61,7 +61,7 @@ def with_batch(program: ExportedProgram, source: Source, batch: int) -> Exported
         source: What it was captured from.
         batch: The number of samples.
     """
-    program = _with_own_graph(program)
+    program = with_own_graph(program)
     names = set(program.graph_signature.user_inputs)
     inputs = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
     symbols = {
@@ -76,17 +76,17 @@ def with_batch(program: ExportedProgram, source: Source, batch: int) -> Exported
     return program
 
 
-def _with_own_graph(program: ExportedProgram) -> ExportedProgram:
-    """Return a program with a copy of the graph, which shares the tensors."""
+def with_own_graph(program: ExportedProgram) -> ExportedProgram:
+    """Return a program with a copy of the graph, which shares the tensors: nothing may write to these."""
     module = copy.deepcopy(program.graph_module)
     return ExportedProgram(
         root=module,
         graph=module.graph,
         graph_signature=copy.deepcopy(program.graph_signature),
-        state_dict=program.state_dict,
+        state_dict=dict(program.state_dict),
         range_constraints=dict(program.range_constraints),
         module_call_graph=program.module_call_graph,
-        constants=program.constants,
+        constants=dict(program.constants),
         verifiers=program.verifiers,
     )
 

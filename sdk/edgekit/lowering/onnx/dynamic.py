@@ -10,7 +10,6 @@ import numpy as np
 import onnx_ir as ir
 from torch.export import ExportedProgram
 
-from edgekit.lowering.copies import copied
 from edgekit.lowering.onnx.values import (
     constant,
     dequantize_of,
@@ -20,12 +19,13 @@ from edgekit.lowering.onnx.values import (
     to_unsigned,
 )
 from edgekit.model.graph import is_dequantize, is_dynamic
+from edgekit.model.narrow import with_own_graph
 from edgekit.spec import OnnxSettings
 
 
 def without_activations(program: ExportedProgram) -> ExportedProgram:
     """Return a copy of a dynamically quantized program whose activations stay float; its weights stay quantized."""
-    program = copied(program)
+    program = with_own_graph(program)
     graph = program.graph
     for node in graph.nodes:
         if is_dequantize(node) and is_dynamic(node):

@@ -1,5 +1,6 @@
 """Write a captured program as float ONNX, or a quantized one in the form that ONNX Runtime fuses for its scheme."""
 
+import gc
 import re
 import tempfile
 import warnings
@@ -16,7 +17,6 @@ from torch.export import ExportedProgram
 
 from edgekit.errors import LowerError
 from edgekit.lowering.blame import blamed
-from edgekit.lowering.copies import collect, copied
 from edgekit.lowering.decomposed import write_functional
 from edgekit.lowering.left_out import left_out
 from edgekit.lowering.onnx import dynamic, kernels, qdq, recurrent
@@ -27,6 +27,7 @@ from edgekit.lowering.symbols import keeping_sizes
 from edgekit.model.artifact import Artifact
 from edgekit.model.graph import reads_integers
 from edgekit.model.kernels import CONVERSIONS, DATA_MOVEMENT, is_integer_kernel
+from edgekit.model.narrow import with_own_graph
 from edgekit.model.program import Captured, Quantized, Source
 from edgekit.model.recurrence import traced_by_shape
 from edgekit.spec import Format, OnnxSettings, Scheme
@@ -35,6 +36,8 @@ from edgekit.spec.schemes import obstacle
 # Protocol buffers end at 2 GiB, and an app wants one file anyway.
 _LARGEST = 2**31 - 1
 _MOST_SAID = 600
+# Below this, in bytes of weights, what waits for the garbage collector is no matter.
+_LARGE = 2**26
 # The first operator set whose QuantizeLinear takes 16 bits; without need for them, the exporter's own is older.
 _WITH_INT16 = 21
 
@@ -46,7 +49,7 @@ def export_float(captured: Captured) -> bytes:
         LowerError: If the exporter refuses the program or the checker the file.
     """
     data = _finish(_export(captured.program, captured.source), captured.source)
-    collect(captured.source.float_bytes)
+    _collect(captured.source)
     return data
 
 
@@ -64,7 +67,7 @@ def lower(quantized: Quantized, settings: OnnxSettings) -> Artifact:
     model = _graph(quantized, settings)
     came_from = kernels.origins(model)
     data = _finish(model, source)
-    collect(source.float_bytes)
+    _collect(source)
     optimized = _optimized(data)
     kinds = [node.op_type for node in optimized.node]
     compute = [kind for kind in kinds if kind not in DATA_MOVEMENT | CONVERSIONS]
@@ -129,7 +132,7 @@ def _graph(quantized: Quantized, settings: OnnxSettings) -> ir.Model:
 
 
 def _export(program: ExportedProgram, source: Source, opset: int | None = None) -> ir.Model:
-    unsigned, program = program.graph, copied(program)
+    unsigned, program = program.graph, with_own_graph(program)
     kernels.sign(program.graph)
     rewrite_ceil_pools(program)
     write_functional(program)
@@ -186,6 +189,12 @@ def _finish(model: ir.Model, source: Source) -> bytes:
         ) from error
     data: bytes = proto.SerializeToString(deterministic=True)
     return data
+
+
+def _collect(source: Source) -> None:
+    """Free what the exporter has left in cycles, if the weights in it are large: it would last into the next stage."""
+    if source.float_bytes > _LARGE:
+        gc.collect()
 
 
 def _optimized(data: bytes) -> onnx.GraphProto:
