@@ -47,6 +47,7 @@ from edgekit.spec.target import NativePictures
 __all__ = ["build", "build_project"]
 
 _BY_NAME = "a mapping by name"
+_OUTPUT = ("output",)  # what the only output is called unless it is said
 _TARGETS = "a target's name, or a sequence of them"
 
 
@@ -59,7 +60,7 @@ def build(
     output: str | Path,
     evaluation: Data | None = None,
     name: str | None = None,
-    output_names: Sequence[str] = ("output",),
+    output_names: Sequence[str] = _OUTPUT,
     labels: Sequence[str] = (),
     meanings: Mapping[str, Meaning] | None = None,
     metrics: Mapping[str, Metric] | None = None,
@@ -137,11 +138,24 @@ def build(
     Raises:
         EdgeKitError: A subclass for what is wrong, with a hint.
     """
-    trained = of_network(model) if isinstance(model, QatNetwork) else None
+    qat = model if isinstance(model, QatNetwork) else None
+    trained = None if qat is None else of_network(qat)
     settings = arguments.spec("quantization", quantization, QuantSpec, "an edgekit.QuantSpec")
-    if isinstance(model, QatNetwork):
-        refuse_described(example_inputs=example_inputs, name=name, shapes=shapes, quantization=settings)
-        settings = settings_of(model)
+    if qat is not None:
+        refuse_described(
+            example_inputs=example_inputs,
+            name=name,
+            output_names=None if tuple(output_names) == _OUTPUT else output_names,
+            labels=labels or None,
+            meanings=meanings,
+            audio=audio,
+            max_batch=max_batch,
+            unbatched=unbatched or None,
+            shapes=shapes,
+            dimensions=dimensions,
+            quantization=settings,
+        )
+        settings = settings_of(qat)
     quantization = settings or QuantSpec()
     budget = arguments.spec("budget", budget, Budget, "an edgekit.Budget") or Budget()
     preprocessing = arguments.spec("preprocessing", preprocessing, Preprocessing, "an edgekit.spec.Preprocessing")
@@ -161,8 +175,8 @@ def build(
     folders = natives.asked(profiles, native, None)
     allowed = Memory(given=None if memory is None else arguments.memory_of(memory))
     source = (
-        model.plan.captured.source
-        if isinstance(model, QatNetwork)
+        qat.plan.captured.source
+        if qat is not None
         else source_of(
             name,
             model,
@@ -184,8 +198,8 @@ def build(
     steps = None if text is None else checked_steps(text, source.inputs, Path())
     if calibration is not None:
         calibrating = samples_given(calibration, source, what="calibration data", memory=allowed, text=text)
-    elif isinstance(model, QatNetwork):
-        calibrating = model.plan.calibration
+    elif qat is not None:
+        calibrating = qat.plan.calibration
     else:
         raise DataError("calibration is missing.", hint="Pass samples that are typical of what the model will see.")
     if trained is None and quantization.trained is not None:

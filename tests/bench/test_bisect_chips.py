@@ -12,12 +12,14 @@ from edgekit import chips, lowering, targets
 from edgekit.chips import Chip, Copy
 from edgekit.data.rows import Array
 from edgekit.data.samples import Samples
+from edgekit.errors import RunError
 from edgekit.execution import onnx as runtime
 from edgekit.execution.calls import Call
 from edgekit.pipeline.bisecting.against import Against, Candidate
 from edgekit.pipeline.bisecting.candidates import Told, compared
 from edgekit.pipeline.job import Job
-from edgekit.spec import Budget, Format, QuantSpec, Scheme
+from edgekit.quantization import quantize
+from edgekit.spec import Budget, Format, QuantSpec, Scheme, Target
 from edgekit.targets import extras
 from tests.bench.test_planted import small, transposed
 
@@ -32,10 +34,10 @@ def built() -> Built:
     return small(Scheme.INT8)
 
 
-def told(built: Built, chip: Chip, data: bytes | None = None) -> Told:
+def told(built: Built, chip: Chip, data: bytes | None = None, target: Target = TARGET) -> Told:
     """Hold a file against its program on a chip."""
-    source, program = built.quantized.captured.source, built.quantized
-    own, _ = lowering.lower(Format.ONNX, TARGET, program, None)
+    source, program, format = built.quantized.captured.source, built.quantized, target.formats[0]
+    own, _ = chip.lower(format, target, program, None)
     job = Job(
         source=source,
         calibration=built.samples,
@@ -44,8 +46,8 @@ def told(built: Built, chip: Chip, data: bytes | None = None) -> Told:
         quantization=QuantSpec(),
         budget=Budget(),
     )
-    against = Against(program=program, own=own, job=job, target=TARGET, chip=chip)
-    return compared(Candidate(name="model.onnx", format=Format.ONNX, source=data or own.data), against)
+    against = Against(program=program, own=own, job=job, target=target, chip=chip)
+    return compared(Candidate(name=own.file, format=format, source=data or own.data), against)
 
 
 def by_ones(change: Callable[[bytes], bytes]) -> Chip:
@@ -96,6 +98,15 @@ def test_without_its_library_the_file_is_run_by_a_processor(built: Built, monkey
     faulty = told(built, chips.of_target(TARGET), transposed(own.data, 1)).compared
     assert faulty.parting is not None
     assert faulty.parting.path == "second"
+
+
+def test_what_nothing_here_runs_is_not_called_identical(built: Built) -> None:
+    """The program that stands in for a file's answers is not held against itself."""
+    target = targets.load("android-vulkan")
+    captured, placing = built.quantized.captured, chips.of_target(target).placing
+    theirs = replace(built, quantized=quantize(captured, Scheme.INT8, QuantSpec(), built.samples, placing))
+    with pytest.raises(RunError, match="it is for Vulkan, and ExecuTorch's wheels for Linux have no Vulkan runtime"):
+        told(theirs, chips.of_target(target), target=target)
 
 
 def test_a_real_library(built: Built) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from edgekit import bundles
 from tests.e2e.conftest import edgekit
@@ -22,6 +23,22 @@ def settle(folder: Path, lines: str) -> None:
     before, _, after = file.read_text(encoding="utf-8").partition("[quantize]\n")
     _, bracket, tables = after.partition("\n[")
     file.write_text(f"{before}[quantize]\n{lines}{bracket}{tables}", encoding="utf-8")
+
+
+def test_what_cannot_be_written_or_trained_is_told_first(tmp_path: Path) -> None:
+    """Before anything is loaded, in one sentence: a folder of somebody's, a device that is not there."""
+    assert edgekit("init", tmp_path, cwd=tmp_path).code == 0
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("kept", encoding="utf-8")
+    taken = edgekit("finetune", "-t", TARGET, "-o", "mine", cwd=tmp_path)
+    assert taken.code == 11
+    assert "mine holds something else than a trained network" in taken.err
+    assert "load" not in taken.err
+    if not torch.cuda.is_available():
+        absent = edgekit("finetune", "-t", TARGET, "--device", "cuda", cwd=tmp_path)
+        assert absent.code == 3
+        assert "There is no CUDA device here" in absent.err
+        assert "load" not in absent.err
 
 
 def test_what_was_trained_is_what_is_built(tmp_path: Path) -> None:

@@ -304,6 +304,8 @@ def test_what_cannot_be_trained_is_named() -> None:
         edgekit.finetune(network, tensors(images(1, seed=0)))
     with pytest.raises(ProjectError, match="name cannot be said"):
         edgekit.build(network, target="android-arm64", output=".", name="other")
+    with pytest.raises(ProjectError, match="labels, max_batch cannot be said"):
+        edgekit.build(network, target="android-arm64", output=".", labels=["a"] * 10, max_batch=4)
 
 
 def test_training_leaves_the_float_program_alone() -> None:

@@ -13,11 +13,11 @@ from edgekit.drift.metrics import Metrics
 from edgekit.errors import ProjectError
 from edgekit.model.program import Quantized
 from edgekit.pipeline import datasets
-from edgekit.pipeline.finetuning import Device, Finetuned, judge, of_captured, trained_with
+from edgekit.pipeline.finetuning import Device, Finetuned, check_device, judge, of_captured, trained_with
 from edgekit.pipeline.job import Job, of_project
 from edgekit.pipeline.keep import Keep
 from edgekit.pipeline.legs import ground
-from edgekit.pipeline.trained import of_network, save
+from edgekit.pipeline.trained import check_place, of_network, save
 from edgekit.spec import Fallback, Format, Scheme, Target, Training, schemes
 from edgekit.spec.project import OpenProject
 
@@ -66,9 +66,12 @@ def finetune_project(
         device: Where to train.
 
     Raises:
-        ProjectError: If the formats have different schemes, or nothing is quantized.
+        ProjectError: If the formats have different schemes, nothing is quantized, or there is no such device.
+        BundleError: If the folder holds something else than a trained network.
         EdgeKitError: A subclass for what else is wrong.
     """
+    check_device(device)
+    check_place(output)
     spec = project.spec.quantize.model_copy(update={"trained": None, "fallback": Fallback.NONE})
     (target,) = schemes.narrowed((target,), formats or project.spec.formats)
     scheme, format = _one_scheme(schemes.of_target(target, spec))

@@ -149,8 +149,7 @@ def trained_with(
     progress: Progress,
 ) -> Finetuned:
     """Train a network, see `finetune`; afterwards it lies on the CPU."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ProjectError("There is no CUDA device here.", hint="Train on the CPU: leave the device out.")
+    check_device(device)
     file = None if checkpoint is None else Path(checkpoint)
     format = None if target is None else (*formats, *target.formats)[0]
     key = _key(network, samples, plan, target, format)
@@ -168,6 +167,16 @@ def trained_with(
     finally:
         network.to("cpu")
     return Finetuned(epochs=tuple(done.epochs), best_epoch=done.best_epoch)
+
+
+def check_device(device: Device) -> None:
+    """Make sure that there is a device to train on.
+
+    Raises:
+        ProjectError: If there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ProjectError("There is no CUDA device here.", hint="Train on the CPU: leave the device out.")
 
 
 def judge(target: Target | None, format: Format | None) -> Judge:

@@ -99,7 +99,7 @@ def save(trained: Trained, folder: Path) -> None:
         settings = {"placing": trained.placing.model_dump(mode="json"), "float_layers": trained.asked}
         (place / _SETTINGS).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
         files = {file.name: file.read_bytes() for file in sorted(place.iterdir())}
-    atomic.replace_folder(folder, files, _check_ours)
+    atomic.replace_folder(folder, files, check_place)
 
 
 def load(folder: Path, source: Source) -> Trained:
@@ -124,6 +124,11 @@ def load(folder: Path, source: Source) -> Trained:
     return Trained(program=program, placing=placing, asked=asked)
 
 
-def _check_ours(folder: Path) -> None:
+def check_place(folder: Path) -> None:
+    """Make sure that a trained network may be written to a folder.
+
+    Raises:
+        BundleError: If it holds something else.
+    """
     if folder.exists() and any(folder.iterdir()) and not (folder / _SETTINGS).is_file():
         raise BundleError(f"{folder} holds something else than a trained network.", hint="Name another folder.")

@@ -9,9 +9,11 @@ from edgekit.chips import Copy, Trial
 from edgekit.data.rows import Array
 from edgekit.data.samples import Samples
 from edgekit.data.trace import Trace
+from edgekit.errors import RunError
 from edgekit.execution.calls import Call
 from edgekit.execution.eager import run_float, run_quantized
 from edgekit.model.narrow import source_with_batch
+from edgekit.model.onchip import Executed
 from edgekit.pipeline.bisecting.against import Against
 from edgekit.pipeline.profiling.observing import Run
 from edgekit.pipeline.profiling.tapped import Opener
@@ -58,7 +60,7 @@ def on_chip(against: Against, data: bytes | None = None) -> tuple[Trace, str]:
         data: The file; the one that was lowered from the program unless given.
 
     Raises:
-        RunError: If the chip's library refuses it, or it is far from its program.
+        RunError: If nothing here runs the chip's files, or its library refuses this one, or it is far from its program.
     """
     source, samples = against.program.captured.source, against.samples
     artifact = against.own if data is None else replace(against.own, data=data)
@@ -75,6 +77,13 @@ def on_chip(against: Against, data: bytes | None = None) -> tuple[Trace, str]:
             memory=memory,
         )
     )
+    if tried.on_chip is not None and tried.on_chip.executed is Executed.NOT_EXECUTED:
+        # What stands for its answers is the program's own.
+        raise RunError(
+            f"{artifact.file} cannot be held against its program: it is for {against.chip.title}, and "
+            f"{tried.on_chip.library}.",
+            hint="Bisect a bundle of the same project for another target.",
+        )
     where = "" if tried.on_chip is None else f", {tried.on_chip.library}"
     return tried.answers, f"{against.chip.title}{where} does not show what lies inside"
 
