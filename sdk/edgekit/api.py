@@ -47,7 +47,6 @@ from edgekit.spec.target import NativePictures
 __all__ = ["build", "build_project"]
 
 _BY_NAME = "a mapping by name"
-_OUTPUT = ("output",)  # what the only output is called unless it is said
 _TARGETS = "a target's name, or a sequence of them"
 
 
@@ -60,7 +59,7 @@ def build(
     output: str | Path,
     evaluation: Data | None = None,
     name: str | None = None,
-    output_names: Sequence[str] = _OUTPUT,
+    output_names: Sequence[str] = ("output",),
     labels: Sequence[str] = (),
     meanings: Mapping[str, Meaning] | None = None,
     metrics: Mapping[str, Metric] | None = None,
@@ -145,7 +144,7 @@ def build(
         refuse_described(
             example_inputs=example_inputs,
             name=name,
-            output_names=None if tuple(output_names) == _OUTPUT else output_names,
+            output_names=None if tuple(output_names) == ("output",) else output_names,
             labels=labels or None,
             meanings=meanings,
             audio=audio,

@@ -68,23 +68,32 @@ def replace_folder(
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write one file in one step; where it is a link, what the link leads to.
+    """Write one file as `put_file` does.
 
     Raises:
         BundleError: If it cannot be written.
     """
     try:
-        path = path.resolve()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = unfinished(path)
-        try:
-            _write_synced(fresh, data)
-            fresh.replace(path)
-        finally:
-            fresh.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        put_file(path, data)
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+def put_file(path: Path, data: bytes) -> None:
+    """Write one file in one step; where it is a link, what the link leads to.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = unfinished(path)
+    try:
+        _write_synced(fresh, data)
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    _sync_folder(path.parent)
 
 
 def check_writable(folder: Path) -> None:

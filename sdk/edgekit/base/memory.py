@@ -1,4 +1,4 @@
-"""How much memory a build may take, and what follows from it.
+"""How much memory a build may take, and what follows from it; and how much a process has taken.
 
 Sizes that change what is computed, if only by rounding, follow from what the user gives and from nothing else: the
 same project gives the same files on every machine. The machine decides only where results are held.
@@ -6,6 +6,8 @@ same project gives the same files on every machine. The machine decides only whe
 
 import contextlib
 import os
+import resource
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ USUAL = 4 * 2**30
 # With 150 MB an EfficientNet-Lite0 of torch takes twice as long for a sample.
 _CACHED = 2**23
 _GROUP = Path("/sys/fs/cgroup")
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _LIMITS = (_GROUP / "memory.max", _GROUP / "memory" / "memory.limit_in_bytes")
 
 
@@ -61,6 +64,28 @@ def of_machine() -> int | None:
     with contextlib.suppress(AttributeError, OSError, ValueError):  # not on this system
         known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     return min(known, default=None)
+
+
+def begin_peak() -> int:
+    """Forget the peak of the resident memory, where the system can, and return how much there is in use, in bytes."""
+    try:
+        _CLEAR.write_text("5", encoding="ascii")  # proc(5): resets VmHWM
+    except OSError:  # another system, or one that does not allow it
+        return peak()
+    return _resident("VmRSS")
+
+
+def peak() -> int:
+    """Return the peak of this process's resident memory, in bytes: since `begin_peak`, or where it cannot, at all."""
+    if _STATUS.exists():
+        return _resident("VmHWM")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _resident(key: str) -> int:
+    lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:"))
 
 
 def _number(path: Path) -> int | None:

@@ -40,20 +40,10 @@ class Folder:
         Raises:
             StoreError: If it cannot be written.
         """
-        path = self.folder / name
-        fresh = atomic.unfinished(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with fresh.open("xb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                fresh.replace(path)
-            finally:
-                fresh.unlink(missing_ok=True)
+            atomic.put_file(self.folder / name, data)
         except OSError as error:
-            raise _fault(path, "written", error) from error
+            raise _fault(self.folder / name, "written", error) from error
 
     def has(self, name: str, size: int) -> bool:
         """Whether there is a file with so many bytes."""

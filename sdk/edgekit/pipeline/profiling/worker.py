@@ -6,7 +6,6 @@ Takes the path of a `Task` and writes a `Measured` where that says. Imports no m
 """
 
 import json
-import resource
 import sys
 import tempfile
 import time
@@ -16,6 +15,7 @@ from typing import TypeVar, assert_never
 
 import numpy as np
 
+from edgekit.base import memory
 from edgekit.base.values import Spec
 from edgekit.data.rows import Array
 from edgekit.spec import Format
@@ -87,14 +87,14 @@ def main(task: Task) -> Measured:
         case _:
             assert_never(task.format)
     load = prepare(task, inputs)
-    before = _begin_peak()
+    before = memory.begin_peak()
     call, load_ms = _timed(load)
     _, first_ms = _timed(call)
     task = _bounded(task, min(_timed(call)[1] for _ in range(_TRIED)))
     for _ in range(task.warm_up):
         call()
     runs_ms = tuple(_timed(call)[1] for _ in range(task.runs))
-    grown = _peak() - before
+    grown = memory.peak() - before
     operators, note = profile(task, inputs) if task.profiled else ((), "")
     return Measured(
         load_ms=load_ms,
@@ -218,27 +218,6 @@ def _operations(taken: Sequence[tuple[str, str, Sequence[float]]], whole: Sequen
         for name, kind, times in taken
         if len(times) == len(whole)
     )
-
-
-def _begin_peak() -> int:
-    """Forget the peak of the resident memory, where the system can, and return how much there is in use, in bytes."""
-    clear = Path("/proc/self/clear_refs")
-    if clear.exists():
-        clear.write_text("5", encoding="ascii")  # proc(5): resets VmHWM
-        return _status("VmRSS")
-    return _peak()
-
-
-def _peak() -> int:
-    if Path("/proc/self/status").exists():
-        return _status("VmHWM")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def _status(key: str) -> int:
-    lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:"))
 
 
 if __name__ == "__main__":

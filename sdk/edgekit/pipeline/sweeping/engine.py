@@ -1,9 +1,19 @@
 """What runs cells: one interface, for processes on this machine and for a cluster."""
 
+import os
+import sys
 from dataclasses import dataclass
 from typing import Protocol
 
 from edgekit.pipeline.sweeping.tasks import Outcome, Task
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def environment(cpus: int) -> dict[str, str]:
+    """Return the variables of a worker that computes with so many threads, and imports what this process can."""
+    threads = {name: str(cpus) for name in _THREADS}
+    return {**threads, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 @dataclass(frozen=True, kw_only=True)

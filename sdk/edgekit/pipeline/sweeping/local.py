@@ -13,7 +13,7 @@ from edgekit.base import memory
 from edgekit.base.child import PYTHON
 from edgekit.base.frames import ClosedError, receive, send
 from edgekit.errors import SweepError
-from edgekit.pipeline.sweeping.engine import Ended
+from edgekit.pipeline.sweeping.engine import Ended, environment
 from edgekit.pipeline.sweeping.tasks import Outcome, Task
 
 _MODULE = "edgekit.pipeline.sweeping.worker"
@@ -21,7 +21,6 @@ _START_S = 300.0
 _STARTS = 3
 _GRACE_S = 30.0
 _LOG = 6000
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(kw_only=True)
@@ -106,14 +105,13 @@ class LocalEngine:
         read, out = os.pipe()
         back, write = os.pipe()
         said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
-        threads = {name: str(self._cpus) for name in _THREADS}
         process = subprocess.Popen(  # noqa: S603 - our own module
             [*PYTHON, _MODULE, str(read), str(write)],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
             pass_fds=(read, write),
-            env={**os.environ, **threads, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env={**os.environ, **environment(self._cpus)},
         )
         os.close(read)
         os.close(write)

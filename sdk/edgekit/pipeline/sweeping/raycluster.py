@@ -7,15 +7,13 @@ places tasks, keeps their workers warm, and says which ones were lost.
 import importlib.util
 import logging
 import os
-import sys
 import time
 from typing import Any
 
 from edgekit.errors import SweepError, ToolchainError
-from edgekit.pipeline.sweeping.engine import Ended
+from edgekit.pipeline.sweeping.engine import Ended, environment
 from edgekit.pipeline.sweeping.tasks import Outcome, Task
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _LOOK_S = 5.0
 _AHEAD = 64
 
@@ -48,15 +46,14 @@ class RayEngine:
         import ray
 
         self._ray = ray
-        threads = {name: str(cpus) for name in _THREADS}
-        environment = {**threads, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        self._environment = {"env_vars": environment(cpus)}
         self._ours = not ray.is_initialized()
         try:
             if self._ours:
                 known = address if "://" in address else os.environ.get("RAY_ADDRESS")
                 ray.init(
                     address=known,
-                    runtime_env={"env_vars": environment},
+                    runtime_env=self._environment,
                     logging_level=logging.ERROR,
                     log_to_driver=False,
                 )
@@ -65,7 +62,6 @@ class RayEngine:
             raise SweepError(f"The cluster {address} does not answer: {told}", hint="`ray status` there.") from error
         # A task that is lost is tried again by the sweep, with a wait in between, on this or another node.
         self._remote = ray.remote(max_retries=0)(perform_text)
-        self._environment = {"env_vars": environment}
         self._cpus = cpus
         self._running: dict[Any, Task] = {}
         self._slots, self._looked = 0, 0.0

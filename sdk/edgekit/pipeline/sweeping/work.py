@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from edgekit.base import digest, environment
+from edgekit.base import digest, environment, memory
 from edgekit.base.store import blobs
 from edgekit.base.store.place import Place, open_place
 from edgekit.bundles.cells import Failure, Result
@@ -43,7 +43,6 @@ BUNDLE = "bundle.zip"
 _REFUSALS = (CaptureError, QuantizeError, LowerError)
 _LINES = 60
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
-_PEAK, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def perform(task: Task) -> Outcome:
@@ -77,7 +76,7 @@ def _done(task: Task, place: Place) -> Result:
         )
     project = _opened(task)
     content = buildkey.of_content(project)
-    _reset_peak()
+    memory.begin_peak()
     began, used = time.perf_counter(), time.process_time()
     built, refusal = None, None
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
@@ -100,7 +99,7 @@ def _done(task: Task, place: Place) -> Result:
         float_layers=() if built is None else built.manifest.float_layers,
         seconds=seconds,
         cpu_seconds=cpu,
-        peak_bytes=_peak(),
+        peak_bytes=memory.peak(),
         stored_bytes=sum(len(data) for data, _ in packed.values()),
         host=host(),
         finished=time.time(),
@@ -152,20 +151,3 @@ def _tools() -> str:
 def host() -> str:
     """Return the name of this machine."""
     return f"{socket.gethostname()} ({platform.machine()}, {os.cpu_count()} cores)"
-
-
-def _reset_peak() -> None:
-    """Have Linux count the peak of memory from now on: a worker does one cell after another."""
-    try:
-        _RESET.write_text("5", encoding="ascii")
-    except OSError:  # another system, or one that does not allow it
-        return
-
-
-def _peak() -> int | None:
-    try:
-        lines = _PEAK.read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
-    return int(found[0]) * 1024 if found else None
