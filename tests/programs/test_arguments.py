@@ -159,7 +159,7 @@ REFUSED: tuple[tuple[str, dict[str, Any], type[EdgeKitError], str], ...] = (
     ("quantized", {"model": quantized}, SourceError, "quantized already"),
     ("fake quantized", {"model": fake_quantized}, SourceError, "prepared for it: 0"),
     ("lazy", {"model": lambda: nn.LazyLinear(6)}, SourceError, "no shape yet"),
-    ("complex weights", {"model": lambda: nn.Linear(8, 6).to(torch.complex64)}, SourceError, "complex64"),
+    ("complex weights", {"model": lambda: nn.Linear(8, 6).to(torch.complex64)}, SourceError, "ComplexFloat"),
     ("keyword only", {"model": lambda: Keyword()}, SourceError, "scale by keyword alone"),
     ("fails", {"model": lambda: Net(lambda x, h, s: dict[str, Any]()["boom"])}, SourceError, "KeyError: 'boom'"),
     ("returns a float", {"model": lambda: Net(lambda x, h, s: (s, 1.0))}, SourceError, "1 is a float"),

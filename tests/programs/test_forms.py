@@ -132,6 +132,9 @@ ORDERED: dict[str, Callable[[Tensor], Tensor]] = {
     "the third": lambda x: x.kthvalue(3, 1)[0],
     "the second, kept": lambda x: x.kthvalue(2, -1, keepdim=True)[0],
     "by its place": lambda x: x.gather(2, x.median(2, keepdim=True)[1]),
+    "in buckets": lambda x: x + torch.bucketize((x * 3).round(), torch.arange(-3.0, 4)),
+    "in buckets from the right": lambda x: x * torch.bucketize(x, torch.tensor([-0.5, 0.0, 0.2]), right=True),
+    "among the others": lambda x: x + torch.searchsorted(x.abs().cumsum(-1), x.abs() + 0.2, side="right"),
 }
 
 

@@ -225,6 +225,19 @@ def test_the_size_limit_follows_the_bits_of_the_weights(weight_bytes: int, expec
         assert info.quantization is Scheme.INT8_DYNAMIC
 
 
+@pytest.mark.parametrize(("operations", "graph"), [(0, 40_960), (53, 40_960), (54, 41_472), (200, 153_600)])
+def test_a_graph_of_many_operations_may_be_larger(operations: int, graph: int) -> None:
+    """Of a loop over time most bytes are what describes it."""
+    limit = SizeLimit(max_share=0.35, overhead_bytes=40_960)
+    for extra, within in ((0, True), (1, False)):
+        artifact = Artifact(
+            format=Format.PTE, data=bytes(1400 + graph + extra), scheme=Scheme.INT8, operators=(), delegates=(),
+            delegated_fraction=1, int8_fraction=1, not_delegated=(), operations=operations,
+        )  # fmt: skip
+        info = bundles.describe(artifact, limit=limit, weight_bytes=1000, batches=(1,), pins={})
+        assert (info.size_limit, info.within_size) == (1400 + graph, within)
+
+
 def test_precision_is_the_scheme_s_own_name() -> None:
     """A float program is not called int8, and what nobody knows is called unknown."""
     assert precision(Scheme.FLOAT) == "float32"

@@ -38,7 +38,7 @@ def describe(
         pins: Versions of the runtimes that an app pins.
         on_chip: Where the file was executed, if that was no CPU.
     """
-    allowed = allowed_bytes(limit, weight_bytes)
+    allowed = allowed_bytes(limit, weight_bytes, artifact.operations)
     return ArtifactInfo(
         format=artifact.format,
         file=artifact.file,
@@ -60,9 +60,10 @@ def describe(
     )
 
 
-def allowed_bytes(limit: SizeLimit, weight_bytes: int) -> int:
-    """Return how large an artifact may be whose scheme stores the weights in so many bytes."""
-    return int(4 * limit.max_share * weight_bytes) + limit.overhead_bytes
+def allowed_bytes(limit: SizeLimit, weight_bytes: int, operations: int) -> int:
+    """Return how large an artifact of so many operations may be whose scheme stores the weights in so many bytes."""
+    graph = max(limit.overhead_bytes, limit.operation_bytes * operations)
+    return int(4 * limit.max_share * weight_bytes) + graph
 
 
 def contents(

@@ -60,6 +60,7 @@ def lower_with(quantized: Quantized, partitioner: Partitioner, title: str) -> Ar
         int8_fraction=graph.int8_fraction(quantized.program.graph, every) if static else 0.0,
         not_delegated=places,
         left_out=left,
+        operations=inside + len(outside),
         batch=1 if alone else None,
     )
     return replace(artifact, notes=(_NOTE.format(file=artifact.file),)) if alone else artifact

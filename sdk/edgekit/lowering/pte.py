@@ -142,6 +142,7 @@ def _write(quantized: Quantized, settings: PteSettings, partitioner: Partitioner
         int8_fraction=graph.int8_fraction(quantized.program.graph, _int8_operations()),
         not_delegated=tuple(map(graph.place, outside)),
         left_out=left,
+        operations=inside + len(outside),
     )
     chains = executable.executorch_program.execution_plan[0].chains
     return artifact, sum(len(chain.instructions) for chain in chains)

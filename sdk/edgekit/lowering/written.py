@@ -17,6 +17,7 @@ def artifact_of(
     int8_fraction: float,
     not_delegated: Sequence[str],
     left_out: Sequence[LeftOut],
+    operations: int,
     batch: int | None = None,
 ) -> Artifact:
     """Return the artifact of what ExecuTorch wrote.
@@ -28,6 +29,7 @@ def artifact_of(
         int8_fraction: The share of operations that compute with integers.
         not_delegated: Places of the operations that they do not take.
         left_out: What these cost.
+        operations: How many operations there are, those in delegates among them.
         batch: The number of samples that a call takes, where the model takes any.
     """
     plan = executable.executorch_program.execution_plan[0]
@@ -41,6 +43,7 @@ def artifact_of(
         int8_fraction=int8_fraction,
         not_delegated=tuple(not_delegated),
         left_out=tuple(left_out),
+        operations=operations,
         # The first entry is no buffer. What a delegate allocates for itself when it is loaded is not among them.
         planned_bytes=sum(plan.non_const_buffer_sizes[1:]),
         batch=batch,

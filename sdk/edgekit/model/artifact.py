@@ -28,6 +28,8 @@ class Artifact:
     """Operations that stay outside, each with the module it came from."""
     left_out: tuple[LeftOut, ...] = ()
     """Operations outside of the delegates, and of static int8 those that compute in float: why, and the cost."""
+    operations: int = 0
+    """How many operations the file consists of, those in delegates among them."""
     planned_bytes: int | None = None
     """Memory that the file plans for the largest inputs; None where the runtime plans it."""
 

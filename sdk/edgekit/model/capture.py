@@ -23,6 +23,7 @@ from edgekit.model.layout import PlainLayout
 from edgekit.model.masks import without_masks
 from edgekit.model.narrow import can_narrow
 from edgekit.model.outputs import placeholder
+from edgekit.model.pairs import without_complex
 from edgekit.model.program import Captured, Source
 from edgekit.model.recurrence import traced_by_shape
 from edgekit.model.refusals import refused, without_gradients
@@ -155,7 +156,7 @@ def _captured(source: Source, samples: Samples, rows: int, *, any_batch: bool) -
     program = without_writes(program, source.name)
     check_repeatable(source, example, program.graph)
     again = functools.partial(export, args=example, dynamic_shapes=shapes, strict=False)
-    program = without_masks(program, again)
+    program = without_complex(without_masks(program, again), again)
     _simplify(program)
     if source.unbatched:
         carry_batch(program)

@@ -91,6 +91,8 @@ STANDARD_FORMS: dict[Any, Callable[[fx.Node], None]] = {
     _aten.adaptive_max_pool3d.default: pools.write_largest_of_parts,
     _aten.median.dim: order.write_median,
     _aten.kthvalue.default: order.write_least,
+    _aten.bucketize.Tensor: order.write_place,
+    _aten.searchsorted.Tensor: order.write_place,
     _aten.bilinear.default: _bilinear,
     _aten.special_erfc.default: _complement,
     _aten.erfc.default: _complement,

@@ -1,4 +1,7 @@
-"""Values by their order along a dimension, the median for one: the last of so many largest, or least, ones."""
+"""Values by their order along a dimension, the median for one: the last of so many largest, or least, ones.
+
+And their places among bounds in order: how many of these are less.
+"""
 
 import operator
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from edgekit.model.graph import evaluate
+from edgekit.model.graph import add_before, arguments, evaluate
 
 _aten = torch.ops.aten
 
@@ -22,6 +25,23 @@ def write_least(node: fx.Node) -> None:
     data, count, *more = list[Any](node.args)
     dim, keeps = [*more, *(-1, False)[len(more) :]][:2]
     _write(node, data, dim, count, keeps=keeps, largest=False)
+
+
+def write_place(node: fx.Node) -> None:
+    """Write the places of values among bounds in order as how many bounds do not lie behind them, in place."""
+    given = arguments(node)
+    bounds: Any = given.get("boundaries", given.get("sorted_sequence"))
+    values = given["self"]
+    if given.get("sorter") is not None or not isinstance(values, fx.Node):
+        return
+    behind = _aten.gt.Tensor if given["right"] or given.get("side") == "right" else _aten.ge.Tensor
+    if bounds.meta["val"].dim() > 1:
+        bounds = add_before(node, _aten.unsqueeze.default, bounds, -2)
+    one = add_before(node, _aten.unsqueeze.default, values, -1)
+    # What is no number lies behind all bounds, as torch has it, and is neither more nor less.
+    before = add_before(node, _aten.logical_not.default, add_before(node, behind, bounds, one))
+    kind = torch.int32 if given["out_int32"] else torch.int64
+    node.target, node.args, node.kwargs = _aten.sum.dim_IntList, (before, [-1]), {"dtype": kind}
 
 
 def _write(node: fx.Node, data: fx.Node, dim: int, count: Any, *, keeps: bool, largest: bool) -> None:

@@ -152,8 +152,10 @@ def _setting(job: Job, kept: tuple[Kept, ...]) -> tuple[str, ...]:
 
 
 def _search(job: Job, target: Target, first: Attempt, known: Suspects) -> Search:
-    allowed = min(allowed_bytes(target.size, program.weight_bytes) for program in first.programs.values())
-    room = allowed - max(len(one.data) for one in first.artifacts)
+    room = min(
+        allowed_bytes(target.size, first.programs[one.format].weight_bytes, one.operations) - len(one.data)
+        for one in first.artifacts
+    )
     return Search(
         simulation=known.simulation,
         samples=job.evaluation.rows(known.ranked).spread(comparable(known.simulation)),

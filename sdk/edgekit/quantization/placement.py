@@ -8,6 +8,7 @@ from torch import fx
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, SharedQuantizationSpec
 
 from edgekit.model.graph import is_compute, operation
+from edgekit.model.pairs import is_transform
 from edgekit.quantization.configuration import configuration
 from edgekit.quantization.everywhere import annotate_everywhere
 from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, RECTIFIERS, WEIGHTED
@@ -77,6 +78,7 @@ class Placement(XNNPACKQuantizer):
             for layer in unfit(annotated.graph, self._groups):
                 layer.meta.pop(ANNOTATION, None)
         if not self._everywhere:
+            _leave_transforms(annotated.graph)
             _leave_gates(annotated.graph)
             _round_means(annotated.graph, self._activation)
         for node in annotated.graph.nodes:
@@ -198,6 +200,16 @@ def _leave_first_steps(graph: fx.Graph) -> None:
             if sources and exact.issuperset(sources):
                 exact.add(node)
                 node.meta.pop(ANNOTATION, None)
+
+
+def _leave_transforms(graph: fx.Graph) -> None:
+    """Do not round what a Fourier transform computes: few of its bins are large, and a logarithm often reads them all.
+
+    Rounded like weights, the spectrogram of noise had 12 dB at the end of a network that has 33 without.
+    """
+    for node in graph.nodes:
+        if is_transform(node):
+            node.meta.pop(ANNOTATION, None)
 
 
 def _leave_gates(graph: fx.Graph) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from edgekit.model.constants import Constants
+from edgekit.model.pairs import is_transform
 
 _aten = torch.ops.aten
 _PRODUCTS = {_aten.matmul.default, _aten.mm.default}
@@ -56,7 +57,7 @@ def write_layers(module: fx.GraphModule) -> int:
 
 def _layer(node: fx.Node, constants: Constants) -> _Layer | None:
     """Return the linear layer that a node is, unless it is written as one already."""
-    if node.op != "call_function" or node.kwargs:
+    if node.op != "call_function" or node.kwargs or is_transform(node):
         return None
     given: Any = node.args
     if node.target is _aten.linear.default and given[1].op != "get_attr":

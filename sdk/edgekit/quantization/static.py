@@ -18,6 +18,7 @@ from edgekit.data.samples import Samples
 from edgekit.errors import EdgeKitError, QuantizeError
 from edgekit.model.capture import capture_again
 from edgekit.model.graph import is_quantize, reads_integers
+from edgekit.model.pairs import constant_bytes
 from edgekit.model.program import Captured, Quantized
 from edgekit.model.rounded import module_of
 from edgekit.quantization import account, scales, tables
@@ -60,7 +61,7 @@ def quantize(
             scheme=scheme,
             program=captured.program,
             calibration_sha256=calibration.digest,
-            weight_bytes=captured.source.float_bytes,
+            weight_bytes=captured.source.float_bytes + constant_bytes(captured.program),
         )
     try:
         prepared, float_layers = prepare(captured, scheme, spec, calibration, placing=placing)
@@ -89,7 +90,7 @@ def convert(
     """
     name = captured.source.name
     notes = account.notes(scheme, spec, captured, prepared)
-    stored = account.weight_bytes(scheme, spec, prepared, captured.source)
+    stored = account.weight_bytes(scheme, spec, prepared, captured.source) + constant_bytes(captured.program)
     program = capture_again(convert_pt2e(prepared), captured)
     if not any(is_quantize(node) or reads_integers(node) for node in program.graph.nodes):
         raise QuantizeError(

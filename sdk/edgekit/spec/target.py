@@ -78,7 +78,8 @@ class SizeLimit(Spec):
     """How large one artifact may be.
 
     ``4 * max_share * bytes of the weights as the scheme stores them + overhead_bytes``: with 8-bit weights that is
-    ``max_share`` of the float weights.
+    ``max_share`` of the float weights. A graph of many operations, loops over time for instance, may take
+    ``operation_bytes`` for each instead, where that is more.
     """
 
     max_share: float
@@ -86,6 +87,8 @@ class SizeLimit(Spec):
     that they take in another scheme: four times as much for float."""
     overhead_bytes: int
     """Allowance for the graph itself, in bytes."""
+    operation_bytes: int = 768
+    """Allowance for each operation, in bytes, where all of them together are more than ``overhead_bytes``."""
 
 
 class Target(Spec):

@@ -113,6 +113,7 @@ def artifact(
         int8_fraction=share,
         not_delegated=tuple(dict.fromkeys(elsewhere)),
         left_out=float_islands(quantized),
+        operations=count,
         batch=batch(quantized),
     )
     note = f"{found.file} takes 1 sample in each call: the chip has no use for more."

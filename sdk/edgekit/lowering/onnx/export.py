@@ -80,11 +80,13 @@ def lower(quantized: Quantized, settings: OnnxSettings) -> Artifact:
             f"ONNX Runtime would run nothing of {source.name} as {scheme}: found {sorted(set(kinds))}.",
             hint="Check that the network has convolution or linear layers with static weights.",
         )
+    written = onnx.load_from_string(data).graph.node
     return Artifact(
         format=Format.ONNX,
         data=data,
         scheme=quantized.scheme,
-        operators=tuple(sorted({node.op_type for node in onnx.load_from_string(data).graph.node})),
+        operators=tuple(sorted({node.op_type for node in written})),
+        operations=len(written),
         delegates=("CPUExecutionProvider",),
         delegated_fraction=1.0,  # the CPU provider takes every operation or refuses the file
         int8_fraction=len(integer) / len(compute),

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import fx
 
-from edgekit.lowering.rewriting.writer import Writer, is_float, rank
+from edgekit.lowering.rewriting.writer import Writer, is_float, rank, tensor_of
 from edgekit.model.graph import arguments
 
 _aten = torch.ops.aten
@@ -57,6 +57,15 @@ def between(write: Writer, node: fx.Node) -> fx.Node | None:
         return None
     part = weight if isinstance(weight, fx.Node) else float(weight)
     return write.add(start, write.mul(write.sub(end, start), part))
+
+
+def by_constant(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write a product with a constant matrix as a linear layer."""
+    left, right = arguments(node).values()
+    held = tensor_of(write.program, right)
+    if held is None or held.dim() != 2 or not is_float(left) or not is_float(node):
+        return None
+    return write(_aten.linear.default, left, write.unnamed(held.t()))
 
 
 def sign(write: Writer, node: fx.Node) -> fx.Node | None:

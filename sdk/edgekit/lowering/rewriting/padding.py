@@ -5,12 +5,11 @@ from typing import Any
 import torch
 from torch import fx
 
+from edgekit.lowering.rewriting.pieces import MOST_REVERSED, backward
 from edgekit.lowering.rewriting.writer import MOST_DIMENSIONS, Writer, is_fixed, is_float, rank, shape
 from edgekit.model.graph import arguments
 
 _aten = torch.ops.aten
-# Each reflected row is a slice of its own.
-_MOST_ROWS = 16
 
 
 def pad(write: Writer, node: fx.Node) -> fx.Node | None:
@@ -25,7 +24,7 @@ def pad(write: Writer, node: fx.Node) -> fx.Node | None:
         return _constant(write, data, widths, given["value"] or 0.0)
     if not is_fixed(data) or rank(data) > MOST_DIMENSIONS or min(widths) < 0:
         return None
-    if mode == "reflect" and max(widths) > _MOST_ROWS:
+    if mode == "reflect" and (max(widths) > MOST_REVERSED or rank(data) == MOST_DIMENSIONS):
         return None
     result = data
     for place in range(len(widths) // 2):
@@ -71,7 +70,7 @@ def _padded(write: Writer, data: fx.Node, axis: int, before: int, after: int, mo
             first, last = part(0, 1), part(size - 1, size)
             parts = [*first * before, data, *last * after]
         case _:
-            front = [one for row in range(before, 0, -1) for one in part(row, row + 1)]
-            back = [one for row in range(size - 2, size - 2 - after, -1) for one in part(row, row + 1)]
+            ends = part(1, before + 1), part(size - 1 - after, size - 1)
+            front, back = ([backward(write, one, axis) for one in end] for end in ends)
             parts = [*front, data, *back]
     return write.cat(parts, axis)

@@ -1,5 +1,6 @@
 """Write what takes tensors apart as slices and views, which XNNPACK takes of fixed sizes."""
 
+import math
 import operator
 from typing import Any
 
@@ -12,6 +13,8 @@ from edgekit.model.graph import arguments
 _aten = torch.ops.aten
 # Each run of a gather becomes a slice: more of them cost more than one kernel outside.
 _MOST_RUNS = 16
+MOST_REVERSED = 1024
+"""The longest dimension that is reversed by folding it: 64 slices."""
 _APART = {
     _aten.unbind.int, _aten.split.Tensor, _aten.split_with_sizes.default, _aten.chunk.default,
     _aten.tensor_split.sections,
@@ -112,13 +115,66 @@ def _rolled(write: Writer, data: fx.Node, axis: int, shift: int) -> fx.Node:
 
 
 def flip(write: Writer, node: fx.Node) -> fx.Node | None:
-    """Write the reversal of a short dimension as its rows in reverse order."""
+    """Write the reversal of dimensions as rows in reverse order."""
     given = arguments(node)
-    data, dims = given["self"], list(given["dims"])
-    if not (is_float(data) and is_fixed(data)) or len(dims) != 1 or rank(data) > MOST_DIMENSIONS:
+    data, dims = given["self"], [dim % rank(given["self"]) for dim in given["dims"]]
+    if not (is_float(data) and is_fixed(data)) or not all(can_reverse(data, axis) for axis in dims):
         return None
-    axis = dims[0] % rank(data)
-    return _gathered(write, data, axis, list(range(shape(data)[axis]))[::-1])
+    for axis in dims:
+        data = backward(write, data, axis)
+    return data if dims else None
+
+
+def can_reverse(data: fx.Node, axis: int) -> bool:
+    """Whether `backward` takes a dimension: it is short enough, or can be folded into two."""
+    size = shape(data)[axis]
+    return rank(data) <= MOST_DIMENSIONS and size <= (_MOST_RUNS if rank(data) == MOST_DIMENSIONS else MOST_REVERSED)
+
+
+def backward(write: Writer, data: fx.Node, axis: int) -> fx.Node:
+    """Return the rows of a dimension in reverse order, of which a long one is folded: so many slices as twice its root.
+
+    Args:
+        write: Adds nodes.
+        data: Values of fixed sizes, of which `can_reverse` is true.
+        axis: The dimension.
+    """
+    sizes = shape(data)
+    size = sizes[axis]
+    if size <= _MOST_RUNS:
+        return write.cat([write.slice(data, axis, row, row + 1) for row in reversed(range(size))], axis)
+    columns = math.isqrt(size)
+    rows = size // columns
+    whole = write.slice(data, axis, 0, rows * columns)
+    folded = write.reshape(whole, [*sizes[:axis], rows, columns, *sizes[axis + 1 :]])
+    for place, count in ((axis, rows), (axis + 1, columns)):
+        folded = write.cat([write.slice(folded, place, row, row + 1) for row in reversed(range(count))], place)
+    found = write.reshape(folded, shape(whole))
+    if rows * columns == size:
+        return found
+    return write.cat([backward(write, write.slice(data, axis, rows * columns, size), axis), found], axis)
+
+
+def frames(write: Writer, node: fx.Node) -> fx.Node | None:
+    """Write frames of a dimension, which may overlap, as its steps beside each other, later ones for later parts."""
+    given = arguments(node)
+    data, size, step = given["self"], given["size"], given["step"]
+    if not (is_float(data) and is_fixed(data)) or rank(data) >= MOST_DIMENSIONS:
+        return None
+    axis, parts = given["dimension"] % rank(data), -(-size // step)
+    if parts > _MOST_RUNS:
+        return None
+    others = [place for place in range(rank(data)) if place != axis]
+    count = shape(node)[axis]
+    last = write.permute(data, [*others, axis])
+    length, wanted = shape(last)[-1], (count + parts - 1) * step
+    if wanted > length:
+        last = write(_aten.constant_pad_nd.default, last, [0, wanted - length], 0.0)
+    rows = write.reshape(write.slice(last, rank(last) - 1, 0, wanted), [*shape(last)[:-1], wanted // step, step])
+    beside = write.cat([write.slice(rows, rank(rows) - 2, part, part + count) for part in range(parts)], rank(rows) - 1)
+    cut = write.slice(beside, rank(beside) - 1, 0, size)
+    order = list(range(axis)), list(range(axis, rank(data) - 1))
+    return write.permute(cut, [*order[0], rank(data) - 1, *order[1], rank(data)])
 
 
 def gather_rows(write: Writer, node: fx.Node) -> fx.Node | None:

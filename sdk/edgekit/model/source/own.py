@@ -145,8 +145,6 @@ def _refuse(name: str, model: nn.Module) -> None:
             raise SourceError(
                 f"{name} is quantized already, or distributed: {path} is a {_kind(tensor)}.", hint=_FLOAT_HINT
             )
-        if tensor.is_complex():
-            raise SourceError(f"{path} of {name} is {tensor.dtype}.", hint="Phones' runtimes have no complex numbers.")
 
 
 def _is_wrapper(tensor: object) -> bool:
