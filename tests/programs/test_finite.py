@@ -18,7 +18,7 @@ from edgekit.quantization import quantize
 from edgekit.quantization.observers import HistogramObserver
 from edgekit.spec import Cpu, OnnxSettings, PteSettings, QuantSpec, Ranges, Scheme, TensorSpec
 
-HOWS = ("log", "log of empty bins", "scaled log", "quotient", "mask", "overflow")
+HOWS = ("log", "log of empty bins", "scaled log", "quotient", "choice", "filled", "mask", "overflow")
 
 
 class Spectrum(nn.Module):
@@ -44,6 +44,11 @@ class Spectrum(nn.Module):
                 x = torch.relu(torch.log(torch.relu(x)) * 0.5 + x)
             case "quotient":
                 x = torch.nan_to_num(torch.relu(x) / torch.relu(x) * 2.0, 0.5) + x
+            case "choice":
+                large = x > 0.3
+                x = torch.where(large, x / (torch.relu(x) * 0 + large), torch.zeros_like(x))
+            case "filled":
+                x = torch.log(torch.relu(x)).masked_fill(x < 0.05, -3.0)
             case "mask":
                 x = torch.relu(x + self.get_buffer("mask"))
             case _:

@@ -13,7 +13,7 @@ from torch import Tensor, fx
 from edgekit.lowering.rewriting.folding import ALIKE
 from edgekit.lowering.rewriting.reductions import LONGEST, rows_of
 from edgekit.lowering.rewriting.writer import Writer, is_float, rank, shape, tensor_of
-from edgekit.model.graph import arguments
+from edgekit.model.graph import arguments, is_quantize, operation
 
 _aten = torch.ops.aten
 # Stands for minus infinity: what is masked with it is zero behind a softmax, unless all of the row is.
@@ -21,6 +21,15 @@ _MASKED = -1e30
 _HUGE = 1e38
 _LOWEST = -3e38
 _SOFTMAX = {_aten.softmax.int, _aten._softmax.default}
+# What may give infinities, or no number, of finite values, and what never does.
+_UNBOUNDED = {
+    "acos", "acosh", "asin", "atanh", "div", "exp", "expm1", "log", "log10", "log1p", "log2", "logit", "pow",
+    "reciprocal", "rsqrt", "sinh", "cosh", "sqrt", "tan", "true_divide",
+}  # fmt: skip
+_BOUNDED = {
+    "bmm", "conv1d", "conv2d", "conv3d", "hardsigmoid", "layer_norm", "linear", "matmul", "nan_to_num", "sigmoid",
+    "softmax", "_softmax", "tanh",
+}  # fmt: skip
 
 
 def scaled_dot_product_attention(write: Writer, node: fx.Node) -> fx.Node | None:
@@ -173,7 +182,7 @@ def masked(write: Writer, node: fx.Node) -> fx.Node | None:
         data, condition, number, where = given["self"], given["condition"], given["other"], False
     if not (isinstance(data, fx.Node) and is_float(data) and is_float(node)) or not isinstance(number, int | float):
         return None
-    if str(shape(data)) != str(shape(node)):
+    if str(shape(data)) != str(shape(node)) or not _is_finite(data):
         return None
     known = tensor_of(write.program, condition)
     if math.isinf(number):
@@ -189,6 +198,22 @@ def masked(write: Writer, node: fx.Node) -> fx.Node | None:
         kept = write.add(write.mul(flags, -1.0), 1.0) if where else flags
         bias = write.mul(flags, float(number)) if where else write.mul(write.add(flags, -1.0), -float(number))
     return write.add(write.mul(data, kept), bias)
+
+
+def _is_finite(data: fx.Node) -> bool:
+    """Whether nothing since the last layer can have given what times zero is not zero: infinities, or no number."""
+    waiting, seen = [data], set[fx.Node]()
+    while waiting:
+        node = waiting.pop()
+        if node in seen or node.op != "call_function" or operation(node) in _BOUNDED or is_quantize(node):
+            continue
+        seen.add(node)
+        divisor = node.args[1] if operation(node) in ("div", "pow") and len(node.args) > 1 else None
+        by_number = isinstance(divisor, int | float) and divisor > 0
+        if operation(node) in _UNBOUNDED and not by_number:
+            return False
+        waiting += node.all_input_nodes
+    return True
 
 
 def _infinite(write: Writer, data: fx.Node, condition: fx.Node | Tensor, number: float, where: bool) -> fx.Node:
