@@ -18,7 +18,7 @@ from rich.text import Text
 
 from edgekit import targets
 from edgekit.api import build_project
-from edgekit.render import verdict
+from edgekit.bundles import verdict
 from edgekit.render.next_step import next_step
 from edgekit.render.summary import show_summary
 from edgekit.render.tables import show_build

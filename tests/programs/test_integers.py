@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import edgekit
+from edgekit.bundles import verdict
 from edgekit.data.rows import whole
 from edgekit.data.samples import Samples
 from edgekit.drift import varying
@@ -20,7 +21,6 @@ from edgekit.model.capture import capture
 from edgekit.model.program import Quantized
 from edgekit.model.source.module import source_from_module
 from edgekit.quantization import quantize
-from edgekit.render import verdict
 from edgekit.spec import Cpu, Meaning, OnnxSettings, PteSettings, QuantSpec, Scheme, TensorSpec
 
 COUNTERS = ("arange", "cumsum", "cat", "mask", "where", "product", "float of integers")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 import edgekit
 from edgekit import lowering, targets
+from edgekit.bundles import verdict
 from edgekit.data.samples import Samples
 from edgekit.errors import EdgeKitError, LowerError, RunError
 from edgekit.execution import artifact as runs
@@ -16,7 +17,6 @@ from edgekit.execution.proof import try_out
 from edgekit.lowering import pte
 from edgekit.model.artifact import Artifact
 from edgekit.model.program import Quantized
-from edgekit.render import verdict
 from edgekit.spec import Cpu, Format, PteSettings, Scheme
 from tests.programs.networks import quantized
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 import edgekit
+from edgekit.bundles import verdict
 from edgekit.errors import DataError, SourceError
-from edgekit.render import verdict
 
 LAYERS = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 

@@ -10,11 +10,13 @@ import select
 import pytest
 from rich.console import Console
 
+from edgekit.base import numbers
+from edgekit.bundles import verdict
 from edgekit.bundles.profile import Profile
 from edgekit.bundles.result import BuildResult
 from edgekit.drift.report import DriftReport
 from edgekit.render import json as render_json
-from edgekit.render import numbers, summary, tables, verdict
+from edgekit.render import summary, tables
 from edgekit.render.drift import COLUMNS, columns_of, show_drift
 from edgekit.render.layout import simple_table
 from edgekit.render.profile import show_profile

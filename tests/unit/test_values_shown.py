@@ -25,6 +25,15 @@ def test_results_are_one_line() -> None:
         assert "\n" not in repr(value)
         assert len(repr(value)) < 200
     assert repr(built.bundles[0]) == "<digits for android-arm64: passed, model.pte 63.4 kB, model.onnx 71.2 kB>"
+    assert built.failures == built.bundles[0].failures == ()
+    failed = examples.built(breach=True, large=True)
+    (over,) = failed.bundles
+    assert repr(over).startswith("<digits for android-arm64: failed (")
+    assert len(repr(over)) < 300
+    assert any("model.onnx: size 90.0 kB" in line for line in over.failures)
+    assert failed.failures
+    assert all(line.startswith("android-arm64: ") and line[15:] in over.failures for line in failed.failures)
+    assert failed._repr_html_().count("<li>") == len(failed.failures)
     assert "over the budget" in repr(examples.report(breach=True))
     assert "0.410 ms" in repr(profiles.profile())
     one = Prediction(artifact="model.pte", outputs={"logits": np.zeros((1, 2))}, classes=(("seven", 0.97),))

@@ -4,12 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
+from textwrap import shorten
 
+from edgekit.base.numbers import kilobytes
+from edgekit.bundles import verdict
 from edgekit.bundles.contents import PAGE_FILE
 from edgekit.bundles.manifest import Manifest
 from edgekit.bundles.native import Native
 from edgekit.errors import EdgeKitError, ProjectError
 from edgekit.model.layers import Sensitivities
+
+# Of a reason in one line, in characters.
+_LONGEST = 120
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -28,10 +34,17 @@ class Built:
         """Whether drift and sizes are within their limits."""
         return self.manifest.verdict == "passed"
 
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What drift or sizes break, and formats that were not built, a sentence each; none where it passed."""
+        return tuple(verdict.of_manifest(self.manifest))
+
     def __repr__(self) -> str:
         """Return one line."""
-        files = ", ".join(f"{item.file} {item.bytes / 1000:,.1f} kB" for item in self.manifest.artifacts)
-        return f"<{self.manifest.model.name} for {self.manifest.target.name}: {self.manifest.verdict}, {files}>"
+        files = ", ".join(f"{item.file} {kilobytes(item.bytes)}" for item in self.manifest.artifacts)
+        first, *more = self.failures or ("",)
+        why = f" ({shorten(first, _LONGEST)}{f', and {len(more)} more' if more else ''})" if first else ""
+        return f"<{self.manifest.model.name} for {self.manifest.target.name}: {self.manifest.verdict}{why}, {files}>"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
@@ -79,6 +92,13 @@ class BuildResult:
         """Whether every bundle is within its limits, and none is missing that should be there."""
         return all(bundle.passed for bundle in self.bundles) and not any(one.failed for one in self.not_built)
 
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Why it did not pass, a sentence each, with the target in front; none where it did."""
+        broken = [f"{one.manifest.target.name}: {line}" for one in self.bundles for line in one.failures]
+        lacking = [f"{one.target} was not built: {one.error.message}" for one in self.not_built if one.failed]
+        return (*lacking, *broken)
+
     def __repr__(self) -> str:
         """Return one line."""
         lacking = [f"<{one.target}: not built>" for one in self.not_built]
@@ -91,7 +111,7 @@ class BuildResult:
                 one.manifest.target.name,
                 item.file,
                 str(item.quantization),
-                f"{item.bytes / 1000:,.1f} kB",
+                kilobytes(item.bytes),
                 one.manifest.verdict,
             )
             for one in self.bundles
@@ -101,7 +121,9 @@ class BuildResult:
         head = "".join(f"<th>{title}</th>" for title in ("target", "file", "scheme", "size", "verdict"))
         body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
         pages = "".join(f"<p><code>{escape(str(one.folder / PAGE_FILE))}</code></p>" for one in self.bundles)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{pages}"
+        failures = "".join(f"<li>{escape(line)}</li>" for line in self.failures)
+        reasons = f"<ul>{failures}</ul>" if failures else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{reasons}{pages}"
 
 
 Bundle = str | Path | Built | BuildResult

@@ -176,12 +176,11 @@ def build(
 
 def _failure(result: "BuildResult") -> EdgeKitError | None:
     """Return the error that a build ends with: the first target that could not be built, else what is over a limit."""
-    from edgekit.render import verdict
     from edgekit.render.next_step import next_step
 
     for one in result.not_built:
         if one.failed:
             return type(one.error)(f"{one.target} was not built: {one.error.message}", hint=one.error.hint)
     over = [bundle for bundle in result.bundles if not bundle.passed]
-    lines = [f"{one.manifest.target.name}: {line}" for one in over for line in verdict.of_manifest(one.manifest)]
+    lines = [f"{one.manifest.target.name}: {line}" for one in over for line in one.failures]
     return over_budget(lines, next_step(over[0].manifest, over[0].folder, result.ranking)) if over else None

@@ -67,7 +67,8 @@ def compare(
     if page is not None:
         raise click.UsageError("--page shows what changed from PATH to NEW: give NEW too.")
 
-    from edgekit.render import cases, json, markdown, tables, verdict
+    from edgekit.bundles import verdict
+    from edgekit.render import cases, json, markdown, tables
     from edgekit.render.summary import show_drift_summary
 
     report = _measured(path, reference, folder, progress, bundle)

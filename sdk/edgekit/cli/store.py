@@ -55,9 +55,9 @@ def show(progress: Progress, *, store: str, failed: bool) -> Answer:
 @verb
 def gc(progress: Progress, *, store: str, days: float, drop: tuple[str, ...], dry_run: bool) -> Answer:
     """Take away results that no sweep names any more, and files that no result names."""
+    from edgekit.base.numbers import kilobytes
     from edgekit.base.store.place import open_place
     from edgekit.pipeline.sweeping import upkeep
-    from edgekit.render.numbers import kilobytes
 
     done = upkeep.collect(open_place(store), days=days, drop=drop, dry=dry_run)
     told = f"{done.results} results and {done.blobs} files, {kilobytes(done.bytes)}"

@@ -108,10 +108,11 @@ def verify(
     reference = _reference(bundle, recorded, folder)
 
     from edgekit.base import cache as caches
+    from edgekit.bundles import verdict
     from edgekit.bundles.verified import BOARD_FILE, EMULATED_FILE
     from edgekit.pipeline import emulate as emulation
     from edgekit.pipeline.measured import add
-    from edgekit.render import cases, markdown, verdict
+    from edgekit.render import cases, markdown
     from edgekit.render.verified import show_verified
 
     store = caches.for_builds()

@@ -3,8 +3,8 @@
 from rich.console import Console
 from rich.text import Text
 
+from edgekit.base import numbers
 from edgekit.bundles.bisection import Bisection, Compared, Parting
-from edgekit.render import numbers
 from edgekit.render.layout import fields, heading, indented
 
 

@@ -1,9 +1,9 @@
 """The model card of a published bundle: what is in it, how good it is, and how an app takes it."""
 
+from edgekit.base.numbers import kilobytes
+from edgekit.bundles import verdict
 from edgekit.bundles.manifest import Manifest
-from edgekit.render import verdict
 from edgekit.render.markdown import escaped
-from edgekit.render.numbers import kilobytes
 
 
 def of_manifest(manifest: Manifest, repository: str) -> str:

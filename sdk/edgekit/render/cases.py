@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit.base import numbers
+from edgekit.bundles import verdict
 from edgekit.bundles.changes import Side
 from edgekit.bundles.manifest import ArtifactInfo, Manifest, Report, report
 from edgekit.drift.report import DriftReport, LimitResult
-from edgekit.render import numbers, verdict
 
 
 @dataclass(frozen=True, kw_only=True)

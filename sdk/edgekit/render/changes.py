@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
+from edgekit.base import numbers
+from edgekit.bundles import verdict
 from edgekit.bundles.changes import ArtifactChange, BundleComparison, Change, LegChange, MetricChange
 from edgekit.bundles.timing import LatencyChange
 from edgekit.drift.statistics import Interval
-from edgekit.render import numbers, summary, verdict
+from edgekit.render import summary
 from edgekit.render.layout import heading, indented, simple_table
 from edgekit.render.tables import show_verdict
 

@@ -3,10 +3,10 @@
 from rich.console import Console
 from rich.text import Text
 
+from edgekit.bundles import verdict
 from edgekit.bundles.cost import Cost
 from edgekit.bundles.device_profile import DeviceProfile
 from edgekit.bundles.profile import Profile
-from edgekit.render import verdict
 from edgekit.render.drift import show_drift
 from edgekit.render.layout import heading, indented, simple_table
 from edgekit.render.tables import show_verdict

@@ -8,12 +8,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgekit.base import numbers
+from edgekit.bundles import verdict
+from edgekit.bundles.verdict import leg_name
 from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import DriftReport, Leg, LimitResult
-from edgekit.render import numbers, verdict
 from edgekit.render.layout import indented, simple_table
 from edgekit.render.terminal import symbol
-from edgekit.render.verdict import leg_name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from edgekit.apps.values import Dropped, Pin, Placed
+from edgekit.base.numbers import kilobytes
 from edgekit.render.layout import fields, heading, indented
-from edgekit.render.numbers import kilobytes
 from edgekit.spec import CPU_CHIP
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from edgekit.base import numbers
 from edgekit.drift.metrics import Metrics
-from edgekit.render import numbers
 from edgekit.render.drift import COLUMNS
 from edgekit.render.layout import heading, indented, simple_table
 

@@ -3,9 +3,10 @@
 from rich.console import Console
 from rich.text import Text
 
+from edgekit.base import numbers
+from edgekit.bundles import verdict
 from edgekit.bundles.manifest import Manifest
 from edgekit.model.layers import FallbackReport
-from edgekit.render import numbers, verdict
 from edgekit.render.layout import heading, indented, simple_table
 
 

@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from edgekit.base.numbers import kilobytes, shape
 from edgekit.inspection import BundleFolder, Inspection, OnnxFile, PteFile, Tensor, TraceFile
 from edgekit.inspection.values import Count
 from edgekit.render.layout import fields, heading, indented
-from edgekit.render.numbers import kilobytes, shape
 from edgekit.targets.runtimes.check import Certainty
 
 STYLES = {Certainty.MISSING: "bold red", Certainty.DOUBTFUL: "yellow", Certainty.UNKNOWN: "dim"}

@@ -2,9 +2,9 @@
 
 from collections import Counter
 
+from edgekit.base import numbers
 from edgekit.bundles.manifest import ArtifactInfo
 from edgekit.model.left_out import LeftOut
-from edgekit.render import numbers
 
 
 def left_out_lines(item: ArtifactInfo) -> list[str]:

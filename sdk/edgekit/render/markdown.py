@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterable
 
 from edgekit.base.text import line
+from edgekit.bundles import verdict
 from edgekit.bundles.changes import BundleComparison, Change, MetricChange
 from edgekit.drift.report import DriftReport, LimitResult
-from edgekit.render import changes, verdict
+from edgekit.render import changes
 from edgekit.render.cases import Suite
 
 _WORDS = {

@@ -4,12 +4,12 @@ import json
 import shlex
 from pathlib import Path
 
+from edgekit.base import numbers
 from edgekit.bundles.manifest import ArtifactInfo, Report
+from edgekit.bundles.verdict import leg_name
 from edgekit.drift.blame import Blame, blamed, noise
 from edgekit.drift.report import Leg
 from edgekit.model.layers import Sensitivities, Sensitivity
-from edgekit.render import numbers
-from edgekit.render.verdict import leg_name
 
 _NAMED = 3
 _WORTH_DB = 0.5

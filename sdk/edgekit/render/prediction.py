@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.render import numbers
+from edgekit.base import numbers
 from edgekit.render.layout import fields, heading, indented, simple_table
 
 if TYPE_CHECKING:

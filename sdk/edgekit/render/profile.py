@@ -3,10 +3,11 @@
 from rich.console import Console
 from rich.text import Text
 
+from edgekit.base import numbers
+from edgekit.bundles import verdict
 from edgekit.bundles.cost import Cost
 from edgekit.bundles.profile import Classes, LayerValues, Profile, StepGain
 from edgekit.model.layers import Sensitivity
-from edgekit.render import numbers, verdict
 from edgekit.render.drift import show_drift
 from edgekit.render.layout import heading, indented, simple_table
 from edgekit.render.tables import show_verdict

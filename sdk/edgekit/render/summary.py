@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
+from edgekit.base import numbers
 from edgekit.bundles.contents import PAGE_FILE
 from edgekit.bundles.manifest import ArtifactInfo, Report
 from edgekit.bundles.result import BuildResult
 from edgekit.drift.metrics import Metrics
 from edgekit.drift.report import DriftReport, Leg
 from edgekit.model.onchip import Executed
-from edgekit.render import numbers
 from edgekit.spec import Scheme
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from edgekit.base import numbers
 from edgekit.bundles.cells import Failure, Result, Swept
 from edgekit.bundles.scorecard import Scorecard
-from edgekit.render import numbers
 from edgekit.render.layout import indented, simple_table
 
 _SHOWN = 40

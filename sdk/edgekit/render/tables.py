@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.text import Text
 
+from edgekit.base import numbers
+from edgekit.bundles import verdict
 from edgekit.bundles.manifest import ArtifactInfo, Manifest
 from edgekit.bundles.native import NATIVE_FOLDER, Native
 from edgekit.bundles.result import BuildResult, Built
 from edgekit.data.trace import Trace
 from edgekit.drift.report import DriftReport
-from edgekit.render import numbers, verdict
 from edgekit.render.drift import show_drift
 from edgekit.render.float_layers import show_float_layers
 from edgekit.render.layout import fields, heading, indented, simple_table

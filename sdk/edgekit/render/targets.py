@@ -3,11 +3,11 @@
 from rich.console import Console
 from rich.text import Text
 
+from edgekit.base import numbers
 from edgekit.bundles.manifest import ArtifactInfo, Manifest
 from edgekit.bundles.result import BuildResult
 from edgekit.drift.report import Leg
 from edgekit.model.onchip import Executed, OnChip
-from edgekit.render import numbers
 from edgekit.render.layout import heading, indented, simple_table
 
 

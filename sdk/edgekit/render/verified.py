@@ -3,9 +3,10 @@
 from rich.console import Console
 from rich.text import Text
 
+from edgekit.base import numbers
+from edgekit.bundles import verdict
 from edgekit.bundles.verified import Board, Verified
 from edgekit.drift.report import Leg
-from edgekit.render import numbers, verdict
 from edgekit.render.layout import heading, indented, simple_table
 from edgekit.render.tables import show_verdict
 

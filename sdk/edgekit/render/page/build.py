@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from edgekit.bundles import verdict
 from edgekit.bundles.device_profile import DeviceProfile
 from edgekit.bundles.manifest import Manifest
 from edgekit.bundles.manifest import report as report_of
@@ -13,7 +14,6 @@ from edgekit.bundles.profile import Profile
 from edgekit.bundles.verified import Verified
 from edgekit.drift.report import Leg
 from edgekit.model.drawing import Drawing
-from edgekit.render import verdict
 from edgekit.render.next_step import next_step
 from edgekit.render.page import first, terms
 from edgekit.render.page.columns import Column, columns_of, computed_on, own_of

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from edgekit.bundles import verdict
 from edgekit.bundles.changes import BundleComparison, Change, LegChange, MetricChange
-from edgekit.render import verdict
 from edgekit.render.page.columns import COLUMNS, computed_on
 from edgekit.render.page.forms import Form
 from edgekit.render.page.strip import Strip, line_of

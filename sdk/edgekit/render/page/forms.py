@@ -6,7 +6,9 @@ from typing import Literal, assert_never, get_args
 from markupsafe import Markup
 from pydantic import JsonValue
 
-from edgekit.render import numbers, summary, verdict
+from edgekit.base import numbers
+from edgekit.bundles import verdict
+from edgekit.render import summary
 from edgekit.render.page.traced import Traced
 
 Number = Literal[

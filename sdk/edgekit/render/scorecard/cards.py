@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator, Sequence
 
+from edgekit.base import numbers
 from edgekit.bundles.entry import Entry
 from edgekit.bundles.scorecard import Score
-from edgekit.render import numbers
 from edgekit.render.markdown import escaped
 from edgekit.render.page.many import front
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
+from edgekit.base import numbers
+from edgekit.bundles import verdict
 from edgekit.bundles.entry import Entry
 from edgekit.bundles.scorecard import Regression, Score, Scorecard, Verdict
-from edgekit.render import numbers, verdict
 from edgekit.render.page.many import front
 from edgekit.render.page.template import render
 from edgekit.render.scorecard import cards

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import assert_never
 
+from edgekit.base.numbers import kilobytes
 from edgekit.bundles.manifest import ArtifactInfo, Manifest
 from edgekit.drift.report import Check, DriftReport, Leg
 from edgekit.drift.statistics import Interval
 from edgekit.model.layers import FallbackReport
-from edgekit.render.numbers import kilobytes
 
 
 def leg_name(leg: Leg) -> str:
