@@ -262,7 +262,7 @@ def test_adaptive_rounding_gains_where_inputs_are_correlated() -> None:
         common = generator.normal(size=(count, 1))
         own = generator.normal(size=(count, 64)) * 0.05
         values = (common + own).astype(np.float32)
-        values[:, 0] *= 0.01
+        values[:, 0] *= 0.1
         return Samples(inputs={"image": values})
 
     calibration, evaluation = samples(256), samples(200)

@@ -5,6 +5,14 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+EXACT = "edgekit_exact_"
+"""What the names of constants begin with whose readers compute in float: they are never rounded."""
+
+
+def reads_exact(node: fx.Node) -> bool:
+    """Whether a node of a captured graph reads a constant that is never rounded."""
+    return any(source.op == "get_attr" and EXACT in str(source.target) for source in node.all_input_nodes)
+
 
 class Constants:
     """Works out what nodes of a graph module compute from its parameters, buffers and constants alone."""

@@ -4,7 +4,7 @@ from torch import fx
 
 from edgekit.model.graph import module_path
 from edgekit.model.program import Captured, Source
-from edgekit.quantization import recurrent
+from edgekit.quantization import features, recurrent
 from edgekit.quantization.observers import PerChannelWeightObserver
 from edgekit.quantization.placement import uneven
 from edgekit.quantization.tables import PerChannelGroupTableObserver, PerChannelTableObserver, tables
@@ -25,9 +25,9 @@ def wanted(scheme: Scheme, spec: QuantSpec) -> str:
 def notes(scheme: Scheme, spec: QuantSpec, captured: Captured, prepared: fx.GraphModule) -> tuple[str, ...]:
     """Name the layers that compute in float: recurrent ones, and those that groups of 4-bit weights do not divide.
 
-    And the tables of embeddings that have 8 bits where 4 were asked for.
+    And the tables of embeddings that have 8 bits where 4 were asked for, and the inputs that are scaled first.
     """
-    found = recurrent.note(prepared.graph), _wide_tables(spec, prepared)
+    found = features.note(prepared.graph), recurrent.note(prepared.graph), _wide_tables(spec, prepared)
     stay = tuple(note for note in found if note is not None)
     if scheme is not Scheme.W4_DYNAMIC:
         return stay

@@ -30,7 +30,6 @@ EPS = 2.0**-60
 # How much less than a weight's largest scale the scale of a channel may be. What kernels multiply with must not vanish,
 # and beside the largest channel a step of this is 2**-21 of the range.
 _LEAST_OF_LARGEST = 2.0**-14
-
 # The largest float16.
 _HALF_MOST = 65504.0
 

@@ -1,5 +1,6 @@
 """Placement: where values are rounded. ExecuTorch's XNNPACK quantizer decides, and is refined here."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -8,9 +9,9 @@ from torch import fx
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, SharedQuantizationSpec
 
 from edgekit.model.graph import is_compute, operation
-from edgekit.model.pairs import is_transform
 from edgekit.quantization.configuration import configuration
 from edgekit.quantization.everywhere import annotate_everywhere
+from edgekit.quantization.features import leave_exact
 from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, RECTIFIERS, WEIGHTED
 from edgekit.quantization.grouping import ANNOTATION, chosen, group
 from edgekit.quantization.moved import share_moved
@@ -32,6 +33,22 @@ _ELEMENTWISE = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unroundable:
+    """Names of values that calibration has found to be unfit for rounding."""
+
+    unbounded: frozenset[str] = frozenset()
+    """Infinite, or no number, for some sample: there is no step."""
+    distant: frozenset[str] = frozenset()
+    """So far from zero that what varies of them would be a few steps."""
+
+    def __or__(self, other: "Unroundable") -> "Unroundable":
+        return Unroundable(unbounded=self.unbounded | other.unbounded, distant=self.distant | other.distant)
+
+
+NONE = Unroundable()
+
+
 class Placement(XNNPACKQuantizer):
     """The XNNPACK quantizer, less the roundings that buy nothing."""
 
@@ -40,12 +57,13 @@ class Placement(XNNPACKQuantizer):
         scheme: Scheme,
         spec: QuantSpec,
         name: str,
-        unbounded: frozenset[str] = frozenset(),
+        unroundable: Unroundable = NONE,
+        uneven: tuple[str, ...] = (),
         placing: Placing = CPU_PLACING,
     ) -> None:
         """Take what `static.prepare` is given, and the model's name for messages."""
         super().__init__()
-        self._unbounded, self._placing = unbounded, placing
+        self._unroundable, self._uneven, self._placing = unroundable, uneven, placing
         self._activation = None if scheme in DYNAMIC else configuration(scheme, spec, placing).output_activation
         self._spec = spec
         self._name = name
@@ -73,12 +91,12 @@ class Placement(XNNPACKQuantizer):
             _leave_first_steps(annotated.graph)
         else:
             annotate_everywhere(annotated.graph, self._placing, self._activation)
-        self._leave_unbounded(annotated.graph)
+        self._leave_unroundable(annotated.graph)
         if self._layers is LINEAR:
             for layer in unfit(annotated.graph, self._groups):
                 layer.meta.pop(ANNOTATION, None)
         if not self._everywhere:
-            _leave_transforms(annotated.graph)
+            leave_exact(annotated.graph, self._uneven, ANNOTATION)
             _leave_gates(annotated.graph)
             _round_means(annotated.graph, self._activation)
         for node in annotated.graph.nodes:
@@ -111,12 +129,13 @@ class Placement(XNNPACKQuantizer):
         chosen = {name: OutermostLayer.INT8 if end is OutermostLayer.AUTO else end for name, end in ends.items()}
         return self._spec.model_copy(update=chosen)
 
-    def _leave_unbounded(self, graph: fx.Graph) -> None:
-        """Do not round what is not finite: it has no step."""
+    def _leave_unroundable(self, graph: fx.Graph) -> None:
+        """Do not round what is not finite: it has no step. Nor what is far from zero, whatever gives or reads it."""
         for node in graph.nodes:
             names = {one.name for one in (node, *node.all_input_nodes)}
             rounded = node.target in _WEIGHTLESS or (self._everywhere and node.target not in WEIGHTED)
-            if rounded and not names.isdisjoint(self._unbounded):
+            distant = not self._everywhere and not names.isdisjoint(self._unroundable.distant)
+            if distant or (rounded and not names.isdisjoint(self._unroundable.unbounded)):
                 node.meta.pop(ANNOTATION, None)
 
     def _leave_floats(self, graph: fx.Graph) -> None:
@@ -200,16 +219,6 @@ def _leave_first_steps(graph: fx.Graph) -> None:
             if sources and exact.issuperset(sources):
                 exact.add(node)
                 node.meta.pop(ANNOTATION, None)
-
-
-def _leave_transforms(graph: fx.Graph) -> None:
-    """Do not round what a Fourier transform computes: few of its bins are large, and a logarithm often reads them all.
-
-    Rounded like weights, the spectrogram of noise had 12 dB at the end of a network that has 33 without.
-    """
-    for node in graph.nodes:
-        if is_transform(node):
-            node.meta.pop(ANNOTATION, None)
 
 
 def _leave_gates(graph: fx.Graph) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from edgekit.model.constants import Constants
-from edgekit.model.pairs import is_transform
+from edgekit.model.constants import Constants, reads_exact
 
 _aten = torch.ops.aten
 _PRODUCTS = {_aten.matmul.default, _aten.mm.default}
@@ -57,7 +56,7 @@ def write_layers(module: fx.GraphModule) -> int:
 
 def _layer(node: fx.Node, constants: Constants) -> _Layer | None:
     """Return the linear layer that a node is, unless it is written as one already."""
-    if node.op != "call_function" or node.kwargs or is_transform(node):
+    if node.op != "call_function" or node.kwargs or reads_exact(node):
         return None
     given: Any = node.args
     if node.target is _aten.linear.default and given[1].op != "get_attr":

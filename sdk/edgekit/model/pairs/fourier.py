@@ -13,6 +13,7 @@ from torch import Tensor, fx
 from torch.export import ExportedProgram
 
 from edgekit.errors import CaptureError
+from edgekit.model.constants import EXACT
 from edgekit.model.graph import arguments
 from edgekit.model.pairs.writer import Pair, Part, Writer
 
@@ -21,8 +22,7 @@ _aten = torch.ops.aten
 _WHOLE = 128
 _FORWARD, _BACKWARD = -1, 1
 
-# What the names of the constants begin with.
-_CONSTANTS = "edgekit_fourier_"
+_CONSTANTS = f"{EXACT}fourier_"
 
 TRANSFORMS: dict[Any, tuple[int, bool]] = {
     **dict.fromkeys((_aten.fft_fft.default, _aten.fft_fft2.default, _aten.fft_fftn.default), (_FORWARD, False)),
@@ -31,11 +31,6 @@ TRANSFORMS: dict[Any, tuple[int, bool]] = {
     **dict.fromkeys((_aten.fft_irfft.default, _aten.fft_irfft2.default, _aten.fft_irfftn.default), (_BACKWARD, True)),
 }
 """The sign of each transform's exponent, and whether one side of it is a real signal, with half of its spectrum."""
-
-
-def is_transform(node: fx.Node) -> bool:
-    """Whether a node of a captured graph multiplies by the constants of a transform."""
-    return any(source.op == "get_attr" and _CONSTANTS in str(source.target) for source in node.all_input_nodes)
 
 
 def constant_bytes(program: ExportedProgram) -> int:

@@ -1,4 +1,4 @@
-"""What each operation on complex numbers is as arithmetic of their parts."""
+"""What operations on complex numbers are as arithmetic of their parts."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
