@@ -61,7 +61,7 @@ def test_one_liners_are_whole(group: click.Group) -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "near"),
-    [("andriod-arm64", ["android-arm64"]), ("ios-am64", ["ios-arm64"]), ("linux", ["linux-arm64", "linux-x86_64"]),
+    [("andriod-arm64", ["android-arm64"]), ("ios-am64", ["ios-arm64"]), ("linux", ["linux-arm64", "linux-x86_64", "linux-x86_64-vnni"]),
      ("arm64", [name for name in targets.names() if name.endswith("-arm64")]), ("toaster", [])],
 )  # fmt: skip
 def test_a_near_target_is_of_the_same_family(wanted: str, near: list[str]) -> None:
@@ -105,4 +105,4 @@ def test_shells_complete_commands_and_targets() -> None:
         return [line.partition(",")[2] for line in done.stdout.splitlines()]
 
     assert completed("edgekit bu", 1) == ["build"]
-    assert completed("edgekit build -t linux", 3) == ["linux-arm64", "linux-x86_64"]
+    assert completed("edgekit build -t linux", 3) == ["linux-arm64", "linux-x86_64", "linux-x86_64-vnni"]

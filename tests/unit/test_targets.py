@@ -19,6 +19,7 @@ CPUS = (
     "ios-simulator-arm64",
     "linux-arm64",
     "linux-x86_64",
+    "linux-x86_64-vnni",
 )
 CHIPS = (
     "android-vulkan",
@@ -68,16 +69,17 @@ def test_shipped_profiles_load(name: str) -> None:
     assert target.name == name
     assert target.formats == (Format.PTE, Format.ONNX)
     assert target.platform is Platform(name.partition("-")[0])
-    assert target.cpu is Cpu(name.rpartition("-")[2])
+    assert target.cpu is Cpu(name.removesuffix("-vnni").rpartition("-")[2])
     assert len(target.runtimes) == 2
     assert target.budget.total.min_accuracy_ratio == 0.98
 
 
 @pytest.mark.parametrize("name", CPUS)
 def test_weights_are_unsigned_on_x86(name: str) -> None:
-    """Signed weights saturate on x86 without VNNI, so only ARM profiles have them."""
+    """Signed weights saturate on x86 without VNNI, so profiles of ARM have them, and the one that asks for VNNI."""
     target = targets.load(name)
-    assert target.onnx.weights == ("uint8" if target.cpu is Cpu.X86_64 else "int8")
+    unsigned = target.cpu is Cpu.X86_64 and not name.endswith("-vnni")
+    assert target.onnx.weights == ("uint8" if unsigned else "int8")
 
 
 def test_unknown_name_suggests_the_nearest() -> None:
