@@ -61,7 +61,8 @@ def test_one_liners_are_whole(group: click.Group) -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "near"),
-    [("andriod-arm64", ["android-arm64"]), ("ios-am64", ["ios-arm64"]), ("linux", ["linux-arm64", "linux-x86_64", "linux-x86_64-vnni"]),
+    [("andriod-arm64", ["android-arm64"]), ("ios-am64", ["ios-arm64"]),
+     ("linux", ["linux-arm64", "linux-x86_64", "linux-x86_64-vnni"]),
      ("arm64", [name for name in targets.names() if name.endswith("-arm64")]), ("toaster", [])],
 )  # fmt: skip
 def test_a_near_target_is_of_the_same_family(wanted: str, near: list[str]) -> None:
