@@ -27,8 +27,9 @@ FLOORS = (
 )
 # What the command line and a phone's data need must stay light: folders, or modules.
 WITHOUT_TORCH = (
-    "errors", "base", "spec", "targets", "data", "drift", "bundles", "apps", "render", "model/artifact", "model/layers",
-    "model/onchip", "pipeline/buildkey", "pipeline/rebuild", "model/weights/values", "model/weights/machine",
+    "errors", "base", "spec", "targets", "data", "drift", "bundles", "apps", "render", "model/artifact", "model/curve",
+    "model/layers", "model/onchip", "pipeline/buildkey", "pipeline/rebuild", "model/weights/values",
+    "model/weights/machine",
     "model/weights/objects", "model/weights/torchfile", "model/weights/shards", "model/weights/state",
     "model/weights/danger", "model/weights/beside", "model/weights/checkpoint", "model/weights/fit",
     "model/weights/guess", "model/weights/stated", "model/weights/trust",

@@ -204,7 +204,7 @@ def test_cache_show_and_clear(
     answer = json.loads(out)
     assert (code, answer["folder"], answer["limit_bytes"]) == (0, str(tmp_path), 3_000_000)
     assert {kind["kind"]: kind["entries"] for kind in answer["kinds"]} == {
-        "bundle": 0, "artifact": 1, "float-onnx": 0, "native": 0, "peak": 0, "times": 0
+        "bundle": 0, "artifact": 1, "float-onnx": 0, "native": 0, "peak": 0, "search": 0, "times": 0
     }  # fmt: skip
     assert answer["bytes"] > 0
     code, out, _ = run(capfd, "cache", "show")

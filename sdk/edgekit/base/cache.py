@@ -23,7 +23,7 @@ from edgekit.base import digest
 from edgekit.base.sizes import bytes_of
 from edgekit.errors import CacheError
 
-Kind = Literal["bundle", "artifact", "float-onnx", "native", "peak", "times"]
+Kind = Literal["bundle", "artifact", "float-onnx", "native", "peak", "search", "times"]
 """What an entry is of. What is of no kind named here would neither be counted nor cleared."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 DEFAULT_LIMIT = 2_000_000_000

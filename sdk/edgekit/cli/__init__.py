@@ -16,6 +16,7 @@ from edgekit.cli import (
     publish,
     report,
     scorecard,
+    search,
     setup,
     store,
     sweep,
@@ -55,6 +56,7 @@ main.add_command(baseline.baseline)
 main.add_command(profile.profile)
 main.add_command(report.report)
 main.add_command(bisect.bisect)
+main.add_command(search.search)
 main.add_command(finetune.finetune)
 main.add_command(drop.drop)
 main.add_command(publish.publish)
