@@ -63,3 +63,27 @@ def test_picked_by_the_data() -> None:
         program = export(Picking(pick).eval(), (torch.randn(3, 4),))
         found = without_masks(program, lambda module: export(module, (torch.randn(3, 4),)))
         assert (found is program) != known
+
+
+class Translating(nn.Module):
+    """A whole transformer, with a causal mask that it makes on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = nn.Transformer(8, 2, 1, 1, 16, batch_first=True)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Map (batch, 5, 8) and (batch, 4, 8) to (batch, 4, 8)."""
+        causal = nn.Transformer.generate_square_subsequent_mask(4)
+        found: Tensor = self.both(x, y, tgt_mask=causal)
+        return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", [Format.PTE, Format.ONNX])
+def test_causal_masks_of_transformers(format: Format) -> None:
+    """Torch asks the mask whether it is causal, which no tracer can answer; what it applies is the mask."""
+    torch.manual_seed(0)
+    found = on_device(Translating(), (5, 8), (4, 8), format=format)
+    assert found.db > 100
+    assert found.wrong_db < 10

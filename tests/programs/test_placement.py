@@ -20,7 +20,8 @@ from edgekit.model.graph import is_quantize, operation
 from edgekit.model.program import Quantized
 from edgekit.model.source.module import source_from_module
 from edgekit.quantization import quantize
-from edgekit.spec import Cpu, OnnxSettings, OutermostLayer, PteSettings, QuantSpec, Scheme, TensorSpec
+from edgekit.spec import Cpu, Format, OnnxSettings, OutermostLayer, PteSettings, QuantSpec, Scheme, TensorSpec
+from tests.programs.on_device import on_device
 
 
 class Head(nn.Module):
@@ -201,3 +202,31 @@ def test_a_mean_that_a_layer_reads_has_steps_of_its_own(how: str, monkeypatch: p
     monkeypatch.setattr("edgekit.quantization.placement._round_means", lambda graph, activation: None)
     twin = quantize(captured, Scheme.INT8, spec, pictures(64, 1))
     assert varying(run_quantized(twin, held).array("out")) < varying(run_quantized(program, held).array("out")) - 1
+
+
+class Modulated(nn.Module):
+    """A convolution whose weights follow from another input, a group for each sample, as StyleGAN2 has them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(8, 3, 3, 3) * 0.2)
+        self.style, self.last = nn.Linear(5, 3), nn.Conv2d(8, 4, 1)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """Map (batch, 3, 8, 8) and (batch, 5) to (batch, 4, 8, 8)."""
+        batch = x.shape[0]
+        weights = self.weight[None] * (self.style(style) + 1)[:, None, :, None, None]
+        y = functional.conv2d(x.reshape(1, -1, 8, 8), weights.flatten(0, 1), padding=1, groups=batch)
+        found: Tensor = self.last(functional.leaky_relu(y.view(-1, 8, 8, 8), 0.2))
+        return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", [Format.PTE, Format.ONNX])
+def test_computed_weights_stay_float(format: Format) -> None:
+    """They have no channels that calibration could give scales to; what is around them computes with integers."""
+    torch.manual_seed(0)
+    found = on_device(Modulated(), (3, 8, 8), (5,), scheme=Scheme.INT8, format=format)
+    assert found.db > 25
+    assert found.wrong_db < 10
+    assert any(map(is_quantize, found.program.program.graph.nodes))

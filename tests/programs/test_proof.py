@@ -249,3 +249,22 @@ def test_places_of_equal_values_may_be_others() -> None:
     hold_against_program("model.onnx", found(*range(5, 15)), program, found())
     with pytest.raises(RunError, match="differs in 20% of its values"):
         hold_against_program("model.onnx", found(*range(20, 30)), program, found())
+
+
+def test_a_few_rows_may_choose_otherwise() -> None:
+    """Of experts that are nearly alike another one is taken: two rows of twenty, and no more than an eighth of them."""
+    source = quantized(nn.Linear(4, 3), {"input": (4,)}, {"y": (3,)}).captured.source
+    model = run_float(source, Samples(inputs={"input": noise(20, 4).array("x")}))
+    right = model.array("y")
+
+    def found(*rows: int, value: float = 9.0) -> Trace:
+        other = right + 1e-3
+        other[list(rows)] = value
+        return dataclasses.replace(model, outputs={"y": other})
+
+    program = found()
+    hold_against_program("model.onnx", found(3, 8), program, model)
+    with pytest.raises(RunError, match="computes something else"):
+        hold_against_program("model.onnx", found(3, 8, 9), program, model)
+    with pytest.raises(RunError, match="computes something else"):
+        hold_against_program("model.onnx", found(3, value=float("nan")), program, model)

@@ -327,3 +327,32 @@ def test_a_loop_of_any_length_is_refused_at_once() -> None:
     with pytest.raises(LowerError, match=r"gru \(layers.* fixed number of steps") as caught:
         pte.lower(program, PteSettings())
     assert "edgekit.streaming" in caught.value.hint
+
+
+class Behind(nn.Module):
+    """A cell behind a layer that computes with integers, as policies and decoders have it."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(8, 6), nn.Linear(8, 3)
+        self.cell = nn.GRUCell(10, 8) if kind == "gru" else nn.LSTMCell(10, 8)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Map (batch, 8) and (batch, 4) to (batch, 3)."""
+        seen = torch.cat([self.first(x).relu(), y], 1)
+        state = torch.zeros(len(x), 8)
+        found = self.cell(seen, state) if isinstance(self.cell, nn.GRUCell) else self.cell(seen, (state, state))[0]
+        last: Tensor = self.last(found)
+        return last
+
+
+@pytest.mark.parametrize("format", [Format.PTE, Format.ONNX])
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_cells_read_what_was_rounded(kind: str, format: Format) -> None:
+    """The values are integers once more or not: the product of the cell takes them as they are."""
+    torch.manual_seed(0)
+    found = on_device(Behind(kind), (8,), (4,), scheme=Scheme.INT8, format=format)
+    assert found.db > min(ratio(found.reference[0], found.simulated[0]) - 1, 28)
+    assert found.wrong_db < 10
+    if format is Format.PTE:
+        assert (found.delegates, found.artifact.operators) == (1, ())

@@ -39,6 +39,9 @@ _SAME_SHARE = 0.95
 # something else when that noise is below this, and ten times what quantization cost.
 _PROGRAM_DB = 20.0
 _TIMES_DB = 10.0
+# A model that chooses, experts or places of the largest values, chooses otherwise for a few rows where two are nearly
+# alike. The drift of the whole says what that costs; another computation is one that hardly any row survives.
+_FEW_ROWS = 1 / 8
 _THREADS = {Format.PTE: (None,), Format.ONNX: (1, 4)}
 # ExecuTorch's one pool of threads cannot be replaced while somebody else in the process holds a method.
 Program = Callable[[Samples], Mapping[str, Rows]]
@@ -248,13 +251,20 @@ def hold_against_program(
         if found.outputs[name].shape == expected.shape:
             measured, times = (_noise, 10 ** (_TIMES_DB / 10)) if are_amounts else (_share_apart, 1.0)
             cost, noise = (measured(expected, one.outputs[name]) for one in (float_model, found))
-            if noise <= cost * times:
+            if noise <= cost * times or (are_amounts and _only_few_differ(expected, found.outputs[name])):
                 continue
         raise RunError(
             f"{file} computes something else than the program that it was lowered from: {name} {what}.",
             hint="Keep the layers in float that it comes from, [quantize] float_layers, or leave the format out; the "
             "other format can be built alone: formats = [...].",
         )
+
+
+def _only_few_differ(expected: Rows, got: Rows) -> bool:
+    """Whether all but a few rows are as near as rounding leaves them, and none is no number."""
+    errors = np.sort(np.concatenate([_error(part, got[rows])[0] for rows, part in chunks(expected)]))
+    near = errors[: len(errors) - int(len(errors) * _FEW_ROWS)]
+    return bool(np.isfinite(errors).all() and near.mean() <= _energy(expected) * 10 ** (-_PROGRAM_DB / 10))
 
 
 def quantization_db(program: Mapping[str, Rows], float_model: Mapping[str, Rows]) -> dict[str, float]:

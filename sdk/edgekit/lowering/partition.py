@@ -17,7 +17,7 @@ from executorch.exir.graph_module import get_control_flow_submodules
 from torch import fx
 from torch.export import ExportedProgram
 
-from edgekit.model.graph import is_dequantize
+from edgekit.model.graph import is_dequantize, is_quantize
 
 _PER_CHANNEL = ops.edge.quantized_decomposed.dequantize_per_channel.default
 _RULES = "executorch.backends.xnnpack.partition"
@@ -115,7 +115,8 @@ def _with_integers_alone(find: Callable[..., _Found]) -> Callable[..., _Found]:
 
     def found(node: fx.Node, program: ExportedProgram) -> _Found:
         data, weight, *bias = node.all_input_nodes
-        if bias or weight.target is not _PER_CHANNEL or is_dequantize(data):
+        # Of integers that become integers it knows them; before a recurrent cell, values that were rounded stay float.
+        if bias or weight.target is not _PER_CHANNEL or (is_dequantize(data) and any(map(is_quantize, node.users))):
             return find(node, program)
         tag_as_implicit_q_dq(weight)
         return True, [weight, *weight.all_input_nodes]

@@ -20,7 +20,7 @@ from edgekit.model.distances import PlainDistances
 from edgekit.model.flat import flat
 from edgekit.model.forms import STANDARD_FORMS
 from edgekit.model.layout import PlainLayout
-from edgekit.model.masks import without_masks
+from edgekit.model.masks import masks_as_given, without_masks
 from edgekit.model.narrow import can_narrow
 from edgekit.model.outputs import placeholder
 from edgekit.model.pairs import without_complex
@@ -147,7 +147,7 @@ def _captured(source: Source, samples: Samples, rows: int, *, any_batch: bool) -
         try:
             with (
                 warnings.catch_warnings(), PlainLayout(), PlainDistances(), traced_by_shape(), without_gradients(),
-                contained(),
+                masks_as_given(), contained(),
             ):  # fmt: skip
                 warnings.simplefilter("ignore")
                 program = export(flat(source), example, dynamic_shapes=shapes, strict=False)

@@ -4,18 +4,34 @@
 the data decides, of which no runtime plans memory; so the places of the truths stand in the mask's place.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
+from torch.nn.modules import transformer
 
 from edgekit.model.constants import Constants
 
 _aten = torch.ops.aten
 _PICKS = {_aten.index.Tensor, _aten.index_put.default, _aten.index_put_.default}
 _CHECKS = {_aten._assert_scalar.default, _aten.sym_constrain_range.default, _aten.sym_constrain_range_for_size.default}
+
+
+@contextmanager
+def masks_as_given() -> Iterator[None]:
+    """Let torch's transformers take a mask as it is given: whether it is a causal one, they look up in its values.
+
+    No program does that while it is traced, and the mask is applied whether or not it is said to be causal.
+    """
+    looked_up = transformer._detect_is_causal_mask
+    transformer._detect_is_causal_mask = lambda mask, is_causal=None, size=None: bool(is_causal)
+    try:
+        yield
+    finally:
+        transformer._detect_is_causal_mask = looked_up
 
 
 def without_masks(program: ExportedProgram, again: Callable[[fx.GraphModule], ExportedProgram]) -> ExportedProgram:

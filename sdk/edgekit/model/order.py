@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from edgekit.model.graph import add_before, arguments, evaluate
+from edgekit.model.graph import add_before, arguments, evaluate, reads_values_alone
 
 _aten = torch.ops.aten
 
@@ -25,6 +25,46 @@ def write_least(node: fx.Node) -> None:
     data, count, *more = list[Any](node.args)
     dim, keeps = [*more, *(-1, False)[len(more) :]][:2]
     _write(node, data, dim, count, keeps=keeps, largest=False)
+
+
+def write_sorted(node: fx.Node) -> None:
+    """Write values in order, and their places, as all of the largest, or least: no .pte sorts. In place."""
+    given = arguments(node)
+    data, dim = given["self"], given["dim"]
+    count = data.meta["val"].shape[dim] if data.meta["val"].dim() else 1
+    if not isinstance(count, int) or (given.get("stable") and not reads_values_alone(node)):
+        return  # of equal values, the first need not come first
+    node.target, node.args, node.kwargs = _aten.topk.default, (data, count, dim, given["descending"], True), {}
+    node.meta["val"] = evaluate(node)
+
+
+def write_quantile(node: fx.Node) -> None:
+    """Write a known quantile as what lies between two values in order, in place."""
+    given = arguments(node)
+    data, share, dim = given["self"], given["q"], given["dim"]
+    if dim is None or given["interpolation"] != "linear" or not isinstance(share, int | float):
+        return
+    count = data.meta["val"].shape[dim]
+    if not isinstance(count, int):
+        return
+    place = share * (count - 1)
+    first = min(int(place), max(count - 2, 0))
+    values = add_before(node, operator.getitem, add_before(node, _aten.topk.default, data, count, dim, False, True), 0)
+    below = add_before(node, _aten.slice.Tensor, values, dim, first, first + 1)
+    above = add_before(node, _aten.slice.Tensor, values, dim, min(first + 1, count - 1), min(first + 1, count - 1) + 1)
+    if not given["keepdim"]:
+        below, above = (add_before(node, _aten.squeeze.dim, one, dim) for one in (below, above))
+    node.target, node.args, node.kwargs = _aten.lerp.Scalar, (below, above, place - first), {}
+
+
+def write_places_sorted(node: fx.Node) -> None:
+    """Write the places of values in order as those of all of the largest, or least, in place."""
+    given = arguments(node)
+    data, dim = given["self"], given["dim"]
+    count = data.meta["val"].shape[dim] if data.meta["val"].dim() else 1
+    if isinstance(count, int):
+        found = add_before(node, _aten.topk.default, data, count, dim, given["descending"], True)
+        node.target, node.args, node.kwargs = operator.getitem, (found, 1), {}
 
 
 def write_place(node: fx.Node) -> None:

@@ -105,6 +105,7 @@ class Placement(XNNPACKQuantizer):
         for layer in float_layers(annotated.graph, self._outermost, self._layers):
             layer.meta.pop(ANNOTATION, None)
         self._leave_floats(annotated.graph)
+        _leave_computed_weights(annotated.graph)
         annotate_tables(annotated.graph, self._spec)
         annotate_recurrent(annotated.graph, self._spec)
         if not self._everywhere:
@@ -197,6 +198,13 @@ def _round_means(graph: fx.Graph, activation: QuantizationSpec | None) -> None:
         annotation = node.meta.get(ANNOTATION)
         if node.target in _MEANS and annotation is not None and _shares(annotation.output_qspec):
             annotation.output_qspec = activation
+
+
+def _leave_computed_weights(graph: fx.Graph) -> None:
+    """Do not round layers whose weights are computed from the inputs: they have no channels that are known before."""
+    for node in graph.nodes:
+        if node.target in WEIGHTED and (len(node.args) < 2 or node.args[1].op != "get_attr"):
+            node.meta.pop(ANNOTATION, None)
 
 
 def _leave_integers(graph: fx.Graph) -> None:
