@@ -46,9 +46,10 @@ _LEAST = (2, 5, 17, 65, 257)
 
 _aten = torch.ops.aten
 _CHECKS = {_aten._assert_scalar.default, _aten.sym_constrain_range.default, _aten.sym_constrain_range_for_size.default}
-_DROPOUTS = {
+# What does nothing in eval mode, or at all: a slice of everything is an alias.
+_NOTHING = {
     _aten.dropout.default, _aten.feature_dropout.default, _aten.alpha_dropout.default,
-    _aten.feature_alpha_dropout.default,
+    _aten.feature_alpha_dropout.default, _aten.alias.default, _aten.detach.default,
 }  # fmt: skip
 _RESHAPES = {_aten.flatten.using_ints, _aten.view.default, _aten.reshape.default, _aten.unflatten.int}
 
@@ -225,7 +226,7 @@ def _simplify(program: ExportedProgram) -> None:
     for node in list(graph.nodes):
         if node.op != "call_function":
             continue
-        if node.target in _DROPOUTS and not any(user.op == "output" for user in node.users):
+        if node.target in _NOTHING and not any(user.op == "output" for user in node.users):
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
         elif node.target in _RESHAPES:
