@@ -121,6 +121,7 @@ def test_spectrograms_off_the_centre() -> None:
     sound = torch.randn(2, 500)
     check(lambda x: torch.stft(x, 64, 16, window=torch.hann_window(64), center=False, return_complex=True).abs(), sound)
     check(lambda x: torch.stft(x, 50, window=torch.ones(50), pad_mode="constant", return_complex=True).abs(), sound)
+    check(lambda x: torch.stft(x, 64, window=torch.ones(64), return_complex=False), sound)
 
 
 TURNS = torch.polar(torch.ones(5), torch.arange(5.0))

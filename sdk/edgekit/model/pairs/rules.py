@@ -11,6 +11,8 @@ from edgekit.model.pairs import fourier, frames
 from edgekit.model.pairs.writer import Pair, Part, Writer
 
 _aten = torch.ops.aten
+# They may give the parts as real numbers, too.
+SPECTROGRAMS = frozenset({_aten.stft.default, _aten.stft.center})
 Pairs = Mapping[fx.Node, Pair]
 Rule = Callable[[Writer, fx.Node, Pairs], "Pair | fx.Node | None"]
 
@@ -163,14 +165,12 @@ def _angle(write: Writer, node: fx.Node, pairs: Pairs) -> fx.Node:
     return write.call(_aten.atan2.default, write.node(pair.imag, pair.real), write.node(pair.real, pair.imag))
 
 
-def _real(write: Writer, node: fx.Node, pairs: Pairs) -> fx.Node:
-    pair = parts(node.args[0], pairs)
-    return write.node(pair.real, pair.imag)
+def _part(name: str, other: str) -> Rule:
+    def write_part(write: Writer, node: fx.Node, pairs: Pairs) -> fx.Node:
+        pair = parts(node.args[0], pairs)
+        return write.node(getattr(pair, name), getattr(pair, other))
 
-
-def _imaginary(write: Writer, node: fx.Node, pairs: Pairs) -> fx.Node:
-    pair = parts(node.args[0], pairs)
-    return write.node(pair.imag, pair.real)
+    return write_part
 
 
 def _conjugate(write: Writer, node: fx.Node, pairs: Pairs) -> Pair:
@@ -279,8 +279,8 @@ RULES: dict[Any, Rule] = {
     _aten.einsum.default: _einsum,
     _aten.abs.default: _absolute,
     _aten.angle.default: _angle,
-    _aten.real.default: _real,
-    _aten.imag.default: _imaginary,
+    _aten.real.default: _part("real", "imag"),
+    _aten.imag.default: _part("imag", "real"),
     **dict.fromkeys((_aten._conj.default, _aten.conj.default, _aten.conj_physical.default), _conjugate),
     **dict.fromkeys((_aten.resolve_conj.default, _aten.resolve_neg.default), _same),
     **dict.fromkeys((_aten.to.dtype, _aten.to.dtype_layout, _aten._to_copy.default), _same),
@@ -293,7 +293,7 @@ RULES: dict[Any, Rule] = {
     _aten.fft_fftshift.default: _shifted(1),
     _aten.fft_ifftshift.default: _shifted(-1),
     **dict.fromkeys(fourier.TRANSFORMS, _transform),
-    **dict.fromkeys((_aten.stft.default, _aten.stft.center), _spectrogram),
+    **dict.fromkeys(SPECTROGRAMS, _spectrogram),
     _aten.istft.default: _from_spectrogram,
 }
 """What writes each of them: from the node and the parts of what it takes, its own parts, or a real value. None: it has

@@ -16,7 +16,7 @@ from torch.export import ExportedProgram
 from edgekit.errors import CaptureError
 from edgekit.model import graph
 from edgekit.model.constants import Constants
-from edgekit.model.pairs.rules import PARTWISE, RULES
+from edgekit.model.pairs.rules import PARTWISE, RULES, SPECTROGRAMS
 from edgekit.model.pairs.writer import Pair, Writer
 
 _HINT = (
@@ -36,7 +36,7 @@ def without_complex(program: ExportedProgram, again: Callable[[fx.GraphModule], 
         CaptureError: If an operation has no such form, with its place in the model's code, or the model returns
             complex numbers.
     """
-    if not any(map(_is_complex, program.graph.nodes)):
+    if not any(_is_complex(node) or node.target in SPECTROGRAMS for node in program.graph.nodes):
         return program
     module = program.module(check_guards=False)
     assert isinstance(module, fx.GraphModule)
@@ -46,7 +46,9 @@ def without_complex(program: ExportedProgram, again: Callable[[fx.GraphModule], 
         writer.place = node
         if _is_complex(node) and (value := writer.known.tensor(node)) is not None:
             pairs[node] = _parts(writer, node, value)
-        elif node.op == "call_function" and (_is_complex(node) or not pairs.keys().isdisjoint(node.all_input_nodes)):
+        elif node.op == "call_function" and (
+            _is_complex(node) or node.target in SPECTROGRAMS or not pairs.keys().isdisjoint(node.all_input_nodes)
+        ):
             _write(writer, node, pairs)
         elif node.op == "output" and not pairs.keys().isdisjoint(node.all_input_nodes):
             raise CaptureError(
