@@ -1,6 +1,8 @@
 """The curve of drift against cost: a table, a drawing, and the lines to paste."""
 
 import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from rich.console import Console
@@ -11,7 +13,9 @@ from edgekit.model.curve import Curve, Point
 from edgekit.render.drift import COLUMNS
 from edgekit.render.layout import heading, indented, simple_table
 
-_WIDTH, _HEIGHT, _MARGIN = 640, 360, 60
+_WIDTH, _HEIGHT, _MARGIN = 720, 400, 84
+# What float rounding leaves is no more than that to a reader.
+_MOST_DB = 80
 _COLOURS = ("#2563eb", "#c2410c", "#15803d")
 
 
@@ -61,36 +65,71 @@ def show_curve(console: Console, curve: Curve, chosen: Point | None, drawing: st
 
 def drawn(curve: Curve, chosen: Point | None) -> str:
     """Return the curve as an SVG: bytes to the right, SQNR upwards, a line for each format."""
-    finite = [point.sqnr_db for point in curve.points if math.isfinite(point.sqnr_db)]
-    low, high = min(finite, default=0.0), max(finite, default=1.0)
-    top = high + max(1.0, 0.1 * (high - low))  # where identical answers stand
-    sizes = [math.log10(point.bytes) for point in curve.points]
-    left, right = min(sizes), max(sizes)
-
-    def place(point: Point) -> tuple[float, float]:
-        across = (math.log10(point.bytes) - left) / ((right - left) or 1.0)
-        up = (min(point.sqnr_db, top) - low) / ((top - low) or 1.0)
-        return _MARGIN + across * (_WIDTH - 2 * _MARGIN), _HEIGHT - _MARGIN - up * (_HEIGHT - 2 * _MARGIN)
-
+    plane = _Plane.of(curve.points)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" '
-        'font-size="12" role="img">',
+        'font-size="11" role="img">',
         f"<title>{escape(curve.model)}: drift against bytes</title>",
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
-        f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 16}" text-anchor="middle">bytes of the file (log)</text>',
-        f'<text x="16" y="{_HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 16 {_HEIGHT / 2})">SQNR, dB</text>',
+        *plane.axes(),
     ]
     for number, format in enumerate(dict.fromkeys(point.format for point in curve.points)):
         colour = _COLOURS[number % len(_COLOURS)]
         own = [point for point in curve.points if point.format is format]
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, own))
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(plane.place, own))
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}"/>')
-        parts.append(f'<text x="{_WIDTH - _MARGIN}" y="{24 + 16 * number}" fill="{colour}">.{format}</text>')
+        parts.append(f'<text x="{_MARGIN + 10}" y="{24 + 16 * number}" fill="{colour}">.{format}</text>')
         for point in own:
-            x, y = place(point)
+            x, y = plane.place(point)
             kept = f", {len(point.float_layers)} in float" if point.float_layers else ""
             label = f"{point.scheme}{kept}: {numbers.kilobytes(point.bytes)}, {point.sqnr_db:.1f} dB"
             size = 7 if point == chosen else 4
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size}" fill="{colour}">')
             parts.append(f"<title>{escape(label)}</title></circle>")
+            parts.append(
+                f'<text x="{x:.1f}" y="{y - 10:.1f}" text-anchor="middle" fill="{colour}">{point.scheme}</text>'
+            )
     return "\n".join([*parts, "</svg>", ""])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plane:
+    """Where points stand: the logarithm of bytes, and decibels up to those that float rounding leaves."""
+
+    left: float
+    right: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, points: Sequence[Point]) -> "_Plane":
+        """Return what holds all points."""
+        sizes = [math.log10(point.bytes) for point in points]
+        ratios = [min(point.sqnr_db, _MOST_DB) for point in points]
+        low, high = min(ratios), max(ratios)
+        return cls(left=min(sizes), right=max(sizes), low=math.floor(low / 10) * 10, high=math.ceil(high / 10) * 10)
+
+    def place(self, point: Point) -> tuple[float, float]:
+        """Return where a point stands."""
+        return self._across(math.log10(point.bytes)), self._up(min(point.sqnr_db, _MOST_DB))
+
+    def axes(self) -> Iterator[str]:
+        """Yield lines and numbers."""
+        step = 10 * max(1, round((self.high - self.low) / 60))
+        for ratio in range(int(self.low), int(self.high) + 1, step):
+            y, text = self._up(ratio), f"{ratio} and more" if ratio == _MOST_DB else str(ratio)
+            yield f'<path d="M{_MARGIN} {y:.1f}H{_WIDTH - _MARGIN}" stroke="#e5e7eb"/>'
+            yield f'<text x="{_MARGIN - 6}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
+        for share in (0, 0.5, 1):
+            size = self.left + share * (self.right - self.left)
+            where = f'x="{self._across(size):.1f}" y="{_HEIGHT - _MARGIN + 18}" text-anchor="middle"'
+            yield f"<text {where}>{numbers.kilobytes(round(10**size))}</text>"
+        yield f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 16}" text-anchor="middle">size of the file (log)</text>'
+        middle = _HEIGHT / 2
+        yield f'<text x="14" y="{middle}" text-anchor="middle" transform="rotate(-90 14 {middle})">SQNR, dB</text>'
+
+    def _across(self, size: float) -> float:
+        return _MARGIN + (size - self.left) / ((self.right - self.left) or 1.0) * (_WIDTH - 2 * _MARGIN)
+
+    def _up(self, ratio: float) -> float:
+        return _HEIGHT - _MARGIN - (ratio - self.low) / ((self.high - self.low) or 1.0) * (_HEIGHT - 2 * _MARGIN)
