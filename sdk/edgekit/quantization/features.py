@@ -23,6 +23,8 @@ _STEPS = 255
 _AT_ONCE = 64
 # A feature that was never seen to vary may vary by so much of the input's range before it is cut off.
 _STILL = 2.0**-16
+# The least range of a feature, as a share of the input's: what varies less than that float32 hardly tells apart.
+_LEAST_SHARE = 2.0**-40
 # What stays as exact as its input is, with constants beside it.
 _ELEMENTWISE = {
     _aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor, _aten.div.Tensor, _aten.rsub.Scalar,
@@ -157,7 +159,7 @@ def _scale(module: fx.GraphModule, node: fx.Node, layers: list[fx.Node], span: _
     """Put the scaling behind an input, and its opposite in the weights of the linear layers that read it."""
     middle = (span.low + span.high) / 2
     width = span.high - span.low
-    reach = torch.where(width > 0, width / 2, span.whole * _STILL)
+    reach = torch.where(width > 0, width / 2, span.whole * _STILL).clamp(min=span.whole * _LEAST_SHARE)
     middle, reach = middle.float().double(), (1 / (1 / reach).float()).double()  # what the constants hold
     with module.graph.inserting_before(layers[0]):
         constants = [
