@@ -17,7 +17,7 @@ from executorch.exir.graph_module import get_control_flow_submodules
 from torch import fx
 from torch.export import ExportedProgram
 
-from edgekit.model.graph import is_dequantize, is_quantize
+from edgekit.model.graph import is_dequantize, is_dynamic, is_quantize
 
 _PER_CHANNEL = ops.edge.quantized_decomposed.dequantize_per_channel.default
 _RULES = "executorch.backends.xnnpack.partition"
@@ -115,8 +115,10 @@ def _with_integers_alone(find: Callable[..., _Found]) -> Callable[..., _Found]:
 
     def found(node: fx.Node, program: ExportedProgram) -> _Found:
         data, weight, *bias = node.all_input_nodes
-        # Of integers that become integers it knows them; before a recurrent cell, values that were rounded stay float.
-        if bias or weight.target is not _PER_CHANNEL or (is_dequantize(data) and any(map(is_quantize, node.users))):
+        # It knows them of integers that become integers, and of those that are made while the program runs. Before a
+        # recurrent cell, what was rounded once is float.
+        known = is_dequantize(data) and (is_dynamic(data) or any(map(is_quantize, node.users)))
+        if bias or weight.target is not _PER_CHANNEL or known:
             return find(node, program)
         tag_as_implicit_q_dq(weight)
         return True, [weight, *weight.all_input_nodes]
