@@ -133,7 +133,7 @@ ORDERED: dict[str, Callable[[Tensor], Tensor]] = {
     "the second, kept": lambda x: x.kthvalue(2, -1, keepdim=True)[0],
     "by its place": lambda x: x.gather(2, x.median(2, keepdim=True)[1]),
     "in order": lambda x: x.sort(1)[0] * x.sort(-1, descending=True).values + x.gather(2, x.argsort(2)),
-    "in stable order": lambda x: torch.sort(x, dim=1, stable=True)[0],
+    "in stable order": lambda x: x * torch.sort(x, dim=1, stable=True)[1] + torch.sort(x, dim=2, stable=True)[0],
     "a quantile": lambda x: torch.quantile(x, 0.3, dim=1, keepdim=True) + torch.quantile(x, 1.0, dim=2)[..., None],
     "in buckets": lambda x: x + torch.bucketize((x * 3).round(), torch.arange(-3.0, 4)),
     "in buckets from the right": lambda x: x * torch.bucketize(x, torch.tensor([-0.5, 0.0, 0.2]), right=True),

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from edgekit.model.graph import add_before, arguments, evaluate, reads_values_alone
+from edgekit.model.graph import add_before, arguments, evaluate
 
 _aten = torch.ops.aten
 
@@ -32,8 +32,10 @@ def write_sorted(node: fx.Node) -> None:
     given = arguments(node)
     data, dim = given["self"], given["dim"]
     count = data.meta["val"].shape[dim] if data.meta["val"].dim() else 1
-    if not isinstance(count, int) or (given.get("stable") and not reads_values_alone(node)):
-        return  # of equal values, the first need not come first
+    if not isinstance(count, int):
+        return
+    # Of equal values the first comes first in an .onnx, and any in a .pte, even where a stable order is asked for:
+    # neither has another form.
     node.target, node.args, node.kwargs = _aten.topk.default, (data, count, dim, given["descending"], True), {}
     node.meta["val"] = evaluate(node)
 
