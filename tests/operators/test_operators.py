@@ -22,16 +22,11 @@ AGAIN = (
 # Below the stock recipe, and why.
 BELOW = {
     ("activation/Hardshrink", "onnx"): "it jumps at 0.5: which values fall on the other side is 3 dB of luck",
-    ("reduce/argmax, last", "pte"): "places, of which decibels say little",
     ("reduce/argmax, last", "onnx"): "places, of which decibels say little",
+    ("pad/ConstantPad2d", "onnx"): "what is padded is rounded once, with steps that hold the constant, too",
+    ("pad/ConstantPad3d", "onnx"): "what is padded is rounded once, with steps that hold the constant, too",
     **dict.fromkeys(
-        [
-            ("reshape/index_select", "onnx"),
-            ("reshape/narrow", "onnx"),
-            ("reshape/tril", "pte"),
-            ("reshape/tril", "onnx"),
-            ("reshape/unbind", "onnx"),
-        ],
+        [("reshape/narrow", "onnx"), ("reshape/unbind", "onnx"), ("resize/unfold", "onnx")],
         "one network of few values: what is picked has the steps of all; several networks are to be measured",
     ),
 }
