@@ -1,5 +1,6 @@
 """The search for layers in float: scores, candidates, measured points, and what is asked of them."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from edgekit import targets
 from edgekit.base.cache import Cache
 from edgekit.base.progress import Silent
+from edgekit.cli import main
 from edgekit.drift.metrics import Metrics
 from edgekit.errors import OverBudgetError, ProjectError
 from edgekit.model.capture import capture
@@ -119,3 +121,25 @@ class Untold(Silent):
     def start(self, stage: str, left: float | None = None) -> None:
         """Refuse the stages of an attempt."""
         assert not stage.startswith(("quantize", "lower", "verify")), stage
+
+
+@pytest.mark.slow
+def test_the_curve_is_shown_where_no_point_keeps_what_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What was measured is not lost: the table and the files are there, and the exit code says that none fits."""
+    curve = Curve(
+        model="digits", target="linux-x86_64", samples=8, tried=1, points=(point(100, 30.0),), dropped=(), scores={}
+    )
+    monkeypatch.setattr("edgekit.pipeline.search.search", lambda *_, **__: curve)
+    asked = ["search", "--sample", "-t", "linux-x86_64", "-o", str(tmp_path / "found"), "--at"]
+    with pytest.raises(SystemExit) as ended:
+        main([*asked, "bytes<=10"])
+    assert ended.value.code == OverBudgetError.exit_code
+    assert "30.00" in capfd.readouterr().out
+    assert Curve.model_validate_json((tmp_path / "found" / "curve.json").read_text()) == curve
+    assert (tmp_path / "found" / "curve.svg").is_file()
+    with pytest.raises(SystemExit) as ended:
+        main([*asked, "bytes<=100", "--json"])
+    assert not ended.value.code
+    assert json.loads(capfd.readouterr().out)["chosen"] == 0

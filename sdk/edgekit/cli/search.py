@@ -76,6 +76,7 @@ def search(
     from edgekit import targets
     from edgekit.base import atomic
     from edgekit.base import cache as caches
+    from edgekit.errors import OverBudgetError
     from edgekit.model import curve as curves
     from edgekit.spec import Format, schemes
     from edgekit.spec.find import find
@@ -94,7 +95,11 @@ def search(
     from edgekit.render import search as rendering
 
     found = find_curve(job.of_project(opened), profile, progress, cache=store, most=points, latency=latency)
-    chosen = curves.at(found.points, wanted) if wanted else None
+    chosen, failure = None, None
+    try:
+        chosen = curves.at(found.points, wanted) if wanted else None
+    except OverBudgetError as error:  # the curve is shown all the same
+        failure = error
     drawing = output / "curve.svg"
     atomic.replace_file(output / "curve.json", (found.model_dump_json(indent=1) + "\n").encode())
     atomic.replace_file(drawing, rendering.drawn(found, chosen).encode())
@@ -104,4 +109,5 @@ def search(
     return Answer(
         data={**data, "chosen": None if chosen is None else found.points.index(chosen), "drawing": drawing},
         text=lambda console: rendering.show_curve(console, found, chosen, str(drawing)),
+        failure=failure,
     )

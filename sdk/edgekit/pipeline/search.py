@@ -10,6 +10,7 @@ from edgekit.base import digest, environment
 from edgekit.base.cache import Cache, Entry
 from edgekit.base.progress import Progress, Stages
 from edgekit.errors import EdgeKitError, ProjectError
+from edgekit.model.artifact import Artifact
 from edgekit.model.curve import Curve, Point, front
 from edgekit.model.program import Captured
 from edgekit.pipeline.attempt import Attempt, Attempts
@@ -59,7 +60,7 @@ def search(
         progress: Told about every stage.
         cache: Where measured points are kept: a search that was stopped goes on there. None measures all anew.
         most: How many choices of layers in float to try for each format.
-        latency: Whether to time the points of the curve on this host.
+        latency: Whether to time every point on this host.
 
     Raises:
         ProjectError: If the job is of a trained network.
@@ -83,22 +84,19 @@ def search(
     last: EdgeKitError | None = None
     for one in _candidates(job, target, found, sets):
         try:
-            points.append(_measured(job, target, start, one, stages, cache))
+            points.append(_measured(job, target, start, one, stages, cache, latency=latency))
         except EdgeKitError as error:  # a scheme that a model has no layers for, or a runtime no kernels
             dropped.append(f"{one.name}: {error.message}")
             last = error
     if not points:
         assert last is not None
         raise last
-    kept = front(points)
-    if latency:
-        kept = tuple(_timed(job, target, start, one, stages, cache) for one in kept)
     return Curve(
         model=job.source.name,
         target=target.name,
         samples=len(job.evaluation),
         tried=len(points),
-        points=kept,
+        points=front(points),
         dropped=tuple(dropped),
         scores=dict(found),
     )
@@ -127,13 +125,17 @@ def _candidates(
                 yield _Candidate(format=format, scheme=scheme, float_layers=layers, predicted_db=predicted)
 
 
-def _measured(job: Job, target: Target, start: Ground, one: _Candidate, stages: Stages, cache: Cache | None) -> Point:
-    """Quantize, lower and run a candidate, or look up what came of it."""
+def _measured(
+    job: Job, target: Target, start: Ground, one: _Candidate, stages: Stages, cache: Cache | None, *, latency: bool
+) -> Point:
+    """Quantize, lower and run a candidate, or look up what came of it; time it if that is asked for."""
     key = _key(job, target, one)
-    if cache is not None and (known := caches.get(cache, "search", key)) is not None:
+    known = None if cache is None else caches.get(cache, "search", key)
+    before = None if known is None else Point.model_validate_json(json.dumps(known.facts["point"]))
+    if before is not None and not (latency and before.latency_ms is None):
         with stages(one.name) as detail:
             detail.cached = True
-        return Point.model_validate_json(json.dumps(known.facts["point"]))
+        return before
     attempt = _attempt(job, target, start, one, stages, cache)
     (artifact,) = attempt.artifacts
     point = Point(
@@ -143,6 +145,7 @@ def _measured(job: Job, target: Target, start: Ground, one: _Candidate, stages: 
         bytes=len(artifact.data),
         predicted_db=one.predicted_db,
         metrics={leg.output: leg.metrics for leg in attempt.report.legs if leg.name == "total"},
+        latency_ms=_latency(job, artifact, one, stages) if latency else None,
     )
     if cache is not None:
         caches.put(cache, "search", key, Entry(files={}, facts={"point": point.model_dump(mode="json")}))
@@ -159,14 +162,12 @@ def _attempt(job: Job, target: Target, start: Ground, one: _Candidate, stages: S
     return attempts.at(target.model_copy(update={"formats": (one.format,)}), one.float_layers)
 
 
-def _timed(job: Job, target: Target, start: Ground, point: Point, stages: Stages, cache: Cache | None) -> Point:
-    """Return a point with its latency; the artifact is lowered again, or comes from the cache."""
-    one = _Candidate(format=point.format, scheme=point.scheme, float_layers=point.float_layers)
-    (artifact,) = _attempt(job, target, start, one, stages, cache).artifacts
+def _latency(job: Job, artifact: Artifact, one: _Candidate, stages: Stages) -> float:
+    """Return the median time for one sample on this host, in milliseconds."""
     with stages(f"time {one.name}") as detail:
         found = cost.measure(of_artifact(artifact), job.source.inputs, job.evaluation, _RUNS)
         detail.append(f"{found.latency.median_ms:.3f} ms")
-    return point.model_copy(update={"latency_ms": found.latency.median_ms})
+    return found.latency.median_ms
 
 
 def _key(job: Job, target: Target, one: _Candidate) -> str:
