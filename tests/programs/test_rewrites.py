@@ -111,6 +111,7 @@ OF_PICTURES: dict[str, Callable[[Tensor], Tensor]] = {
     "repeated": lambda x: functional.interpolate(x.repeat(1, 2, 1, 3), size=(11, 13), mode="nearest"),
     "by a factor": lambda x: functional.interpolate(x, scale_factor=1.7, mode="bilinear"),
     "a signal enlarged": lambda x: functional.interpolate(x.flatten(2), scale_factor=0.37, mode="linear"),
+    "in part, divided": lambda x: torch.where(torch.arange(8) > 3, x / torch.tensor(1.7), torch.zeros_like(x)),
     "in part": lambda x: torch.where(torch.arange(8) > 3, x, torch.zeros_like(x)),
 }  # fmt: skip
 

@@ -182,7 +182,7 @@ def masked(write: Writer, node: fx.Node) -> fx.Node | None:
         data, condition, number, where = given["self"], given["condition"], given["other"], False
     if not (isinstance(data, fx.Node) and is_float(data) and is_float(node)) or not isinstance(number, int | float):
         return None
-    if str(shape(data)) != str(shape(node)) or not _is_finite(data):
+    if str(shape(data)) != str(shape(node)) or not _is_finite(write, data):
         return None
     known = tensor_of(write.program, condition)
     if math.isinf(number):
@@ -200,7 +200,7 @@ def masked(write: Writer, node: fx.Node) -> fx.Node | None:
     return write.add(write.mul(data, kept), bias)
 
 
-def _is_finite(data: fx.Node) -> bool:
+def _is_finite(write: Writer, data: fx.Node) -> bool:
     """Whether nothing since the last layer can have given what times zero is not zero: infinities, or no number."""
     waiting, seen = [data], set[fx.Node]()
     while waiting:
@@ -209,8 +209,9 @@ def _is_finite(data: fx.Node) -> bool:
             continue
         seen.add(node)
         divisor = node.args[1] if operation(node) in ("div", "pow") and len(node.args) > 1 else None
-        by_number = isinstance(divisor, int | float) and divisor > 0
-        if operation(node) in _UNBOUNDED and not by_number:
+        known = divisor if isinstance(divisor, int | float) else tensor_of(write.program, divisor)
+        is_positive = known is not None and bool(torch.as_tensor(known > 0).all())
+        if operation(node) in _UNBOUNDED and not is_positive:
             return False
         waiting += node.all_input_nodes
     return True

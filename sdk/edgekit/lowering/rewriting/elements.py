@@ -65,7 +65,7 @@ def by_constant(write: Writer, node: fx.Node) -> fx.Node | None:
     held = tensor_of(write.program, right)
     if held is None or held.dim() != 2 or not is_float(left) or not is_float(node):
         return None
-    return write(_aten.linear.default, left, write.unnamed(held.t()))
+    return write(_aten.linear.default, left, write.constant(f"transposed_{right.name}", held.t()))
 
 
 def sign(write: Writer, node: fx.Node) -> fx.Node | None:
