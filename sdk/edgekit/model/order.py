@@ -29,15 +29,10 @@ def write_least(node: fx.Node) -> None:
 
 def write_sorted(node: fx.Node) -> None:
     """Write values in order, and their places, as all of the largest, or least: no .pte sorts. In place."""
-    given = arguments(node)
-    data, dim = given["self"], given["dim"]
-    count = data.meta["val"].shape[dim] if data.meta["val"].dim() else 1
-    if not isinstance(count, int):
-        return
     # Of equal values the first comes first in an .onnx, and any in a .pte, even where a stable order is asked for:
     # neither has another form.
-    node.target, node.args, node.kwargs = _aten.topk.default, (data, count, dim, given["descending"], True), {}
-    node.meta["val"] = evaluate(node)
+    if (wanted := _whole_order(node)) is not None:
+        _write_largest(node, *wanted)
 
 
 def write_quantile(node: fx.Node) -> None:
@@ -61,11 +56,8 @@ def write_quantile(node: fx.Node) -> None:
 
 def write_places_sorted(node: fx.Node) -> None:
     """Write the places of values in order as those of all of the largest, or least, in place."""
-    given = arguments(node)
-    data, dim = given["self"], given["dim"]
-    count = data.meta["val"].shape[dim] if data.meta["val"].dim() else 1
-    if isinstance(count, int):
-        found = add_before(node, _aten.topk.default, data, count, dim, given["descending"], True)
+    if (wanted := _whole_order(node)) is not None:
+        found = add_before(node, _aten.topk.default, *wanted, True)
         node.target, node.args, node.kwargs = operator.getitem, (found, 1), {}
 
 
@@ -86,11 +78,24 @@ def write_place(node: fx.Node) -> None:
     node.target, node.args, node.kwargs = _aten.sum.dim_IntList, (before, [-1]), {"dtype": kind}
 
 
+def _whole_order(node: fx.Node) -> tuple[fx.Node, int, int, bool] | None:
+    """Return of what, how many, along which dimension, and whether the largest first; None: nobody knows how many."""
+    given = arguments(node)
+    data, dim = given["self"], given["dim"]
+    count = data.meta["val"].shape[dim] if data.meta["val"].dim() else 1
+    return (data, count, dim, given["descending"]) if isinstance(count, int) else None
+
+
+def _write_largest(node: fx.Node, data: fx.Node, count: int, dim: int, largest: bool) -> None:
+    """Let a node give the largest values, or the least, in order, and their places."""
+    node.target, node.args, node.kwargs = _aten.topk.default, (data, count, dim, largest, True), {}
+    node.meta["val"] = evaluate(node)
+
+
 def _write(node: fx.Node, data: fx.Node, dim: int, count: Any, *, keeps: bool, largest: bool) -> None:
     if not isinstance(count, int):
         return
-    node.target, node.args, node.kwargs = _aten.topk.default, (data, count, dim, largest, True), {}
-    node.meta["val"] = evaluate(node)
+    _write_largest(node, data, count, dim, largest)
     for user in list(node.users):
         if user.target is not operator.getitem or not user.users:
             continue

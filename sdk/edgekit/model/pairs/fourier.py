@@ -5,7 +5,7 @@ series", 1965), so that neither the matrices nor the work grow with its square.
 """
 
 import math
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -68,8 +68,7 @@ def write_transform(write: Writer, node: fx.Node, data: Pair) -> Pair | fx.Node:
     size = dict(zip(axes, lengths, strict=True))
     for axis in axes:
         kept = size[axis] // 2 + 1 if to_signal and axis == last else size[axis]
-        real, imag = (_resized(write, part, axis, shape[axis], kept) for part in (data.real, data.imag))
-        data = Pair(real=real, imag=imag)
+        data = data.map(partial(_resized, write, axis=axis, size=shape[axis], wanted=kept))
     for axis in (last, *others) if from_signal else (*others, last):
         data = _to_end(write, data, axis, len(shape))
         if axis == last and to_signal:
@@ -79,7 +78,7 @@ def write_transform(write: Writer, node: fx.Node, data: Pair) -> Pair | fx.Node:
             data = transform(write, data, size[axis], sign, bins)
         data = _to_end(write, data, axis, len(shape))
     scale = _scale(given.get("norm"), math.prod(size.values()), sign)
-    found = _map(lambda part: write.scaled(part, scale), data)
+    found = data.map(lambda part: write.scaled(part, scale))
     return write.node(found.real, None) if to_signal else found
 
 
@@ -99,13 +98,13 @@ def transform(write: Writer, data: Pair, length: int, sign: int, bins: int | Non
         return _whole(write, data, length, sign, bins)
     columns = length // rows
     # Value b * n + m stands in row n and column m; bin k + a * l comes of rows' bin k and columns' bin l.
-    grid = _map(lambda part: _transposed(write, _split(write, part, rows, columns)), data)
+    grid = data.map(lambda part: _transposed(write, _split(write, part, rows, columns)))
     grid = transform(write, grid, rows, sign)
     turned = _turned(write, grid, rows, columns, sign)
-    turned = _map(lambda part: _transposed(write, part), turned)
+    turned = turned.map(lambda part: _transposed(write, part))
     found = transform(write, turned, columns, sign)
-    found = _map(lambda part: write.call(_aten.flatten.using_ints, _transposed(write, part), -2), found)
-    return _map(lambda part: _resized(write, part, -1, length, bins), found)
+    found = found.map(lambda part: write.call(_aten.flatten.using_ints, _transposed(write, part), -2))
+    return found.map(lambda part: _resized(write, part, -1, length, bins))
 
 
 def signal(write: Writer, data: Pair, length: int) -> Part:
@@ -173,22 +172,22 @@ def _factor(length: int) -> int:
     return next(rows for rows in range(math.isqrt(length), 0, -1) if length % rows == 0)
 
 
-def _split(write: Writer, part: Part, rows: int, columns: int) -> fx.Node:
+def _split(write: Writer, part: fx.Node, rows: int, columns: int) -> fx.Node:
     return write.call(_aten.unflatten.int, part, -1, [rows, columns])
 
 
-def _transposed(write: Writer, part: Part) -> fx.Node:
+def _transposed(write: Writer, part: fx.Node) -> fx.Node:
     return write.call(_aten.transpose.int, part, -1, -2)
 
 
 def _to_end(write: Writer, data: Pair, axis: int, rank: int) -> Pair:
     """Let a dimension and the last one change places."""
-    return data if axis == rank - 1 else _map(lambda part: write.call(_aten.transpose.int, part, axis, -1), data)
+    return data if axis == rank - 1 else data.map(lambda part: write.call(_aten.transpose.int, part, axis, -1))
 
 
-def _resized(write: Writer, part: Part, axis: int, size: int, wanted: int) -> Part:
+def _resized(write: Writer, part: fx.Node, axis: int, size: int, wanted: int) -> fx.Node:
     """Cut a dimension off, or fill it up with noughts."""
-    if not isinstance(part, fx.Node) or size == wanted:
+    if size == wanted:
         return part
     if wanted < size:
         return write.call(_aten.slice.Tensor, part, axis, 0, wanted)
@@ -213,9 +212,3 @@ def _scale(norm: str | None, count: int, sign: int) -> float:
     if norm == "ortho":
         return 1 / math.sqrt(count)
     return 1 / count if (norm == "forward") == (sign == _FORWARD) else 1.0
-
-
-def _map(change: Callable[[Part], Part], pair: Pair) -> Pair:
-    """Change the parts that are there."""
-    real, imag = (change(part) if isinstance(part, fx.Node) else part for part in (pair.real, pair.imag))
-    return Pair(real=real, imag=imag)

@@ -32,11 +32,11 @@ def write_spectrogram(write: Writer, node: fx.Node) -> Pair | fx.Node:
     one_sided = given["onesided"] is not False
     bins = length // 2 + 1 if one_sided else length
     found = fourier.transform(write, Pair(real=cut, imag=None), length, _FORWARD, bins)
-    parts = (write.scaled(part, length**-0.5 if given["normalized"] else 1.0) for part in (found.real, found.imag))
-    real, imag = (write.call(_aten.transpose.int, part, -1, -2) for part in parts)
+    found = found.map(lambda part: write.scaled(part, length**-0.5 if given["normalized"] else 1.0))
+    found = found.map(lambda part: write.call(_aten.transpose.int, part, -1, -2))
     if given["return_complex"] is False:
-        return write.call(_aten.stack.default, [real, imag], -1)
-    return Pair(real=real, imag=imag)
+        return write.call(_aten.stack.default, [found.real, found.imag], -1)
+    return found
 
 
 def write_sound(write: Writer, node: fx.Node, data: Pair) -> fx.Node | None:
@@ -54,8 +54,10 @@ def write_sound(write: Writer, node: fx.Node, data: Pair) -> fx.Node | None:
         raise CaptureError(
             "torch.istft takes any number of frames.", hint="Fix the length of the signal in the shapes of the inputs."
         )
-    rows = Pair(real=_upright(write, data.real, length), imag=_upright(write, data.imag, length))
-    found = fourier.signal(write, rows, length)
+    rows = data.map(lambda part: write.call(_aten.transpose.int, part, -1, -2))
+    # Where both sides of the spectrum are there, torch takes the first.
+    half = rows.map(lambda part: write.call(_aten.slice.Tensor, part, -1, 0, length // 2 + 1))
+    found = fourier.signal(write, half, length)
     found = write.scaled(found, length**-0.5 if given["normalized"] else 1 / length)
     window = _window(write, given, length)
     values = torch.ones(length) if window is None else write.known.tensor(window)
@@ -82,13 +84,6 @@ def _overlapped(write: Writer, cut: Part, length: int, hop: int, frames: int) ->
         part = write.call(_aten.slice.Tensor, filled, -1, step * hop, (step + 1) * hop)
         found = write.add(found, write.call(_aten.constant_pad_nd.default, part, [0, 0, step, steps - 1 - step]))
     return write.call(_aten.flatten.using_ints, found, -2)
-
-
-def _upright(write: Writer, part: Part, length: int) -> Part:
-    """Return frames by rows, of whose spectrum one side is taken, as torch does where both are there."""
-    if not isinstance(part, fx.Node):
-        return part
-    return write.call(_aten.slice.Tensor, write.call(_aten.transpose.int, part, -1, -2), -1, 0, length // 2 + 1)
 
 
 def _window(write: Writer, given: dict[str, Any], length: int) -> fx.Node | None:

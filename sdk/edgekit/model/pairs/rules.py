@@ -46,15 +46,13 @@ def product(write: Writer, times: Callable[[Part, Part], Part], one: Pair, other
     return Pair(real=real, imag=write.add(times(one.real, other.imag), times(one.imag, other.real)))
 
 
-def _sum(sign: int) -> Rule:
+def _sum(sign: int, first: str = "self", second: str = "other") -> Rule:
     def write_sum(write: Writer, node: fx.Node, pairs: Pairs) -> Pair:
         given = arguments(node)
-        one, other = parts(given["self"], pairs), parts(given["other"], pairs)
+        one, other = parts(given[first], pairs), parts(given[second], pairs)
         if (alpha := given.get("alpha", 1)) != 1:
             other = product(write, write.times, other, parts(alpha, pairs))
-        real, imag = (
-            write.add(first, second, sign=sign) for first, second in ((one.real, other.real), (one.imag, other.imag))
-        )
+        real, imag = (write.add(*both, sign=sign) for both in ((one.real, other.real), (one.imag, other.imag)))
         return _alike(write, node, Pair(real=real, imag=imag))
 
     return write_sum
@@ -104,16 +102,6 @@ def _einsum(write: Writer, node: fx.Node, pairs: Pairs) -> Pair | None:
 def _square(write: Writer, pair: Pair) -> Part:
     """Return the square of the absolute value."""
     return write.add(write.times(pair.real, pair.real), write.times(pair.imag, pair.imag))
-
-
-def _reversed(write: Writer, node: fx.Node, pairs: Pairs) -> Pair | None:
-    """Write a difference whose operands stand the other way round."""
-    given = arguments(node)
-    if given.get("alpha", 1) != 1:
-        return None
-    one, other = parts(given["other"], pairs), parts(given["self"], pairs)
-    real, imag = (write.add(*both, sign=-1) for both in ((one.real, other.real), (one.imag, other.imag)))
-    return _alike(write, node, Pair(real=real, imag=imag))
 
 
 def _quotient(write: Writer, node: fx.Node, pairs: Pairs) -> Pair | None:
@@ -224,11 +212,7 @@ def _padded(write: Writer, node: fx.Node, pairs: Pairs) -> Pair | None:
     data, *rest = list[Any](node.args)
     if (arguments(node).get("value") or 0) != 0:
         return None
-    pair = parts(data, pairs)
-    real, imag = (
-        write.call(node.target, part, *rest) if isinstance(part, fx.Node) else None for part in (pair.real, pair.imag)
-    )
-    return Pair(real=real, imag=imag)
+    return parts(data, pairs).map(lambda part: write.call(node.target, part, *rest))
 
 
 def _shifted(direction: int) -> Rule:
@@ -239,12 +223,7 @@ def _shifted(direction: int) -> Rule:
         shape = given["self"].meta["val"].shape
         axes = [given["dim"]] if isinstance(given["dim"], int) else given["dim"] or list(range(len(shape)))
         halves = [shape[axis] // 2 if direction > 0 else (shape[axis] + 1) // 2 for axis in axes]
-        pair = parts(given["self"], pairs)
-        real, imag = (
-            write.call(_aten.roll.default, part, halves, axes) if isinstance(part, fx.Node) else None
-            for part in (pair.real, pair.imag)
-        )
-        return Pair(real=real, imag=imag)
+        return parts(given["self"], pairs).map(lambda part: write.call(_aten.roll.default, part, halves, axes))
 
     return write_shift
 
@@ -266,8 +245,8 @@ RULES: dict[Any, Rule] = {
     _aten.add.Scalar: _sum(1),
     _aten.sub.Tensor: _sum(-1),
     _aten.sub.Scalar: _sum(-1),
-    _aten.rsub.Scalar: _reversed,
-    _aten.rsub.Tensor: _reversed,
+    _aten.rsub.Scalar: _sum(-1, "other", "self"),
+    _aten.rsub.Tensor: _sum(-1, "other", "self"),
     _aten.mul.Tensor: _product,
     _aten.mul.Scalar: _product,
     _aten.div.Tensor: _quotient,

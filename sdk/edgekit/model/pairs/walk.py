@@ -36,7 +36,7 @@ def without_complex(program: ExportedProgram, again: Callable[[fx.GraphModule], 
         CaptureError: If an operation has no such form, with its place in the model's code, or the model returns
             complex numbers.
     """
-    if not any(_is_complex(node) or node.target in SPECTROGRAMS for node in program.graph.nodes):
+    if not any(map(_is_spectral, program.graph.nodes)):
         return program
     module = program.module(check_guards=False)
     assert isinstance(module, fx.GraphModule)
@@ -46,9 +46,7 @@ def without_complex(program: ExportedProgram, again: Callable[[fx.GraphModule], 
         writer.place = node
         if _is_complex(node) and (value := writer.known.tensor(node)) is not None:
             pairs[node] = _parts(writer, node, value)
-        elif node.op == "call_function" and (
-            _is_complex(node) or node.target in SPECTROGRAMS or not pairs.keys().isdisjoint(node.all_input_nodes)
-        ):
+        elif node.op == "call_function" and (_is_spectral(node) or not pairs.keys().isdisjoint(node.all_input_nodes)):
             _write(writer, node, pairs)
         elif node.op == "output" and not pairs.keys().isdisjoint(node.all_input_nodes):
             raise CaptureError(
@@ -59,6 +57,11 @@ def without_complex(program: ExportedProgram, again: Callable[[fx.GraphModule], 
             module.graph.erase_node(node)
     module.recompile()
     return again(module)
+
+
+def _is_spectral(node: fx.Node) -> bool:
+    """Whether a node gives complex numbers, or their parts of real ones."""
+    return _is_complex(node) or node.target in SPECTROGRAMS
 
 
 def _is_complex(node: fx.Node) -> bool:

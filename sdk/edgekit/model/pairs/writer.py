@@ -1,5 +1,6 @@
 """Write the calls that a complex one stands for, in front of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,11 @@ class Pair:
 
     real: Part
     imag: Part
+
+    def map(self, change: Callable[[fx.Node], Part]) -> "Pair":
+        """Return the pair with the parts changed that are nodes."""
+        real, imag = (change(part) if isinstance(part, fx.Node) else part for part in (self.real, self.imag))
+        return Pair(real=real, imag=imag)
 
 
 @dataclass(kw_only=True)
