@@ -12,7 +12,6 @@ from torch import Tensor, fx, nn
 
 from edgekit.data.samples import Samples
 from edgekit.model.constants import EXACT, reads_exact
-from edgekit.model.graph import is_compute
 from edgekit.model.program import Source
 from edgekit.quantization.attributes import attribute
 
@@ -25,11 +24,6 @@ _AT_ONCE = 64
 _STILL = 2.0**-16
 # The least range of a feature, as a share of the input's: what varies less than that float32 hardly tells apart.
 _LEAST_SHARE = 2.0**-40
-# What stays as exact as its input is, with constants beside it.
-_ELEMENTWISE = {
-    _aten.add.Tensor, _aten.sub.Tensor, _aten.mul.Tensor, _aten.div.Tensor, _aten.rsub.Scalar,
-    _aten.batch_norm.default, _aten.log.default, _aten.log1p.default, _aten.clamp.default,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +41,9 @@ class _Span:
     @property
     def is_uneven(self) -> bool:
         """Whether some feature varies, and over too few steps of the whole range."""
-        return any(_are_few(width, self.whole) for width in (self.high - self.low).tolist())
+        width = self.high - self.low
+        varying = width[width > 0]
+        return bool(len(varying)) and _are_few(varying.min().item(), self.whole)
 
 
 def is_distant(low: float, high: float) -> bool:
@@ -99,24 +95,6 @@ def note(graph: fx.Graph) -> str | None:
         f"The features of {', '.join(names)} differ too much for one step: each is scaled in float to what calibration "
         "has seen of it, and rounded then."
     )
-
-
-def leave_exact(graph: fx.Graph, inputs: tuple[str, ...], annotation: str) -> None:
-    """Do not round what is computed of inputs by constants, element by element, nor what reads an exact constant.
-
-    Args:
-        graph: The annotated graph.
-        inputs: Names of the inputs.
-        annotation: The key of the annotations.
-    """
-    exact = {node for node in graph.nodes if node.op == "placeholder" and node.name in inputs}
-    for node in graph.nodes:
-        sources = [source for source in node.all_input_nodes if source.op != "get_attr"]
-        first = bool(sources) and exact.issuperset(sources) and (node.target in _ELEMENTWISE or not is_compute(node))
-        if first:
-            exact.add(node)
-        if first or reads_exact(node):
-            node.meta.pop(annotation, None)
 
 
 def _are_few(width: float, whole: float) -> bool:

@@ -1,6 +1,5 @@
 """Placement: where values are rounded. ExecuTorch's XNNPACK quantizer decides, and is refined here."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -8,10 +7,10 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuant
 from torch import fx
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, SharedQuantizationSpec
 
+from edgekit.model.constants import reads_exact
 from edgekit.model.graph import is_compute, operation
 from edgekit.quantization.configuration import configuration
 from edgekit.quantization.everywhere import annotate_everywhere
-from edgekit.quantization.features import leave_exact
 from edgekit.quantization.functions import CLAMPS, FLOAT_FUNCTIONS, LINEAR, RECTIFIERS, WEIGHTED
 from edgekit.quantization.grouping import ANNOTATION, chosen, group
 from edgekit.quantization.moved import share_moved
@@ -19,6 +18,7 @@ from edgekit.quantization.outermost import float_layers
 from edgekit.quantization.recurrent import annotate_recurrent
 from edgekit.quantization.scalars import is_float, write_scalars
 from edgekit.quantization.tables import annotate_tables
+from edgekit.quantization.unroundable import NONE, Unroundable
 from edgekit.spec import CPU_PLACING, DYNAMIC, OutermostLayer, Placing, QuantSpec, Scheme
 
 _aten = torch.ops.aten
@@ -33,22 +33,6 @@ _ELEMENTWISE = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class Unroundable:
-    """Names of values that calibration has found to be unfit for rounding."""
-
-    unbounded: frozenset[str] = frozenset()
-    """Infinite, or no number, for some sample: there is no step."""
-    distant: frozenset[str] = frozenset()
-    """So far from zero that what varies of them would be a few steps."""
-
-    def __or__(self, other: "Unroundable") -> "Unroundable":
-        return Unroundable(unbounded=self.unbounded | other.unbounded, distant=self.distant | other.distant)
-
-
-NONE = Unroundable()
-
-
 class Placement(XNNPACKQuantizer):
     """The XNNPACK quantizer, less the roundings that buy nothing."""
 
@@ -58,12 +42,12 @@ class Placement(XNNPACKQuantizer):
         spec: QuantSpec,
         name: str,
         unroundable: Unroundable = NONE,
-        uneven: tuple[str, ...] = (),
+        raw: tuple[str, ...] = (),
         placing: Placing = CPU_PLACING,
     ) -> None:
         """Take what `static.prepare` is given, and the model's name for messages."""
         super().__init__()
-        self._unroundable, self._uneven, self._placing = unroundable, uneven, placing
+        self._unroundable, self._raw, self._placing = unroundable, raw, placing
         self._activation = None if scheme in DYNAMIC else configuration(scheme, spec, placing).output_activation
         self._spec = spec
         self._name = name
@@ -88,7 +72,7 @@ class Placement(XNNPACKQuantizer):
         annotated = super().annotate(model)
         _leave_integers(annotated.graph)
         if self._activation is None or not self._placing.everywhere:
-            _leave_first_steps(annotated.graph)
+            _leave_first_steps(annotated.graph, self._raw)
         else:
             annotate_everywhere(annotated.graph, self._placing, self._activation)
         self._leave_unroundable(annotated.graph)
@@ -96,7 +80,7 @@ class Placement(XNNPACKQuantizer):
             for layer in unfit(annotated.graph, self._groups):
                 layer.meta.pop(ANNOTATION, None)
         if not self._everywhere:
-            leave_exact(annotated.graph, self._uneven, ANNOTATION)
+            _leave_exact(annotated.graph)
             _leave_gates(annotated.graph)
             _round_means(annotated.graph, self._activation)
         for node in annotated.graph.nodes:
@@ -216,11 +200,21 @@ def _leave_integers(graph: fx.Graph) -> None:
                 del node.meta[ANNOTATION]
 
 
-def _leave_first_steps(graph: fx.Graph) -> None:
-    """Do not round what pixels are scaled to by constants: bytes are exact, and the first layer rounds once."""
+def _leave_exact(graph: fx.Graph) -> None:
+    """Do not round what reads a constant that is never rounded: a Fourier transform's, or that of a raw input."""
+    for node in graph.nodes:
+        if reads_exact(node):
+            node.meta.pop(ANNOTATION, None)
+
+
+def _leave_first_steps(graph: fx.Graph, raw: tuple[str, ...]) -> None:
+    """Do not round what pixels are scaled to by constants: bytes are exact, and the first layer rounds once.
+
+    Nor what raw inputs are, whose features have no step in common.
+    """
     exact = set[fx.Node]()
     for node in graph.nodes:
-        if node.op == "placeholder" and node.meta["val"].dtype == torch.uint8:
+        if node.op == "placeholder" and (node.meta["val"].dtype == torch.uint8 or node.name in raw):
             exact.add(node)
         elif node.target in _ELEMENTWISE or not is_compute(node):
             sources = [source for source in node.all_input_nodes if source.op != "get_attr"]

@@ -24,17 +24,18 @@ from edgekit.model.rounded import module_of
 from edgekit.quantization import account, scales, tables
 from edgekit.quantization.channels import Kind
 from edgekit.quantization.equalize import equalize
-from edgekit.quantization.features import is_distant, scale_features
+from edgekit.quantization.features import scale_features
 from edgekit.quantization.folds import halves
 from edgekit.quantization.functions import FLOAT_FUNCTIONS, common_function
 from edgekit.quantization.heads import split_heads
 from edgekit.quantization.norms import replace_norms
 from edgekit.quantization.observers import HistogramObserver
-from edgekit.quantization.placement import NONE, Placement, Unroundable
+from edgekit.quantization.placement import Placement
 from edgekit.quantization.portions import portions
 from edgekit.quantization.products import write_layers
 from edgekit.quantization.reconstruct import reconstruct
 from edgekit.quantization.seen import seen_db
+from edgekit.quantization.unroundable import NONE, Unroundable, find_unroundable
 from edgekit.quantization.uses import separate
 from edgekit.spec import CPU_PLACING, DYNAMIC, STATIC_INT8, Placing, QuantSpec, Scheme
 
@@ -144,37 +145,24 @@ def prepare(
     module = copy.deepcopy(captured.program.module(check_guards=False))
     write_layers(module)
     separate(module)
-    uneven: tuple[str, ...] = ()
+    raw: tuple[str, ...] = ()
     if scheme not in DYNAMIC:
         split_heads(module)
         if scheme in STATIC_INT8 and not placing.everywhere:
-            uneven = scale_features(module, captured.source, calibration)
+            raw = scale_features(module, captured.source, calibration)
     folds = halves(calibration)
     if kinds := _equalized(scheme, spec):
         equalize(module, [batches(captured, spec, fold) for fold in folds], kinds)
     replace_norms(module)
-    placement = Placement(scheme, spec, captured.source.name, unroundable, uneven, placing)
+    placement = Placement(scheme, spec, captured.source.name, unroundable, raw, placing)
     prepared = prepare_pt2e(module, placement)
     _calibrate(prepared, [batches(captured, spec, fold) for fold in folds])
-    found = unroundable | _unroundable(prepared, scheme)
+    found = unroundable | find_unroundable(prepared, scheme)
     if found != unroundable:  # the log of an empty bin, or a mask of infinities: seldom enough to begin again
         return prepare(captured, scheme, spec, calibration, found, placing)
     scales.fit(prepared)
     tables.fit(prepared)
     return prepared, placement.kept
-
-
-def _unroundable(prepared: fx.GraphModule, scheme: Scheme) -> Unroundable:
-    """Return the values that observers found to be infinite, no number, or far from zero."""
-    unbounded, distant = set(), set()
-    for node in prepared.graph.nodes:
-        if node.op == "call_module":
-            module = prepared.get_submodule(str(node.target))
-            if isinstance(module, HistogramObserver) and not module.finite:
-                unbounded.add(node.all_input_nodes[0].name)
-            elif isinstance(module, HistogramObserver) and scheme in STATIC_INT8 and is_distant(module.lo, module.hi):
-                distant.add(node.all_input_nodes[0].name)
-    return Unroundable(unbounded=frozenset(unbounded), distant=frozenset(distant))
 
 
 def mend(prepared: fx.GraphModule, captured: Captured, scheme: Scheme, spec: QuantSpec, calibration: Samples) -> None:
