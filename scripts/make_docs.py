@@ -211,9 +211,8 @@ def targets_page() -> str:
             "A target is one TOML file. Copy one from `targets/`, change it, and give its path:",
             "`edgekit build --target ./my-board.toml`. A new file in `targets/` is a new target; no code changes.\n",
             "`linux-x86_64-vnni` is for machines that all have VNNI (`edgekit doctor` tells; servers since 2019,",
-            "many PCs since 2021). Its `.onnx` gives the same answers as that of `linux-x86_64` in half the time,",
-            "EfficientNet-Lite0 at 224x224 5.7 ms instead of 10.5 on one thread of an EPYC with AVX512-VNNI. Without",
-            "VNNI its answers are wrong, and a build there says so by its verdict.\n",
+            "many PCs since 2021). Its `.onnx` gives the same answers as that of `linux-x86_64` in about half the",
+            "time. Without VNNI its answers are wrong, and a build there says so by its verdict.\n",
             *_tables(Target, ""),
         ]
     )

@@ -24,8 +24,8 @@ script that shares no code with the build.
   of boxes with a partner of their class at IoU 0.5.
 * **Latency** is the processor's time for one sample on one thread: the median; ratios are of least times. All files of
   a format take turns in one process. The stock `.onnx` has signed weights, whose kernels are wrong on processors
-  without VNNI; `linux-x86_64` has unsigned ones, right on all, and `linux-x86_64-vnni` is as fast as stock:
-  EfficientNet-Lite0 takes 5.7 ms instead of 10.5.
+  without VNNI; `linux-x86_64`, which is measured here, has unsigned ones, right on all, and `linux-x86_64-vnni` has
+  signed ones, too.
 * **CPU s** is what the process and its children used from the float model to the files, **MB** its largest resident
   memory, model and samples among it, **x stock** the ratio to both stock recipes together, and to the larger memory of
   the two. EdgeKit's figures have the verification in them, which stock recipes do not do, and but for the newest the
